@@ -4,8 +4,8 @@
    A value is either a matrix with a row for each sequence of the batch, [batch, columns], or shared
    by all of them. The batch's size is not known to the graph. Values are numbered in an order in
    which each comes after its inputs. */
-#ifndef CEREBRA_AUTOGRAD_GRAPH_H
-#define CEREBRA_AUTOGRAD_GRAPH_H
+#ifndef CEREBRA_AUTOGRAD_SCAN_GRAPH_H
+#define CEREBRA_AUTOGRAD_SCAN_GRAPH_H
 
 #include "autograd/elementwise.h"
 
@@ -85,7 +85,7 @@ void cbi_graph_free(cbi_graph *graph);
 /* Adds a value unless an equal one is there; returns its number, -1 when there is no memory. in is
    copied. Constants are folded and identities dropped, so that the number may be an input's. */
 int cbi_graph_add(cbi_graph *graph, cbi_value value);
-/* Reads what is traced on the tape into values; see graph_read.c. -1, with a reason, on failure.
+/* Reads what is traced on the tape into values; see read.c. -1, with a reason, on failure.
  */
 int cbi_graph_read(cbi_graph *graph, cb_tensor *traced);
 /* Reads the gradient of an import: a sum of values. False, with a reason, on failure. */

@@ -1,6 +1,6 @@
 /* Compiled recurrences against the same step run eagerly, in a loop: outputs, last states and all
    gradients, for every cell of the library and random sizes. */
-#include "autograd/scan.h"
+#include "autograd/scan/scan.h"
 
 #include <cerebra/rnn.h>
 #include <criterion/criterion.h>

@@ -1,6 +1,6 @@
 /* What tracing makes of a step: what leaves the recurrence, what is left in it, and what is
  * refused. */
-#include "autograd/graph.h"
+#include "autograd/scan/graph.h"
 
 #include <cerebra/ops.h>
 #include <criterion/criterion.h>

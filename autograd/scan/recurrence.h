@@ -1,8 +1,8 @@
 /* Running a plan over a sequence. */
-#ifndef CEREBRA_AUTOGRAD_RECURRENCE_H
-#define CEREBRA_AUTOGRAD_RECURRENCE_H
+#ifndef CEREBRA_AUTOGRAD_SCAN_RECURRENCE_H
+#define CEREBRA_AUTOGRAD_SCAN_RECURRENCE_H
 
-#include "autograd/plan.h"
+#include "autograd/scan/plan.h"
 #include "tensor/packed.h"
 
 /* What a plan is run on. Steps are numbered in the order in which they run: step s is at time s, or

@@ -1,6 +1,6 @@
 /* Building a graph, value by value. Equal values are one value (common subexpressions); constants
    fold; sums with 0, products with 0 and 1, and parts of joins disappear. */
-#include "autograd/graph.h"
+#include "autograd/scan/graph.h"
 
 #include "autograd/tape_internal.h"
 #include "tensor/memory.h"

@@ -7,10 +7,10 @@
 
    The op's output holds state 0 at all steps and the other states after the last one; its gradient
    is a second op, whose output holds the gradients of all inputs. */
-#include "autograd/scan.h"
+#include "autograd/scan/scan.h"
 
 #include "autograd/op_list.h"
-#include "autograd/recurrence.h"
+#include "autograd/scan/recurrence.h"
 #include "autograd/tape_internal.h"
 #include "tensor/memory.h"
 

@@ -10,10 +10,10 @@
    Values that the backward step needs are kept for all time steps, unless they can be computed
    again from what is kept anyway (tanh of a cell state). Sums over the batch are not formed while
    the loop runs: their operands are kept, and one product over all steps forms them after it. */
-#ifndef CEREBRA_AUTOGRAD_PLAN_H
-#define CEREBRA_AUTOGRAD_PLAN_H
+#ifndef CEREBRA_AUTOGRAD_SCAN_PLAN_H
+#define CEREBRA_AUTOGRAD_SCAN_PLAN_H
 
-#include "autograd/graph.h"
+#include "autograd/scan/graph.h"
 
 /* How many time steps a buffer holds. */
 typedef enum cbi_span {

@@ -1,7 +1,7 @@
 /* Reading a trace into a graph, op by op. What an op means for a row of the batch decides its kind
    of value; ops that mix rows, or that have no meaning row by row, are refused with their name. */
 #include "autograd/axes.h"
-#include "autograd/graph.h"
+#include "autograd/scan/graph.h"
 #include "autograd/op_list.h"
 #include "autograd/op_options.h"
 #include "autograd/tape_internal.h"

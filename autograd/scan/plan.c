@@ -1,5 +1,5 @@
 /* Planning: what is needed, what is kept, where it lies, in which order it is computed. */
-#include "autograd/plan.h"
+#include "autograd/scan/plan.h"
 
 #include "tensor/memory.h"
 

@@ -1,7 +1,7 @@
 /* The time loop. The batch is cut into tiles of rows, and a tile runs through all time steps by
    itself: threads never wait for each other. Within a step, a product covers the tile's rows, and
    the instructions between two products run row by row. */
-#include "autograd/recurrence.h"
+#include "autograd/scan/recurrence.h"
 
 #include "autograd/tape_internal.h"
 #include "tensor/parallel.h"

@@ -1,8 +1,8 @@
 /* Compiled recurrences on the tape. */
-#ifndef CEREBRA_AUTOGRAD_SCAN_H
-#define CEREBRA_AUTOGRAD_SCAN_H
+#ifndef CEREBRA_AUTOGRAD_SCAN_SCAN_H
+#define CEREBRA_AUTOGRAD_SCAN_SCAN_H
 
-#include "autograd/plan.h"
+#include "autograd/scan/plan.h"
 
 /* A step that has been traced and planned; made once, run many times. */
 typedef struct cbi_scan cbi_scan;

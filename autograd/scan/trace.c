@@ -3,7 +3,7 @@
 
    What does not depend on the state is not read: it becomes an import, which is computed outside of
    the recurrence, once over all time steps. That is the hoisting pass, and all there is to it. */
-#include "autograd/graph.h"
+#include "autograd/scan/graph.h"
 
 #include "autograd/tape_internal.h"
 #include "tensor/memory.h"
