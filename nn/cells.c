@@ -4,7 +4,17 @@
 #include <string.h>
 
 static const cb_cell *const cells[] = {
-    &cb_rnn_tanh, &cb_lstm, &cb_gru, &cb_cerebral_lstm, &cb_cerebral_lstm_as_printed, NULL,
+    &cb_rnn_tanh,
+    &cb_lstm,
+    &cb_peephole_lstm,
+    &cb_layernorm_lstm,
+    &cb_gru,
+    &cb_gru_reset_before,
+    &cb_cerebral_lstm,
+    &cb_cerebral_lstm_as_printed,
+    &cb_peephole_cerebral_lstm,
+    &cb_cerebral_gru,
+    NULL,
 };
 
 const cb_cell *const *cb_cells(void) {

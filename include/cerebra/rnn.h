@@ -55,11 +55,16 @@ typedef struct cb_cell {
                  cb_tensor **next);
 } cb_cell;
 
-CB_API extern const cb_cell cb_rnn_tanh;      /* "rnn" (Elman 1990) */
-CB_API extern const cb_cell cb_lstm;          /* "lstm" (Hochreiter & Schmidhuber 1997) */
-CB_API extern const cb_cell cb_gru;           /* "gru" (Cho et al. 2014; PyTorch's form) */
-CB_API extern const cb_cell cb_cerebral_lstm; /* "cerebral-lstm" (Kumar 2020) */
+CB_API extern const cb_cell cb_rnn_tanh;         /* "rnn" (Elman 1990) */
+CB_API extern const cb_cell cb_lstm;             /* "lstm" (Hochreiter & Schmidhuber 1997) */
+CB_API extern const cb_cell cb_peephole_lstm;    /* "peephole-lstm" (Gers et al. 2002) */
+CB_API extern const cb_cell cb_layernorm_lstm;   /* "layernorm-lstm" (Ba et al. 2016) */
+CB_API extern const cb_cell cb_gru;              /* "gru" (Cho et al. 2014; PyTorch's form) */
+CB_API extern const cb_cell cb_gru_reset_before; /* "gru-reset-before" (Cho et al. 2014) */
+CB_API extern const cb_cell cb_cerebral_lstm;    /* "cerebral-lstm" (Kumar 2020) */
 CB_API extern const cb_cell cb_cerebral_lstm_as_printed; /* "cerebral-lstm-as-printed" */
+CB_API extern const cb_cell cb_peephole_cerebral_lstm;   /* "peephole-cerebral-lstm" */
+CB_API extern const cb_cell cb_cerebral_gru;             /* "cerebral-gru" */
 
 /* The library's cells, ended by NULL; and one of them by name, NULL when there is none. */
 CB_API const cb_cell *const *cb_cells(void);

@@ -13,7 +13,7 @@ typedef struct sizes {
     bool reverse, lengths, embedding;
 } sizes;
 
-enum { SYMBOLS = 7, MOST_WEIGHTS = 8, MOST_STATES = 4 };
+enum { SYMBOLS = 7, MOST_WEIGHTS = CB_CELL_MAX_PARAMS, MOST_STATES = 4 };
 
 /* Random plain tensors that both runs use, and the gradients that each leaves. */
 typedef struct problem {

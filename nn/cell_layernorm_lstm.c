@@ -1,0 +1,65 @@
+/* LSTM with layer normalization (Ba, Kiros & Hinton 2016, supplementary material):
+
+     z  = LN(x W'; a1, b1) + LN(h U'; a2, b2)     four blocks, in the order i f g o
+     i, f, o = sigma(z_i, z_f, z_o)
+     g  = tanh(z_g)
+     c' = f c + i g
+     h' = o tanh(LN(c'; a3, b3))
+
+     LN(v; a, b) = a (v - mean v) / sqrt(var v + 1e-5) + b
+
+   Mean and variance are those of one sequence's vector: of all four blocks together for a product,
+   of the hidden units for c'. The state that is carried on is c', not what is normalized. The gains
+   a start at 1 and the biases b at 0. The paper's equations have one more bias in z; it would do
+   what b1 and b2 do. */
+#include <cerebra/rnn.h>
+
+enum { WEIGHT_IH, WEIGHT_HH, GAIN_IH, GAIN_HH, GAIN_C, BIAS_IH, BIAS_HH, BIAS_C };
+
+static const cb_cell_param params[] = {
+    {"weight_ih", .rows = {4, CB_HIDDEN}, .columns = {1, CB_INPUT}, .blocks = 4,
+     .role = CB_INPUT_WEIGHT},
+    {"weight_hh", .rows = {4, CB_HIDDEN}, .columns = {1, CB_HIDDEN}, .blocks = 4,
+     .role = CB_RECURRENT_WEIGHT},
+    {"gain_ih", .rows = {4, CB_HIDDEN}, .blocks = 4, .role = CB_UNIT_WEIGHT,
+     .init = {CB_INIT_CONSTANT, .a = 1}},
+    {"gain_hh", .rows = {4, CB_HIDDEN}, .blocks = 4, .role = CB_UNIT_WEIGHT,
+     .init = {CB_INIT_CONSTANT, .a = 1}},
+    {"gain_c", .rows = {1, CB_HIDDEN}, .role = CB_UNIT_WEIGHT, .init = {CB_INIT_CONSTANT, .a = 1}},
+    {"bias_ih", .rows = {4, CB_HIDDEN}, .blocks = 4, .role = CB_BIAS, .init = {CB_INIT_ZEROS}},
+    {"bias_hh", .rows = {4, CB_HIDDEN}, .blocks = 4, .role = CB_BIAS, .init = {CB_INIT_ZEROS}},
+    {"bias_c", .rows = {1, CB_HIDDEN}, .role = CB_BIAS, .init = {CB_INIT_ZEROS}},
+};
+
+static const double epsilon = 1e-5;
+
+static void step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
+    cb_tensor *h = state[0], *c = state[1];
+    cb_tensor *from_x =
+        cb_layer_norm(cb_linear(x, w[WEIGHT_IH], NULL), w[GAIN_IH], w[BIAS_IH], epsilon);
+    cb_tensor *from_h =
+        cb_layer_norm(cb_linear(h, w[WEIGHT_HH], NULL), w[GAIN_HH], w[BIAS_HH], epsilon);
+    cb_tensor *z = cb_add(from_x, from_h);
+    cb_tensor *i = cb_sigmoid(cb_chunk(z, -1, 4, 0));
+    cb_tensor *f = cb_sigmoid(cb_chunk(z, -1, 4, 1));
+    cb_tensor *g = cb_tanh(cb_chunk(z, -1, 4, 2));
+    cb_tensor *o = cb_sigmoid(cb_chunk(z, -1, 4, 3));
+    next[1] = cb_add(cb_mul(f, c), cb_mul(i, g));
+    cb_tensor *normalized = cb_layer_norm(next[1], w[GAIN_C], w[BIAS_C], epsilon);
+    next[0] = cb_mul(o, cb_tanh(normalized));
+}
+
+const cb_cell cb_layernorm_lstm = {
+    .name = "layernorm-lstm",
+    .summary = "LSTM with layer normalization (Ba, Kiros & Hinton 2016)",
+    .equations = "i, f, o = sigma(LN(W x) + LN(U h))\n"
+                 "g  = tanh(LN(W_g x) + LN(U_g h))\n"
+                 "c' = f c + i g\n"
+                 "h' = o tanh(LN(c'))\n"
+                 "LN(v) = a (v - mean v) / sqrt(var v + 1e-5) + b\n",
+    .state_count = 2,
+    .state_names = (const char *const[]){"h", "c"},
+    .param_count = sizeof(params) / sizeof(params[0]),
+    .params = params,
+    .step = step,
+};
