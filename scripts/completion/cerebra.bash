@@ -12,12 +12,14 @@ _cerebra() {
     local words=
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        words="train sample eval reproduce plot cells --help --version"
+        words="train sample eval reproduce plot cells bench --help --version"
     else
         case $previous in
             --cell) words=$("$command" cells 2>/dev/null | grep -E '^[a-z]') ;;
             --optimizer) words="sgd adagrad adam adamw rmsprop" ;;
             --init) words="default glorot-uniform glorot-normal kaiming-uniform kaiming-normal orthogonal" ;;
+            --step) words="forward training" ;;
+            --dtype) words="f32 f64" ;;
             --protocol) words="published controlled" ;;
             --models) words="lstm stacked-lstm cerebral-lstm widened-lstm" ;;
             --data | --log | --logs | --checkpoint | --out)

@@ -94,6 +94,19 @@ refuse 2 '--checkpoint FILE is needed' eval
 refuse 2 '--out DIR is needed' reproduce
 refuse 2 '--protocol' reproduce --out new --protocol publised
 refuse 2 '--models' reproduce --out new --models gru
+refuse 2 'did you mean cerebral-lstm' bench --cell cerebral-lstn
+refuse 2 'did you mean bench' bnech
+refuse 2 'did you mean --warmup' bench --warmpu 3
+refuse 2 'did you mean training' bench --step trainign
+refuse 2 '--dtype: there is no "f16"' bench --dtype f16
+refuse 2 '--layers means nothing without --cell' bench --layers 2
+for option in batch hidden time symbols layers steps; do
+    for value in 0 -5 12x 99999999999999999999 ''; do
+        refuse 2 "--$option must be a whole number from 1" bench --cell lstm --$option "$value"
+    done
+done
+refuse 2 '--warmup must be a whole number from 0' bench --warmup -1
+refuse 2 '--threads must be a whole number from 0' bench --threads -1
 expect 2 "$cerebra"
 
 # ---- Outputs that cannot be written are found before training
@@ -181,7 +194,7 @@ expect 0 "$cerebra" --help
 contains out reproduce
 expect 0 "$cerebra" --version
 contains out '^cerebra [0-9]'
-for subcommand in train sample eval reproduce plot cells; do
+for subcommand in train sample eval reproduce plot cells bench; do
     expect 0 "$cerebra" $subcommand --help
     contains out "^Usage: cerebra $subcommand"
 done
@@ -190,6 +203,52 @@ contains out '^cerebral-lstm$'
 contains out 'parameters with input 512 and hidden 512'
 expect 0 "$cerebra" cells --json --hidden 8
 contains out '"parameters"'
+
+# ---- Timing
+small="--batch 4 --hidden 16 --time 5 --symbols 11 --steps 2 --warmup 1"
+expect 0 "$cerebra" bench $small --quiet
+[ -s err ] && complain "--quiet is not quiet: $(cat err)"
+contains out '^batch 4, hidden 16, 5 time steps, 11 symbols, f32, '
+contains out '^best rate of a 2048-cubed product: [0-9.]* GFLOP/s$'
+for model in lstm stacked-lstm cerebral-lstm; do
+    for step in forward training; do
+        grep -Eq "^$model +$step( +[0-9.e+-]+){3} +[0-9.]+%( +[0-9.e+-]+){4}$" out ||
+            complain "no row of $model, $step: $(cat out)"
+    done
+done
+expect 0 "$cerebra" bench $small --cell gru --layers 2 --step training --dtype f64 --threads 1 --json
+contains err '^cerebra bench: gru, training$'
+cp out bench.json
+cat >check.py <<'END'
+import json
+run = json.load(open("bench.json"))
+assert (run["dtype"], run["threads"], run["batch"], run["symbols"]) == ("f64", 1, 4, 11), run
+assert run["gemm"]["gflop_per_second"] == max(run["gemm"]["rates"]) > 0, run
+(model,) = run["models"]
+assert (model["name"], model["cell"], model["layers"]) == ("gru", "gru", 2), model
+assert "forward" not in model, model
+step = model["training"]
+ms = step["milliseconds"]
+assert 0 < ms["minimum"] <= ms["lower_quartile"] <= ms["median"] <= ms["upper_quartile"], ms
+# 11 rows of the table, then 20 rows in three products with 3 x 16 x 16 weights; the head.
+gflop = 6e-9 * (11 * 768 + 3 * 20 * 768 + 20 * 16 * 11)
+rate = gflop / (ms["median"] / 1e3)
+best = run["gemm"]["gflop_per_second"]
+for name, expected in (("gflop", gflop), ("gflop_per_second", rate), ("share", rate / best),
+                       ("ratio", best / rate)):
+    assert abs(step[name] / expected - 1) < 1e-4, (name, step[name], expected)
+assert step["parameter_bytes"] == 8 * (11 * 16 + 2 * (48 * 32 + 96) + 11 * 17), step
+assert step["peak_bytes"] > step["tape_bytes"] > 0, step
+END
+python3 check.py 2>err || complain "the JSON of bench: $(tail -n 1 err)"
+rm -f bench.json check.py
+if [ -w /dev/full ]; then
+    for json in '' --json; do
+        "$cerebra" bench $small --cell rnn --step forward --quiet $json >/dev/full 2>err
+        [ $? -eq 1 ] || complain "bench $json: a full disk is no error"
+        [ "$(wc -l <err)" -eq 1 ] || complain "bench $json, a full disk: $(cat err)"
+    done
+fi
 
 # ---- The whole reproduction, tiny
 for protocol in published controlled; do

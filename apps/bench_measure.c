@@ -1,0 +1,182 @@
+/* What is timed by `cerebra bench`, and how.
+
+   Steps are timed one by one, and their median stands for them: other programs on the machine make
+   single steps slower, never faster. The first steps, which allocate memory and trace the cell, are
+   run before and not counted. */
+#include "bench.h"
+
+#include "common/progress.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+const char *const bench_step_names[BENCH_STEPS + 1] = {"forward", "training", NULL};
+
+/* A model with all that its steps need. */
+typedef struct subject {
+    const bench_sizes *sizes;
+    cb_params *params;
+    cb_module *embedding, *head;
+    cb_rnn *rnn;
+    cb_optimizer *optimizer;
+    cb_tape *tape;
+    cb_random random;
+    int32_t *x, *y; /* [time, batch] */
+} subject;
+
+static bool out_of_memory(bench_result *result) {
+    return failure(result->error, sizeof result->error, "out of memory");
+}
+
+static bool make(subject *made, const bench_sizes *sizes, const bench_model *model, bench_step step,
+                 bench_result *result) {
+    size_t count = (size_t)(sizes->time * sizes->batch);
+    *made = (subject){.sizes = sizes, .random = cb_random_seed(2)};
+    made->x = calloc(count, sizeof *made->x);
+    made->y = calloc(count, sizeof *made->y);
+    made->params = cb_params_new_dtype(1, sizes->dtype);
+    made->tape = step == BENCH_TRAINING ? cb_tape_new() : cb_tape_new_no_grad();
+    if (made->x == NULL || made->y == NULL || made->params == NULL || made->tape == NULL) {
+        return out_of_memory(result);
+    }
+    int64_t hidden = sizes->hidden;
+    made->embedding = cb_embedding_new(made->params, "embedding", sizes->symbols, hidden);
+    made->rnn =
+        cb_rnn_new(made->params, "rnn", model->cell, hidden, hidden, .layers = (int)model->layers);
+    made->head = cb_linear_new(made->params, "head", hidden, sizes->symbols);
+    if (step == BENCH_TRAINING) {
+        made->optimizer = cb_adagrad_new(made->params, .lr = 0.05, .initial_accumulator = 0.1);
+    }
+    result->parameter_bytes =
+        cb_params_elements(made->params) * (int64_t)cb_dtype_size(sizes->dtype);
+    return cb_params_status(made->params) == CB_OK ||
+           failure(result->error, sizeof result->error, "%s", cb_params_error(made->params));
+}
+
+static void release(subject *s) {
+    cb_optimizer_free(s->optimizer);
+    cb_params_free(s->params);
+    cb_tape_free(s->tape);
+    free(s->x);
+    free(s->y);
+}
+
+static bool run_step(subject *s, bench_step step, bench_result *result) {
+    const bench_sizes *sizes = s->sizes;
+    uint64_t symbols = (uint64_t)sizes->symbols;
+    for (int64_t i = 0; i < sizes->time * sizes->batch; i++) {
+        s->x[i] = (int32_t)cb_random_below(&s->random, symbols);
+        s->y[i] = (int32_t)cb_random_below(&s->random, symbols);
+    }
+    cb_tensor x = cb_tensor_wrap(CB_I32, CB_SHAPE(sizes->time, sizes->batch), s->x);
+    cb_tensor y = cb_tensor_wrap(CB_I32, CB_SHAPE(sizes->time, sizes->batch), s->y);
+    cb_tape_reset(s->tape);
+    cb_tensor *h = cb_rnn_forward(s->rnn, cb_forward(s->embedding, cb_input(s->tape, &x)), NULL);
+    cb_tensor *logits = cb_forward(s->head, h);
+    if (step == BENCH_TRAINING) {
+        cb_status status = cb_backward(cb_cross_entropy(logits, cb_input(s->tape, &y)));
+        if (status == CB_OK && cb_optimizer_step(s->optimizer) != CB_OK) {
+            return failure(result->error, sizeof result->error, "%s", cb_params_error(s->params));
+        }
+    }
+    return cb_tape_status(s->tape) == CB_OK ||
+           failure(result->error, sizeof result->error, "%s", cb_tape_error(s->tape));
+}
+
+static int compare_times(const void *a, const void *b) {
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The value that a fraction of the sorted times lies below, between two of them if need be. */
+static double quantile(const double *sorted, int64_t count, double fraction) {
+    double position = fraction * (double)(count - 1);
+    int64_t below = (int64_t)position;
+    int64_t above = below + 1 < count ? below + 1 : below;
+    return sorted[below] + (position - (double)below) * (sorted[above] - sorted[below]);
+}
+
+static void summarise(double *times, int64_t count, bench_result *result) {
+    qsort(times, (size_t)count, sizeof *times, compare_times);
+    result->least = times[0];
+    result->lower_quartile = quantile(times, count, 0.25);
+    result->median = quantile(times, count, 0.5);
+    result->upper_quartile = quantile(times, count, 0.75);
+}
+
+/* The most memory that this process has had in use; 0 where the system does not say. getrusage
+   would count that of the process it was started from. */
+static int64_t peak_bytes(void) {
+    char line[256];
+    long long kilobytes = 0;
+    FILE *status = fopen("/proc/self/status", "r");
+    while (status != NULL && fgets(line, sizeof line, status) != NULL &&
+           sscanf(line, "VmHWM: %lld kB", &kilobytes) != 1) {
+    }
+    if (status != NULL) {
+        fclose(status);
+    }
+    return (int64_t)kilobytes * 1024;
+}
+
+void bench_measure_steps(const bench_sizes *sizes, const bench_model *model, bench_step step,
+                         bench_result *result) {
+    *result = (bench_result){0};
+    subject s;
+    double *times = calloc((size_t)sizes->steps, sizeof *times);
+    result->ok = make(&s, sizes, model, step, result) && (times != NULL || out_of_memory(result));
+    for (int64_t i = -sizes->warmup; result->ok && i < sizes->steps; i++) {
+        double begin = progress_clock();
+        result->ok = run_step(&s, step, result);
+        if (i >= 0) {
+            times[i] = 1e3 * (progress_clock() - begin);
+        }
+    }
+    if (result->ok) {
+        summarise(times, sizes->steps, result);
+        result->tape_bytes = (int64_t)cb_tape_bytes(s.tape);
+        result->peak_bytes = peak_bytes();
+    }
+    release(&s);
+    free(times);
+}
+
+static cb_tensor *random_matrix(cb_dtype dtype, cb_random *random) {
+    cb_tensor *t = cb_tensor_new(dtype, CB_SHAPE(BENCH_GEMM_SIZE, BENCH_GEMM_SIZE));
+    if (t != NULL && dtype == CB_F32) {
+        cb_random_uniform_f32(random, cb_tensor_count(t), t->data, -1, 1);
+    } else if (t != NULL) {
+        cb_random_uniform_f64(random, cb_tensor_count(t), t->data, -1, 1);
+    }
+    return t;
+}
+
+void bench_measure_rate(const bench_sizes *sizes, bench_result *result) {
+    /* A fast machine needs some time to show its best, a slow one should not take minutes. */
+    const double enough_seconds = 0.6;
+    const int fewest = 3;
+    const double gflop = 2e-9 * BENCH_GEMM_SIZE * BENCH_GEMM_SIZE * BENCH_GEMM_SIZE;
+    *result = (bench_result){0};
+    cb_random random = cb_random_seed(3);
+    cb_tensor *a = random_matrix(sizes->dtype, &random);
+    cb_tensor *b = random_matrix(sizes->dtype, &random);
+    cb_tape *tape = cb_tape_new_no_grad();
+    result->ok = (a != NULL && b != NULL && tape != NULL) || out_of_memory(result);
+    double started = progress_clock();
+    for (int i = 0; result->ok && (i < fewest || progress_clock() - started < enough_seconds);
+         i++) {
+        cb_tape_reset(tape);
+        cb_tensor *left = cb_input(tape, a);
+        cb_tensor *right = cb_input(tape, b);
+        double begin = progress_clock();
+        cb_matmul(left, right);
+        double rate = gflop / (progress_clock() - begin);
+        result->rate = rate > result->rate ? rate : result->rate;
+        result->ok = cb_tape_status(tape) == CB_OK ||
+                     failure(result->error, sizeof result->error, "%s", cb_tape_error(tape));
+    }
+    cb_tape_free(tape);
+    cb_tensor_free(a);
+    cb_tensor_free(b);
+}

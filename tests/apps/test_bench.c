@@ -1,0 +1,86 @@
+/* What `cerebra bench` computes from its measurements, and what it says when one fails. */
+#include "apps/bench.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const bench_sizes paper = {.batch = 128, .hidden = 512, .time = 20, .symbols = 89};
+static const bench_sizes tiny = {
+    .batch = 4, .hidden = 16, .time = 5, .symbols = 89, .steps = 4, .warmup = 1};
+
+static double gflop(const bench_sizes *sizes, const cb_cell *cell, int64_t layers,
+                    bench_step step) {
+    return bench_gflop(sizes, &(bench_model){cell->name, cell, layers}, step);
+}
+
+/* By hand for a batch of 128 over 20 steps: 2 x 2560 x 512 x 2048 = 5.37 GFLOP for each product of
+   a sequence with an LSTM's weights, 0.19 for the 89 rows of the table, 0.23 for the head. */
+Test(bench, work_of_the_papers_models) {
+    cr_assert_float_eq(gflop(&paper, &cb_lstm, 1, BENCH_TRAINING), 17.37, 0.01);
+    cr_assert_float_eq(gflop(&paper, &cb_lstm, 2, BENCH_TRAINING), 49.58, 0.01);
+    cr_assert_float_eq(gflop(&paper, &cb_cerebral_lstm, 1, BENCH_TRAINING), 34.03, 0.01);
+    cr_assert_float_eq(gflop(&paper, &cb_lstm, 1, BENCH_FORWARD), 5.79, 0.01);
+}
+
+/* 20 rows, fewer than symbols: 20 x 768 for each of the four matrices, 20 x 16 x 89 for the head.
+ */
+Test(bench, work_of_a_small_model) {
+    double expected = 2e-9 * (20 * 768 * 4 + 20 * 16 * 89);
+    cr_assert_float_eq(gflop(&tiny, &cb_gru, 2, BENCH_FORWARD), expected, 1e-15);
+    cr_assert_float_eq(gflop(&tiny, &cb_gru, 2, BENCH_TRAINING), 3 * expected, 1e-15);
+}
+
+Test(bench, measures_in_a_process_of_its_own) {
+    for (bench_step step = 0; step < BENCH_STEPS; step++) {
+        bench_sizes sizes = tiny;
+        sizes.dtype = step == BENCH_FORWARD ? CB_F32 : CB_F64;
+        bench_model model = {"lstm", &cb_lstm, 1};
+        bench_result result;
+        bench_in_process(&sizes, &model, step, &result);
+        cr_assert(result.ok, "%s", result.error);
+        cr_assert(result.least > 0 && result.least <= result.lower_quartile);
+        cr_assert(result.lower_quartile <= result.median);
+        cr_assert(result.median <= result.upper_quartile);
+        /* Embedding, two matrices and biases of 64 rows, head. */
+        int64_t weights = 89 * 16 + 64 * (16 + 16 + 2) + 89 * 17;
+        cr_assert_eq(result.parameter_bytes, weights * (int64_t)cb_dtype_size(sizes.dtype));
+        cr_assert_gt(result.tape_bytes, 0);
+        cr_assert_gt(result.peak_bytes, result.parameter_bytes);
+    }
+}
+
+static cb_cell with_step(void (*step)(cb_tensor *const *weights, cb_tensor *x,
+                                      cb_tensor *const *state, cb_tensor **next)) {
+    cb_cell cell = cb_rnn_tanh;
+    cell.step = step;
+    return cell;
+}
+
+static void step_of_wrong_shape(cb_tensor *const *weights, cb_tensor *x, cb_tensor *const *state,
+                                cb_tensor **next) {
+    (void)x;
+    next[0] = cb_matmul(state[0], weights[2]);
+}
+
+static void step_that_ends_the_process(cb_tensor *const *weights, cb_tensor *x,
+                                       cb_tensor *const *state, cb_tensor **next) {
+    (void)weights, (void)x, (void)state, (void)next;
+    exit(7);
+}
+
+Test(bench, says_what_failed) {
+    cb_cell wrong = with_step(step_of_wrong_shape), ending = with_step(step_that_ends_the_process);
+    bench_model wrong_model = {"wrong", &wrong, 1}, ending_model = {"ending", &ending, 1};
+    bench_result result;
+    bench_in_process(&tiny, &wrong_model, BENCH_TRAINING, &result);
+    cr_assert(!result.ok && strstr(result.error, "matmul") != NULL, "%s", result.error);
+    bench_in_process(&tiny, &ending_model, BENCH_TRAINING, &result);
+    cr_assert(!result.ok && strstr(result.error, "ended with status 7") != NULL, "%s",
+              result.error);
+}
+
+Test(bench, best_rate_is_the_largest) {
+    bench_run run = {.model_count = 2, .rates = {3, 5, 4, 100}};
+    cr_assert_eq(bench_best_rate(&run), 5);
+}
