@@ -1,6 +1,7 @@
 /* The tape's life, its leaves and its errors. Ops are applied in apply.c, gradients are computed in
    backward.c. */
 #include "autograd/tape_internal.h"
+#include "autograd/unread.h"
 #include "tensor/kernels.h"
 #include "tensor/memory.h"
 
@@ -67,8 +68,14 @@ cb_tape *cb_tape_new_no_grad(void) {
 
 cb_tape *cbi_tape_new_symbolic(void) {
     cb_tape *tape = tape_new(false);
-    if (tape != NULL)
-        tape->symbolic = true;
+    if (tape == NULL)
+        return NULL;
+    tape->symbolic = true;
+    tape->unread = cbi_unread_new();
+    if (tape->unread == NULL) {
+        cb_tape_free(tape);
+        return NULL;
+    }
     return tape;
 }
 
@@ -76,6 +83,7 @@ void cb_tape_free(cb_tape *tape) {
     if (tape == NULL)
         return;
     cbi_arena_free(&tape->arena);
+    cbi_unread_free(tape->unread);
     cbi_free(tape);
 }
 
@@ -171,6 +179,7 @@ cbi_block *cbi_block_new(cb_tape *tape, size_t size) {
 
 cb_status cbi_node_allocate(cb_node *node) {
     cbi_strides_row_major(&node->tensor);
+    node->tensor.data = node->tape->unread;
     if (node->tape->symbolic)
         return CB_OK;
     node->block = cbi_block_new(node->tape, cb_tensor_bytes(&node->tensor));
@@ -226,7 +235,7 @@ cb_tensor *cb_variable_into(cb_tape *tape, const cb_tensor *value, cb_tensor *gr
 cb_tensor *cbi_symbol(cb_tape *tape, cb_dtype dtype, int rank, const int64_t *shape) {
     if (tape == NULL || !cbi_shape_valid(dtype, rank, shape))
         return cbi_tape_fail(tape, CB_ERROR_SHAPE, "trace: not a valid dtype and shape");
-    cb_tensor value = cb_tensor_wrap(dtype, rank, shape, NULL);
+    cb_tensor value = cb_tensor_wrap(dtype, rank, shape, tape->unread);
     return leaf(tape, &value, cb_dtype_is_float(dtype), NULL);
 }
 

@@ -37,6 +37,7 @@ struct cb_node {
     cb_tensor *grad;   /* in the running sweep: its gradient so far */
     int value;         /* of a trace, once read: 1 + its number in the graph (graph.h) */
     int follows;    /* of a trace: whether it depends on the state: 1 no, 2 yes; 0: not known yet */
+    bool checked;   /* of a trace: seen by the check of what is hoisted */
     void *saved;    /* what a compiled recurrence leaves for its gradient */
     int64_t sweep;  /* the sweep that grad belongs to */
     int64_t wanted; /* the last cb_grad sweep that needs its gradient */
@@ -49,7 +50,8 @@ struct cb_tape {
     cb_status status;
     char message[512];
     bool no_grad;     /* never records */
-    bool symbolic;    /* ops work out shapes and have no elements: a trace */
+    bool symbolic;    /* ops work out shapes and compute nothing: a trace */
+    void *unread;     /* of a trace: where its elements would be; see unread.h */
     bool recording;   /* ops note themselves for gradients; off in a first-order sweep */
     bool sweeping;    /* a first-order sweep runs: blocks are reused */
     bool selective;   /* the sweep is for chosen inputs: see cb_node.wanted */

@@ -16,7 +16,11 @@
 
 /* In front of memory from cb_params_allocate; padded so that what follows stays aligned. */
 typedef union block {
-    union block *next;
+    struct {
+        union block *next;
+        void (*end)(void *object); /* called with object before the block is freed; NULL: nothing */
+        void *object;
+    };
     char padding[64];
 } block;
 
@@ -75,6 +79,9 @@ void cb_params_free(cb_params *params) {
     cbi_free(params->items);
     for (block *b = params->blocks, *next; b != NULL; b = next) {
         next = b->next;
+        if (b->end != NULL) {
+            b->end(b->object);
+        }
         cbi_free(b);
     }
     cbi_free(params);
@@ -115,6 +122,16 @@ void *cb_params_allocate(cb_params *params, size_t bytes) {
     b->next = params->blocks;
     params->blocks = b;
     return b + 1;
+}
+
+bool cbi_params_own(cb_params *params, void *object, void (*end)(void *object)) {
+    void *memory = object == NULL ? NULL : cb_params_allocate(params, 0);
+    if (memory == NULL) {
+        return false;
+    }
+    params->blocks->end = end;
+    params->blocks->object = object;
+    return true;
 }
 
 cb_random *cb_params_random(cb_params *params) {

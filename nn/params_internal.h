@@ -22,4 +22,8 @@ const char *cbi_init_fault(const cb_init *init, int rank);
 void *cbi_module_new(cb_params *params, const char *name, size_t bytes,
                      cb_tensor *(*forward)(const cb_module *module, cb_tensor *x));
 
+/* Hands an object to the set: cb_params_free ends it with `end`. False, recorded, when there is no
+   memory; the object, which may be NULL, then stays the caller's. */
+bool cbi_params_own(cb_params *params, void *object, void (*end)(void *object));
+
 #endif

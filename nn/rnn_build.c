@@ -140,6 +140,34 @@ static const char *options_fault(const char *name, const cb_stack_layer *layers,
     return NULL;
 }
 
+static void end_scan(void *scan) {
+    cb_scan_free(scan);
+}
+
+/* The recurrence of a run whose weights are there; the set's. */
+static cb_status add_scan(cb_rnn *rnn, cbi_rnn_run *run, const cb_rnn_options *options) {
+    int64_t sizes[CB_CELL_MAX_STATES];
+    cb_tensor *weights[CB_CELL_MAX_PARAMS];
+    for (int i = 0; i < run->cell->state_count; i++)
+        sizes[i] = run->hidden;
+    for (int i = 0; i < run->cell->param_count; i++)
+        weights[i] = run->weights[i] != NULL ? run->weights[i]->value : NULL;
+    cb_scan_options scan = {.name = run->cell->name,
+                            .dtype = cb_params_dtype(rnn->params),
+                            .input = run->input,
+                            .state_count = run->cell->state_count,
+                            .state_size = sizes,
+                            .weight_count = run->cell->param_count,
+                            .weights = weights,
+                            .eager = options->eager};
+    run->scan = cb_scan_new(run->cell->step, &scan);
+    if (cbi_params_own(rnn->params, run->scan, end_scan))
+        return CB_OK;
+    cb_scan_free(run->scan);
+    cbi_params_fail(rnn->params, CB_ERROR_MEMORY, "rnn \"%s\": no memory", rnn->module.name);
+    return CB_ERROR_MEMORY;
+}
+
 /* Fills in run number k of a network and makes its weights. */
 static cb_status start_run(cb_rnn *rnn, int k, int64_t input, const cb_stack_layer *layer,
                            const cb_rnn_options *options) {
@@ -159,7 +187,8 @@ static cb_status start_run(cb_rnn *rnn, int k, int64_t input, const cb_stack_lay
         return CB_ERROR_VALUE;
     }
     snprintf(suffix, sizeof(suffix), "l%d%s", number, backward ? "_reverse" : "");
-    rnn->runs[k] = (cbi_rnn_run){layer->cell, input, layer->hidden, backward, {NULL}};
+    rnn->runs[k] = (cbi_rnn_run){
+        .cell = layer->cell, .input = input, .hidden = layer->hidden, .reverse = backward};
     for (int i = 0; i < layer->cell->param_count; i++) {
         bool dropped = options->no_bias && layer->cell->params[i].role == CB_BIAS;
         cb_status status =
@@ -167,7 +196,7 @@ static cb_status start_run(cb_rnn *rnn, int k, int64_t input, const cb_stack_lay
         if (status != CB_OK)
             return status;
     }
-    return CB_OK;
+    return add_scan(rnn, &rnn->runs[k], options);
 }
 
 cb_rnn *cb_stack_new(cb_params *params, const char *name, int64_t input, int count,
@@ -232,6 +261,12 @@ int64_t cb_rnn_state_size(const cb_rnn *rnn, int i) {
         i -= rnn->runs[k].cell->state_count;
     }
     return 0;
+}
+
+const char *cb_rnn_eager_reason(const cb_rnn *rnn, int layer) {
+    if (rnn == NULL || layer < 0 || layer >= rnn->layers)
+        return "there is no such layer";
+    return cb_scan_reason(rnn->runs[layer * rnn->directions].scan);
 }
 
 int64_t cb_rnn_output_size(const cb_rnn *rnn) {

@@ -3,6 +3,7 @@
 #define CEREBRA_NN_RNN_INTERNAL_H
 
 #include <cerebra/rnn.h>
+#include <cerebra/scan.h>
 
 /* One direction of one layer: a cell with its weights. */
 typedef struct cbi_rnn_run {
@@ -10,6 +11,7 @@ typedef struct cbi_rnn_run {
     int64_t input, hidden;
     bool reverse;
     cb_param *weights[CB_CELL_MAX_PARAMS]; /* NULL: a bias left out */
+    cb_scan *scan;
 } cbi_rnn_run;
 
 struct cb_rnn {

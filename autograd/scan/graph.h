@@ -48,6 +48,7 @@ typedef struct cbi_import {
 } cbi_import;
 
 #define CBI_GRAPH_STATES 8
+#define CBI_GRAPH_IMPORTS 256
 
 typedef struct cbi_graph {
     cb_dtype dtype;

@@ -66,10 +66,12 @@ size_t cbi_recurrence_bytes(const cbi_recurrence *run, int buffer) {
     return (size_t)(slots_of(run, b) * run->batch * b->columns * element_size(run));
 }
 
-/* Row 0 of a buffer's columns at a step. */
+/* Row 0 of a buffer's columns at a step. What is there for all steps lies in the order of time. */
 static char *buffer_at(const cbi_recurrence *run, cbi_place place, int64_t step) {
     const cbi_buffer *buffer = &run->plan->buffers[place.buffer];
     int64_t slots = slots_of(run, buffer), slot = slots == 1 ? 0 : (step + place.later) % slots;
+    if (run->reverse && buffer->span != CBI_TWO_STEPS && slots >= run->time)
+        slot = slots - 1 - slot;
     char *base =
         buffer->span == CBI_GIVEN ? (char *)(uintptr_t)run->given : run->buffers[place.buffer];
     return base + (slot * run->batch * buffer->columns + place.column) * element_size(run);
@@ -341,9 +343,13 @@ static void run_all(const cbi_recurrence *run, bool backward) {
 void cbi_recurrence_forward(const cbi_recurrence *run) {
     const cbi_plan *plan = run->plan;
     for (int i = 0; i < plan->graph->state_count; i++)
-        memcpy(run->buffers[plan->state_buffer[i]], run->initial[i]->data,
-               cb_tensor_bytes(run->initial[i]));
+        memcpy(buffer_at(run, (cbi_place){plan->state_buffer[i], 0, 0, 0}, 0),
+               run->initial[i]->data, cb_tensor_bytes(run->initial[i]));
     run_all(run, false);
+}
+
+const char *cbi_recurrence_last(const cbi_recurrence *run, int i) {
+    return buffer_at(run, (cbi_place){run->plan->state_buffer[i], 0, 0, 0}, run->time);
 }
 
 void cbi_recurrence_backward(const cbi_recurrence *run) {
@@ -362,12 +368,13 @@ void cbi_recurrence_backward(const cbi_recurrence *run) {
 
 /* ---- Sums over all steps --------------------------------------------------------------------- */
 
-/* A value over all steps, as a matrix of [time x batch, columns]. */
+/* A value over all steps, as a matrix of [time x batch, columns], in the order of time. */
 static cb_tensor over_time(const cbi_recurrence *run, int value) {
     const cbi_graph *graph = run->plan->graph;
     cbi_place place = cbi_plan_place(run->plan, value, 1);
     int64_t shape[2] = {run->time * run->batch, graph->values[value].columns};
-    cb_tensor t = cb_tensor_wrap(graph->dtype, 2, shape, buffer_at(run, place, 0));
+    cb_tensor t = cb_tensor_wrap(graph->dtype, 2, shape,
+                                 buffer_at(run, place, run->reverse ? run->time - 1 : 0));
     t.stride[0] = run->plan->buffers[place.buffer].columns;
     return t;
 }
@@ -378,40 +385,36 @@ typedef struct scatter_job {
     const cb_tensor *target;
 } scatter_job;
 
-/* Adds columns [begin, end) of each step's rows to their rows of the table. */
+/* Adds columns [begin, end) of all rows to their rows of the table. */
 static void scatter_columns(void *context, int64_t begin, int64_t end) {
     const scatter_job *job = context;
-    const cbi_recurrence *run = job->run;
-    for (int64_t s = 0; s < run->time; s++)
-        for (int64_t r = 0; r < run->batch; r++) {
-            int64_t to = run->row_of[time_of(run, s) * run->batch + r] * job->target->stride[0];
-            int64_t from = (s * run->batch + r) * job->source.stride[0];
-            if (job->source.dtype == CB_F32)
-                for (int64_t c = begin; c < end; c++)
-                    ((float *)job->target->data)[to + c] +=
-                        ((const float *)job->source.data)[from + c];
-            else
-                for (int64_t c = begin; c < end; c++)
-                    ((double *)job->target->data)[to + c] +=
-                        ((const double *)job->source.data)[from + c];
-        }
+    for (int64_t r = 0; r < job->source.shape[0]; r++) {
+        int64_t to = job->run->row_of[r] * job->target->stride[0];
+        int64_t from = r * job->source.stride[0];
+        if (job->source.dtype == CB_F32)
+            for (int64_t c = begin; c < end; c++)
+                ((float *)job->target->data)[to + c] += ((const float *)job->source.data)[from + c];
+        else
+            for (int64_t c = begin; c < end; c++)
+                ((double *)job->target->data)[to + c] +=
+                    ((const double *)job->source.data)[from + c];
+    }
 }
 
 static void rows_gradient(const cbi_recurrence *run, int value, const cb_tensor *target) {
     scatter_job job = {run, over_time(run, value), target};
-    if (run->row_of != NULL) {
-        cb_tensor_fill((cb_tensor *)(uintptr_t)target, 0);
-        cbi_parallel_for(job.source.shape[1], 64, scatter_columns, &job);
+    if (run->row_of == NULL) {
+        cb_tensor to = *target;
+        to.rank = 2;
+        to.shape[0] = job.source.shape[0];
+        to.shape[1] = job.source.shape[1];
+        to.stride[0] = target->stride[0];
+        to.stride[1] = 1;
+        cbi_copy(&to, &job.source);
         return;
     }
-    for (int64_t s = 0; s < run->time; s++) {
-        cb_tensor from = job.source, to = *target;
-        int64_t size = element_size(run);
-        from.shape[0] = to.shape[0] = run->batch;
-        from.data = (char *)from.data + s * run->batch * from.stride[0] * size;
-        to.data = (char *)to.data + time_of(run, s) * run->batch * to.stride[0] * size;
-        cbi_copy(&to, &from);
-    }
+    cb_tensor_fill((cb_tensor *)(uintptr_t)target, 0);
+    cbi_parallel_for(job.source.shape[1], 64, scatter_columns, &job);
 }
 
 static void matrix_gradient(const cbi_recurrence *run, const cbi_value *product, bool add,

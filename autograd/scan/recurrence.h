@@ -21,7 +21,7 @@ typedef struct cbi_recurrence {
     cbi_packed *packed;        /* room for one of each import */
     char **weights;    /* memory for the packed weights of each import; NULL: not multiplied */
     char *scratch;     /* cbi_recurrence_scratch bytes */
-    const char *given; /* backward: [time + 1, batch, columns], the gradient of state 0 */
+    const char *given; /* backward: the gradient of state 0, ordered as its buffer */
     cb_tensor *const
         *final; /* backward: the gradients of the last states but state 0; NULL: zeros */
 } cbi_recurrence;
@@ -33,8 +33,11 @@ size_t cbi_recurrence_scratch(const cbi_recurrence *run);
 /* Bytes for the packed weights of an import; 0 when no product uses it. */
 size_t cbi_recurrence_weights(const cbi_recurrence *run, int import);
 
-/* Runs all steps forward; state i after step s is left in its buffer. */
+/* Runs all steps forward. State 0 is left in its buffer, [time + 1, batch, columns] in the order of
+   time: the initial state is the first, or in reverse the last. */
 void cbi_recurrence_forward(const cbi_recurrence *run);
+/* State i after the last step, [batch, columns]. */
+const char *cbi_recurrence_last(const cbi_recurrence *run, int i);
 /* Runs all steps backward; the gradients of the initial states are left in theirs, at step 0. */
 void cbi_recurrence_backward(const cbi_recurrence *run);
 /* Adds up the gradient of an import over all steps, into a tensor of its shape with any strides

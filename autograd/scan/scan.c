@@ -1,390 +1,163 @@
-/* A compiled recurrence as one op on the tape.
+/* A recurrence: compiled when it is first needed, run as a plan or op by op. */
+#include "autograd/scan/scan_internal.h"
 
-   What the step's graph imports is computed on the tape, by applying the traced ops to all time
-   steps at once; its gradient is the tape's business. Where x is rows of a table that has fewer of
-   them than there are steps (an embedding), they are applied to the table, and the recurrence looks
-   its rows up.
-
-   The op's output holds state 0 at all steps and the other states after the last one; its gradient
-   is a second op, whose output holds the gradients of all inputs. */
-#include "autograd/scan/scan.h"
-
-#include "autograd/op_list.h"
-#include "autograd/scan/recurrence.h"
 #include "autograd/tape_internal.h"
+#include "autograd/unread.h"
 #include "tensor/memory.h"
 
 #include <cerebra/ops.h>
 #include <stdio.h>
 #include <string.h>
 
-struct cbi_scan {
-    cbi_graph *graph; /* NULL when the plan owns it */
-    cbi_plan *plan;   /* NULL when there is a reason */
-    char reason[256];
-};
-
-cbi_scan *cbi_scan_new(cbi_step *step, cb_dtype dtype, int64_t input, int state_count,
-                       const int64_t *state_size, int weight_count, cb_tensor *const *weights) {
-    cbi_scan *scan = cbi_allocate(sizeof(*scan));
+cb_scan *cb_scan_new(cb_scan_step *step, const cb_scan_options *options) {
+    if (step == NULL || options == NULL || options->state_count < 1 ||
+        options->state_count > CB_SCAN_MAX_STATES || options->weight_count < 0 ||
+        options->weight_count > CB_SCAN_MAX_WEIGHTS)
+        return NULL;
+    cb_scan *scan = cbi_allocate(sizeof(*scan));
     if (scan == NULL)
         return NULL;
-    scan->graph =
-        cbi_graph_trace(step, dtype, input, state_count, state_size, weight_count, weights);
-    if (scan->graph != NULL && scan->graph->reason[0] == '\0')
-        scan->plan = cbi_plan_new(scan->graph);
-    if (scan->plan != NULL)
-        scan->graph = NULL;
-    else
-        snprintf(scan->reason, sizeof(scan->reason), "%s",
-                 scan->graph != NULL && scan->graph->reason[0] != '\0' ? scan->graph->reason
-                                                                       : "out of memory");
+    scan->step = step;
+    scan->dtype = options->dtype;
+    scan->input = options->input;
+    scan->state_count = options->state_count;
+    scan->weight_count = options->weight_count;
+    memcpy(scan->state_size, options->state_size, sizeof(int64_t) * (size_t)scan->state_count);
+    for (int i = 0; i < scan->weight_count; i++)
+        if (options->weights[i] != NULL) {
+            scan->has_weight[i] = true;
+            scan->weights[i] = *options->weights[i];
+            scan->weights[i].data = NULL;
+        }
+    snprintf(scan->name, sizeof(scan->name), "%s", options->name != NULL ? options->name : "step");
+    if (options->eager) {
+        scan->compiled = true;
+        snprintf(scan->reason, sizeof(scan->reason), "it was asked for");
+    }
+    pthread_mutex_init(&scan->lock, NULL);
     return scan;
 }
 
-void cbi_scan_free(cbi_scan *scan) {
+void cb_scan_free(cb_scan *scan) {
     if (scan == NULL)
         return;
-    cbi_graph_free(scan->graph);
+    pthread_mutex_destroy(&scan->lock);
     cbi_plan_free(scan->plan);
     cbi_free(scan);
 }
 
-const char *cbi_scan_reason(const cbi_scan *scan) {
-    return scan->reason;
+/* ---- Compiling ------------------------------------------------------------------------------- */
+
+static void compile(cb_scan *scan) {
+    cb_tensor *weights[CB_SCAN_MAX_WEIGHTS];
+    for (int i = 0; i < scan->weight_count; i++)
+        weights[i] = scan->has_weight[i] ? &scan->weights[i] : NULL;
+    cbi_graph *graph = cbi_graph_trace(scan->step, scan->dtype, scan->input, scan->state_count,
+                                       scan->state_size, scan->weight_count, weights);
+    if (graph != NULL && cbi_unread_was_read(graph->trace->unread))
+        snprintf(scan->reason, sizeof(scan->reason),
+                 "the step reads elements: what it computes may depend on them");
+    else if (graph != NULL && (graph->reason[0] != '\0' || !cbi_imports_check(graph)))
+        snprintf(scan->reason, sizeof(scan->reason), "%s", graph->reason);
+    else if (graph == NULL || (scan->plan = cbi_plan_new(graph)) == NULL)
+        snprintf(scan->reason, sizeof(scan->reason), "out of memory");
+    if (scan->plan == NULL)
+        cbi_graph_free(graph);
 }
 
-const cbi_plan *cbi_scan_plan(const cbi_scan *scan) {
+const cbi_plan *cbi_scan_plan(cb_scan *scan) {
+    pthread_mutex_lock(&scan->lock);
+    if (!scan->compiled)
+        compile(scan);
+    scan->compiled = true;
+    pthread_mutex_unlock(&scan->lock);
     return scan->plan;
 }
 
-/* ---- The ops --------------------------------------------------------------------------------- */
-
-/* Inputs: imports, initial states, then row_of and lengths where there are any. */
-typedef struct scan_options {
-    const cbi_plan *plan;
-    int64_t time, batch;
-    bool reverse, looked_up, has_lengths;
-    cb_node *forward; /* of the gradient: the node of the op itself */
-} scan_options;
-
-static int64_t state_elements(const scan_options *options, int i) {
-    return options->batch * options->plan->graph->state_size[i];
-}
-
-static cb_status scan_shape(const cb_call *call) {
-    const scan_options *options = call->options;
-    const cbi_graph *graph = options->plan->graph;
-    call->out->dtype = graph->dtype;
-    call->out->rank = 1;
-    call->out->shape[0] = (options->time + 1) * state_elements(options, 0);
-    for (int i = 1; i < graph->state_count; i++)
-        call->out->shape[0] += state_elements(options, i);
-    return CB_OK;
-}
-
-/* Memory for the buffers of one pass, and for its packed weights. */
-static cb_status allocate_pass(const cb_call *call, cbi_recurrence *run, bool backward) {
-    const cbi_plan *plan = run->plan;
-    for (int b = 0; b < plan->buffer_count; b++) {
-        size_t bytes = plan->buffers[b].backward == backward ? cbi_recurrence_bytes(run, b) : 0;
-        if (bytes > 0 && run->buffers[b] == NULL &&
-            (run->buffers[b] = cb_call_scratch(call, bytes)) == NULL)
-            return CB_ERROR_MEMORY;
-    }
-    for (int i = 0; i < plan->graph->import_count; i++) {
-        size_t bytes = cbi_recurrence_weights(run, i);
-        if (bytes > 0 && (run->weights[i] = cb_call_scratch(call, bytes)) == NULL)
-            return CB_ERROR_MEMORY;
-        /* Panels are padded with zeros. */
-        if (bytes > 0)
-            memset(run->weights[i], 0, bytes);
-    }
-    run->scratch = cb_call_scratch(call, cbi_recurrence_scratch(run));
-    return run->scratch != NULL ? CB_OK : CB_ERROR_MEMORY;
-}
-
-static cbi_recurrence *recurrence_new(const cb_call *call, const scan_options *options,
-                                      cb_tensor *const *in) {
-    const cbi_graph *graph = options->plan->graph;
-    size_t imports = (size_t)graph->import_count, buffers = (size_t)options->plan->buffer_count;
-    cbi_recurrence *run = cb_call_scratch(call, sizeof(*run));
-    char **pointers = cb_call_scratch(call, sizeof(char *) * (buffers + imports + 1));
-    cbi_packed *packed = cb_call_scratch(call, sizeof(cbi_packed) * (imports + 1));
-    if (run == NULL || pointers == NULL || packed == NULL)
-        return NULL;
-    memset(pointers, 0, sizeof(char *) * (buffers + imports + 1));
-    *run = (cbi_recurrence){.plan = options->plan,
-                            .time = options->time,
-                            .batch = options->batch,
-                            .reverse = options->reverse,
-                            .imports = in,
-                            .initial = in + graph->import_count,
-                            .buffers = pointers,
-                            .weights = pointers + buffers,
-                            .packed = packed};
-    cb_tensor *const *rest = in + graph->import_count + graph->state_count;
-    if (options->looked_up)
-        run->row_of = (*rest++)->data;
-    if (options->has_lengths)
-        run->lengths = (*rest)->data;
-    return run;
-}
-
-static cb_status scan_forward(const cb_call *call) {
-    const scan_options *options = call->options;
-    const cbi_graph *graph = options->plan->graph;
-    cb_node *node = call->out->node;
-    int64_t size = (int64_t)cb_dtype_size(graph->dtype);
-    cbi_recurrence *run = recurrence_new(call, options, call->in);
-    if (run == NULL)
-        return CB_ERROR_MEMORY;
-    run->keep = node->requires_grad && node->tape->recording;
-    run->buffers[options->plan->state_buffer[0]] = call->out->data;
-    if (allocate_pass(call, run, false) != CB_OK)
-        return CB_ERROR_MEMORY;
-    cbi_recurrence_forward(run);
-    char *out = (char *)call->out->data + (options->time + 1) * state_elements(options, 0) * size;
-    for (int i = 1; i < graph->state_count; i++) {
-        int64_t bytes = state_elements(options, i) * size;
-        int64_t slots = run->keep ? options->time + 1 : 2;
-        memcpy(out, run->buffers[options->plan->state_buffer[i]] + options->time % slots * bytes,
-               (size_t)bytes);
-        out += bytes;
-    }
-    node->saved = run;
-    return CB_OK;
-}
-
-/* Elements of each of the gradient's parts: one for each import that has a gradient, then the
- * states'. */
-static int64_t import_elements(const scan_options *options, cb_tensor *const *in, int i) {
-    return options->plan->graph->imports[i].gradient_count > 0 ? cb_tensor_count(in[i]) : 0;
-}
-
-/* Inputs: the output's gradient, then those of the op. */
-static cb_status scan_gradient_shape(const cb_call *call) {
-    const scan_options *options = call->options;
-    const cbi_graph *graph = options->plan->graph;
-    call->out->dtype = graph->dtype;
-    call->out->rank = 1;
-    call->out->shape[0] = 0;
-    for (int i = 0; i < graph->import_count; i++)
-        call->out->shape[0] += import_elements(options, call->in + 1, i);
-    for (int i = 0; i < graph->state_count; i++)
-        call->out->shape[0] += state_elements(options, i);
-    return CB_OK;
-}
-
-static bool is_column_major(const cb_tensor *t) {
-    return t->rank == 2 && t->stride[0] == 1 && t->stride[1] != 1;
-}
-
-static cb_status scan_gradient_forward(const cb_call *call) {
-    const scan_options *options = call->options;
-    const cbi_graph *graph = options->plan->graph;
-    int64_t size = (int64_t)cb_dtype_size(graph->dtype);
-    cbi_recurrence run = *(const cbi_recurrence *)options->forward->saved;
-    cb_tensor finals[CBI_GRAPH_STATES], *final[CBI_GRAPH_STATES] = {NULL};
-    const char *given = call->in[0]->data;
-    run.given = given;
-    run.final = final;
-    given += (options->time + 1) * state_elements(options, 0) * size;
-    for (int i = 1; i < graph->state_count; i++) {
-        finals[i] = (cb_tensor){.data = (char *)(uintptr_t)given};
-        final[i] = &finals[i];
-        given += state_elements(options, i) * size;
-    }
-    if (allocate_pass(call, &run, true) != CB_OK)
-        return CB_ERROR_MEMORY;
-    cbi_recurrence_backward(&run);
-    char *out = call->out->data;
-    for (int i = 0; i < graph->import_count; i++) {
-        if (graph->imports[i].gradient_count == 0)
-            continue;
-        const cb_tensor *import = call->in[1 + i];
-        cb_tensor target = cb_tensor_wrap(graph->dtype, import->rank, import->shape, out);
-        if (is_column_major(import)) {
-            target.stride[0] = 1;
-            target.stride[1] = import->shape[0];
-        }
-        cbi_recurrence_import_gradient(&run, i, &target);
-        out += cb_tensor_count(import) * size;
-    }
-    for (int i = 0; i < graph->state_count; i++) {
-        int64_t bytes = state_elements(options, i) * size;
-        memcpy(out, run.buffers[options->plan->gradient_buffer[i]], (size_t)bytes);
-        out += bytes;
-    }
-    /* The buffers of this pass end with it. */
-    for (int b = 0; b < options->plan->buffer_count; b++)
-        if (options->plan->buffers[b].backward)
-            run.buffers[b] = NULL;
-    return CB_OK;
-}
-
-const cb_op cbi_scan_gradient_op = {
-    .name = "scan_gradient",
-    .formula = "the gradients of a recurrence's inputs, from that of its output",
-    .min_inputs = 1,
-    .max_inputs = 4096,
-    .options_size = sizeof(scan_options),
-    .shape = scan_gradient_shape,
-    .forward = scan_gradient_forward,
-};
-
-static void scan_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
-    scan_options options = *(const scan_options *)call->options;
-    const cbi_graph *graph = options.plan->graph;
-    cb_tensor *in[4096];
-    if (call->out->node->tape->recording) {
-        cb_fail(g, CB_ERROR_TAPE,
-                "scan: a compiled recurrence has no gradient of its gradient; run it "
-                "eagerly");
-        return;
-    }
-    in[0] = cb_contiguous(g);
-    memcpy(in + 1, call->in, sizeof(*in) * (size_t)call->count);
-    options.forward = call->out->node;
-    cb_tensor *all = cb_apply(&cbi_scan_gradient_op, call->count + 1, in, &options);
-    int64_t at = 0;
-    for (int i = 0; i < graph->import_count + graph->state_count; i++) {
-        const cb_tensor *like = call->in[i];
-        int64_t elements = i < graph->import_count
-                               ? import_elements(&options, call->in, i)
-                               : state_elements(&options, i - graph->import_count);
-        cb_tensor *part = cb_slice(all, 0, at, at + elements, 1);
-        at += elements;
-        if (elements == 0 || !cb_call_needs(call, i))
-            continue;
-        gradients[i] =
-            is_column_major(like)
-                ? cb_transpose(cb_reshape(part, 2, (int64_t[]){like->shape[1], like->shape[0]}), 0,
-                               1)
-                : cb_reshape(part, like->rank, like->shape);
-    }
-}
-
-const cb_op cbi_scan_op = {
-    .name = "scan",
-    .formula = "the states of a recurrence",
-    .min_inputs = 1,
-    .max_inputs = 4095,
-    .options_size = sizeof(scan_options),
-    .shape = scan_shape,
-    .forward = scan_forward,
-    .vjp = scan_vjp,
-};
-
-/* ---- Imports --------------------------------------------------------------------------------- */
-
-/* Traced tensors and what stands for them on the tape. */
-typedef struct replay {
-    const cbi_graph *graph;
-    cb_tape *tape;
-    cb_tensor *const *weights;
-    cb_tensor *x; /* [rows, input] */
-    int count;
-    struct {
-        const cb_node *traced;
-        cb_tensor *made;
-    } done[256];
-} replay;
-
-/* Options with the batch's extent replaced by the number of rows: shapes are all that it stands in.
- */
-static void fit_options(const cb_node *node, int64_t rows, int64_t *options) {
-    memcpy(options, node->options, node->op->options_size);
-    for (size_t i = 0; i < node->op->options_size / sizeof(int64_t); i++)
-        if (options[i] == CBI_BATCH)
-            options[i] = rows;
-}
-
-static cb_tensor *make(replay *r, cb_tensor *traced) {
-    cb_node *node = traced->node;
-    int64_t options[64], shape[CB_MAX_RANK];
-    cb_tensor *in[CBI_MAP_INPUTS], *made;
-    for (int i = 0; i < r->count; i++)
-        if (r->done[i].traced == node)
-            return r->done[i].made;
-    for (int i = 0; i < r->graph->weight_count; i++)
-        if (r->graph->weights[i] == traced)
-            return r->weights[i];
-    if (traced == r->graph->x)
-        return r->x;
-    if (node->op == NULL && !node->filled)
-        return cb_input(r->tape, traced); /* a tensor of the step's own */
-    if (node->op == NULL) {
-        for (int i = 0; i < traced->rank; i++)
-            shape[i] = traced->shape[i] == CBI_BATCH ? r->x->shape[0] : traced->shape[i];
-        made = cb_full(r->tape, traced->dtype, traced->rank, shape, node->fill);
-    } else {
-        cb_tensor **inputs = in;
-        if (node->count > CBI_MAP_INPUTS || node->op->options_size > sizeof(options))
-            return cb_fail(r->x, CB_ERROR_VALUE, "scan: %s has too many inputs", node->op->name);
-        for (int i = 0; i < node->count; i++)
-            inputs[i] = make(r, node->in[i]);
-        if (node->op->options_size > 0)
-            fit_options(node, r->x->shape[0], options);
-        made = cb_apply(node->op, node->count, inputs, options);
-    }
-    if (r->count < 256) {
-        r->done[r->count].traced = node;
-        r->done[r->count++].made = made;
-    }
-    return made;
+const char *cb_scan_reason(cb_scan *scan) {
+    if (scan == NULL)
+        return "there is no recurrence";
+    return cbi_scan_plan(scan) == NULL ? scan->reason : NULL;
 }
 
 /* ---- Running --------------------------------------------------------------------------------- */
 
-/* Whether x is rows of a smaller table; then *table and *rows are what they are. */
-static bool is_looked_up(cb_tensor *x, cb_tensor **table, cb_tensor **rows) {
-    if (x->node->op != &cbi_gather_rows_op)
-        return false;
-    *table = x->node->in[0];
-    *rows = x->node->in[1];
-    return (*table)->rank == 2 && (*rows)->rank == 2 &&
-           (*table)->shape[0] < x->shape[0] * x->shape[1];
+/* The plan, as cbi_scan_plan. A step that uses tensors of the caller's tape may have failed there
+   while it was traced; that is no failure of the run. */
+static const cbi_plan *plan_for(cb_scan *scan, cb_tape *tape) {
+    const cbi_plan *plan = cbi_scan_plan(scan);
+    tape->status = CB_OK;
+    tape->message[0] = '\0';
+    return plan;
 }
 
-cb_tensor *cbi_scan_run(const cbi_scan *scan, cb_tensor *const *weights, cb_tensor *x,
-                        cb_tensor *const *initial, cb_tensor *lengths, bool reverse,
-                        cb_tensor **final) {
-    const cbi_graph *graph = scan->plan->graph;
-    scan_options options = {.plan = scan->plan, .time = x->shape[0], .batch = x->shape[1]};
-    cb_tensor *in[512], *table = NULL, *rows = NULL;
+/* Fails unless a state that a run starts from fits. */
+static void check_initial(const cb_scan *scan, cb_tensor *x, cb_tensor *state, int i) {
+    char shape[160];
+    if (state == NULL)
+        cb_fail(x, CB_ERROR_VALUE, "rnn: an initial state is NULL");
+    else if (cb_tape_of(state) != cb_tape_of(x))
+        cb_fail(x, CB_ERROR_TAPE, "rnn: an initial state is not on the tape of the input");
+    else if (state->rank != 2 || state->shape[0] != x->shape[1] ||
+             state->shape[1] != scan->state_size[i])
+        cb_fail(x, CB_ERROR_SHAPE, "rnn: initial state %s of %s is not [%lld,%lld]",
+                cb_shape_format(state, shape, sizeof(shape)), scan->name, (long long)x->shape[1],
+                (long long)scan->state_size[i]);
+    else if (state->dtype != x->dtype)
+        cb_fail(x, CB_ERROR_DTYPE, "rnn: an initial state of %s is %s and the input is %s",
+                scan->name, cb_dtype_name(state->dtype), cb_dtype_name(x->dtype));
+}
+
+static bool same_weight(const cb_scan *scan, int i, const cb_tensor *weight) {
+    return scan->has_weight[i] ? weight != NULL && weight->dtype == scan->weights[i].dtype &&
+                                     cb_tensor_same_shape(weight, &scan->weights[i])
+                               : weight == NULL;
+}
+
+static cb_status check(const cb_scan *scan, cb_tensor *x, const cb_scan_io *io) {
+    char shape[160];
+    if (x->rank != 3 || x->shape[2] != scan->input || x->dtype != scan->dtype)
+        cb_fail(x, CB_ERROR_SHAPE, "scan \"%s\": %s %s is not %s [time, batch, %lld]", scan->name,
+                cb_dtype_name(x->dtype), cb_shape_format(x, shape, sizeof(shape)),
+                cb_dtype_name(scan->dtype), (long long)scan->input);
+    for (int i = 0; i < scan->weight_count && cb_tape_status(cb_tape_of(x)) == CB_OK; i++)
+        if (!same_weight(scan, i, io->weights[i]))
+            cb_fail(x, CB_ERROR_SHAPE, "scan \"%s\": weight %d is not as it was made for",
+                    scan->name, i);
+        else if (io->weights[i] != NULL && cb_tape_of(io->weights[i]) != cb_tape_of(x))
+            cb_fail(x, CB_ERROR_TAPE, "scan \"%s\": weight %d is not on the tape of the input",
+                    scan->name, i);
+    for (int i = 0; i < scan->state_count && cb_tape_status(cb_tape_of(x)) == CB_OK; i++)
+        check_initial(scan, x, io->initial[i], i);
+    return cb_tape_status(cb_tape_of(x));
+}
+
+static cb_tensor *run(cb_scan *scan, cb_tensor *x, const cb_scan_io *io, cb_tensor **state) {
     cb_tape *tape = cb_tape_of(x);
-    int64_t hidden = graph->state_size[0];
-    int count = 0;
-    options.reverse = reverse;
-    options.looked_up = is_looked_up(x, &table, &rows);
-    options.has_lengths = lengths != NULL;
-    replay r = {.graph = graph, .tape = tape, .weights = weights};
-    r.x = options.looked_up ? table
-                            : cb_reshape(x, CB_SHAPE(options.time * options.batch, x->shape[2]));
-    for (int i = 0; i < graph->import_count; i++) {
-        in[count] = make(&r, graph->imports[i].traced);
-        if (graph->imports[i].rows || cb_tensor_count(in[count]) == 0 || in[count]->rank < 2)
-            in[count] = cb_contiguous(in[count]);
-        count++;
-    }
-    for (int i = 0; i < graph->state_count; i++)
-        in[count++] = cb_contiguous(initial[i]);
-    if (options.looked_up)
-        in[count++] = cb_contiguous(cb_cast(rows, CB_I64));
-    if (options.has_lengths)
-        in[count++] = cb_contiguous(cb_cast(lengths, CB_I64));
-    cb_tensor *all = cb_apply(&cbi_scan_op, count, in, &options);
-    int64_t at = (options.time + 1) * options.batch * hidden;
-    cb_tensor *states =
-        cb_reshape(cb_slice(all, 0, 0, at, 1), CB_SHAPE(options.time + 1, options.batch, hidden));
-    final[0] = cb_select(states, 0, options.time);
-    for (int i = 1; i < graph->state_count; i++) {
-        int64_t elements = options.batch * graph->state_size[i];
-        final[i] = cb_reshape(cb_slice(all, 0, at, at + elements, 1),
-                              CB_SHAPE(options.batch, graph->state_size[i]));
-        at += elements;
-    }
-    cb_tensor *outputs = cb_slice(states, 0, 1, CB_END, 1);
-    return reverse ? cb_flip(outputs, CB_AXES(0)) : outputs;
+    if (check(scan, x, io) != CB_OK)
+        return cbi_poison(tape);
+    cb_tensor *masks = io->lengths != NULL ? cbi_scan_masks(x, io->lengths) : NULL;
+    if (cb_tape_status(tape) != CB_OK)
+        return cbi_poison(tape);
+    if (x->shape[0] == 0)
+        return cb_full(tape, x->dtype, CB_SHAPE(0, x->shape[1], scan->state_size[0]), 0);
+    const cbi_plan *plan = x->shape[1] > 0 ? plan_for(scan, tape) : NULL;
+    if (plan == NULL)
+        return cbi_scan_eager(scan, x, io, masks, state);
+    cb_tensor *y = cbi_scan_compiled(plan, x, io, state);
+    return masks != NULL ? cb_mul(y, masks) : y;
+}
+
+cb_tensor *cb_scan_run(cb_scan *scan, cb_tensor *x, const cb_scan_io *io) {
+    cb_tape *tape = cb_tape_of(x);
+    cb_tensor *state[CB_SCAN_MAX_STATES];
+    if (tape == NULL || cbi_is_poisoned(x) || tape->status != CB_OK)
+        return cbi_poison(tape);
+    if (scan == NULL)
+        return cb_fail(x, CB_ERROR_MEMORY, "scan: there is no recurrence");
+    memcpy(state, io->initial, sizeof(*state) * (size_t)scan->state_count);
+    cb_tensor *y = run(scan, x, io, state);
+    for (int i = 0; i < scan->state_count && io->final != NULL; i++)
+        io->final[i] = tape->status == CB_OK ? state[i] : cbi_poison(tape);
+    return tape->status == CB_OK ? y : cbi_poison(tape);
 }

@@ -51,6 +51,10 @@ static bool run_step(cbi_graph *graph, cbi_step *step, int64_t input, cb_tensor 
         return false;
     }
     for (int i = 0; i < graph->state_count; i++) {
+        if (next[i] != NULL && cb_tape_of(next[i]) != tape) {
+            refuse(graph, "the step uses a tensor on another tape");
+            return false;
+        }
         if (next[i] == NULL || !cb_tensor_same_shape(next[i], graph->state[i])) {
             refuse(graph, "a state after the step is missing or has another shape than before it");
             return false;

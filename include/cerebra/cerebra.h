@@ -11,6 +11,7 @@
 #include <cerebra/params.h>
 #include <cerebra/random.h>
 #include <cerebra/rnn.h>
+#include <cerebra/scan.h>
 #include <cerebra/status.h>
 #include <cerebra/tape.h>
 #include <cerebra/tensor.h>

@@ -83,6 +83,8 @@ typedef struct cb_rnn_options {
     bool reverse;       /* run from the last time step to the first */
     bool bidirectional; /* both; outputs side by side, forward first */
     double dropout;     /* on the output of every layer but the last, as cb_dropout_new */
+    bool eager;         /* run cells op by op, never compiled: for a debugger, and for gradients of
+                           gradients */
     bool equal_halves;  /* Cerebral cells: the lower half starts as a copy of the upper one */
     cb_init input_init, recurrent_init, bias_init, unit_init; /* by role; default: the table's */
 } cb_rnn_options;
@@ -115,6 +117,10 @@ CB_API int cb_rnn_state_count(const cb_rnn *rnn);
 CB_API int64_t cb_rnn_state_size(const cb_rnn *rnn, int i);
 /* Features of the output: hidden of the last layer x directions. */
 CB_API int64_t cb_rnn_output_size(const cb_rnn *rnn);
+
+/* Why the cell of a layer runs op by op; NULL when it is compiled, which it is where the compiler
+   can: see scan.h. */
+CB_API const char *cb_rnn_eager_reason(const cb_rnn *rnn, int layer);
 
 /* What a run may be given and may give besides x and the output; all may be NULL. */
 typedef struct cb_rnn_io {

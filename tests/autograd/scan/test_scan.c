@@ -1,8 +1,7 @@
 /* Compiled recurrences against the same step run eagerly, in a loop: outputs, last states and all
    gradients, for every cell of the library and random sizes. */
-#include "autograd/scan/scan.h"
-
 #include <cerebra/rnn.h>
+#include <cerebra/scan.h>
 #include <criterion/criterion.h>
 #include <math.h>
 #include <string.h>
@@ -97,7 +96,7 @@ static cb_tensor *eager(const problem *p, cb_tensor *const *weights, cb_tensor *
                 cb_cast(cb_greater(lengths, cb_full_like(lengths, (double)t)), p->size.dtype), 1);
         for (int i = 0; i < p->cell->state_count; i++)
             state[i] = mask != NULL ? cb_where(mask, next[i], state[i]) : next[i];
-        outputs[t] = state[0];
+        outputs[t] = mask != NULL ? cb_mul(state[0], mask) : state[0];
     }
     return cb_stack((int)p->size.time, outputs, 0);
 }
@@ -118,11 +117,16 @@ static void run(problem *p, bool compiled) {
         state[i] = cb_variable_into(tape, p->initial[i], p->state_gradients[i]);
         state_size[i] = size->hidden;
     }
-    cbi_scan *scan = cbi_scan_new(p->cell->step, size->dtype, size->input, p->cell->state_count,
-                                  state_size, p->cell->param_count, weights);
-    cr_assert_str_eq(cbi_scan_reason(scan), "");
+    cb_scan *scan =
+        cb_scan_new(p->cell->step, &(cb_scan_options){.dtype = size->dtype,
+                                                      .input = size->input,
+                                                      .state_count = p->cell->state_count,
+                                                      .state_size = state_size,
+                                                      .weight_count = p->cell->param_count,
+                                                      .weights = weights});
+    cr_assert_null(cb_scan_reason(scan), "%s", cb_scan_reason(scan));
     if (compiled) {
-        y = cbi_scan_run(scan, weights, x, state, lengths, size->reverse, final);
+        y = cb_scan_run(scan, x, &(cb_scan_io){weights, state, final, lengths, size->reverse});
     } else {
         y = eager(p, weights, x, state, lengths);
         memcpy(final, state, sizeof(final));
@@ -136,7 +140,7 @@ static void run(problem *p, bool compiled) {
     for (int i = 0; i < p->cell->state_count; i++)
         p->final[i] = cb_tensor_copy(final[i], CB_F64);
     cb_tape_free(tape);
-    cbi_scan_free(scan);
+    cb_scan_free(scan);
 }
 
 static void compare(const char *what, const problem *p, const cb_tensor *a, const cb_tensor *b) {

@@ -1,0 +1,69 @@
+/* Running a step op by op: the loop over time that the compiler's results are held to, and the road
+   of steps that cannot be compiled. */
+#include "autograd/scan/scan_internal.h"
+#include "autograd/tape_internal.h"
+
+#include <cerebra/ops.h>
+
+cb_tensor *cbi_scan_masks(cb_tensor *x, cb_tensor *lengths) {
+    int64_t time = x->shape[0], batch = x->shape[1];
+    if (cb_tape_of(lengths) != cb_tape_of(x))
+        return cb_fail(x, CB_ERROR_TAPE, "rnn: the lengths are not on the tape of the input");
+    if (cb_dtype_is_float(lengths->dtype))
+        return cb_fail(x, CB_ERROR_DTYPE, "rnn: lengths are %s; they must be i32 or i64",
+                       cb_dtype_name(lengths->dtype));
+    if (lengths->rank != 1 || lengths->shape[0] != batch)
+        return cb_fail(x, CB_ERROR_SHAPE, "rnn: lengths must be [%lld]", (long long)batch);
+    for (int64_t b = 0; b < batch; b++) {
+        double length = cb_tensor_get(lengths, &b);
+        if (!(length >= 0 && length <= (double)time))
+            return cb_fail(x, CB_ERROR_VALUE,
+                           "rnn: length %lld of sequence %lld is outside 0..%lld",
+                           (long long)length, (long long)b, (long long)time);
+    }
+    cb_tensor *steps = cb_arange(cb_tape_of(x), CB_I64, 0, 1, time);
+    cb_tensor *before = cb_less(cb_reshape(steps, CB_SHAPE(time, 1, 1)),
+                                cb_reshape(cb_cast(lengths, CB_I64), CB_SHAPE(1, batch, 1)));
+    return cb_cast(before, x->dtype);
+}
+
+/* Fails unless a step has left in next what the loop counts on; what a step of a user's own does
+   wrong should be told at once, and by its name. */
+static void check_states(const cb_scan *scan, cb_tensor *x, cb_tensor *const *next) {
+    char shape[160];
+    for (int i = 0; i < scan->state_count; i++) {
+        if (next[i] == NULL)
+            cb_fail(x, CB_ERROR_VALUE, "rnn: the step of cell \"%s\" left state %d empty",
+                    scan->name, i);
+        else if (!cbi_is_poisoned(next[i]) &&
+                 (next[i]->rank != 2 || next[i]->shape[0] != x->shape[1] ||
+                  next[i]->shape[1] != scan->state_size[i]))
+            cb_fail(x, CB_ERROR_SHAPE,
+                    "rnn: the step of cell \"%s\" made state %d %s; it must be [%lld,%lld]",
+                    scan->name, i, cb_shape_format(next[i], shape, sizeof(shape)),
+                    (long long)x->shape[1], (long long)scan->state_size[i]);
+    }
+}
+
+cb_tensor *cbi_scan_eager(const cb_scan *scan, cb_tensor *x, const cb_scan_io *io, cb_tensor *masks,
+                          cb_tensor **state) {
+    cb_tape *tape = cb_tape_of(x);
+    int64_t time = x->shape[0];
+    cbi_block *block = cbi_block_new(tape, sizeof(cb_tensor *) * (size_t)time);
+    if (block == NULL)
+        return cbi_poison(tape);
+    cb_tensor **outputs = block->data;
+    for (int64_t step = 0; step < time; step++) {
+        int64_t t = io->reverse ? time - 1 - step : step;
+        cb_tensor *mask = masks != NULL ? cb_select(masks, 0, t) : NULL;
+        cb_tensor *next[CB_SCAN_MAX_STATES] = {NULL};
+        scan->step(io->weights, cb_select(x, 0, t), state, next);
+        check_states(scan, x, next);
+        if (cb_tape_status(tape) != CB_OK)
+            return cbi_poison(tape);
+        for (int i = 0; i < scan->state_count; i++)
+            state[i] = mask != NULL ? cb_where(mask, next[i], state[i]) : next[i];
+        outputs[t] = mask != NULL ? cb_mul(next[0], mask) : next[0];
+    }
+    return cb_stack((int)time, outputs, 0);
+}

@@ -1,0 +1,273 @@
+/* A compiled recurrence as one op on the tape.
+
+   The op's output holds state 0 at all steps and the other states after the last one; its gradient
+   is a second op, whose output holds the gradients of all inputs. */
+#include "autograd/op_list.h"
+#include "autograd/scan/recurrence.h"
+#include "autograd/scan/scan_internal.h"
+#include "autograd/tape_internal.h"
+
+#include <cerebra/ops.h>
+#include <string.h>
+
+/* Inputs: imports, initial states, then row_of and lengths where there are any. */
+typedef struct scan_options {
+    const cbi_plan *plan;
+    int64_t time, batch;
+    bool reverse, looked_up, has_lengths;
+    cb_node *forward; /* of the gradient: the node of the op itself */
+} scan_options;
+
+static int64_t state_elements(const scan_options *options, int i) {
+    return options->batch * options->plan->graph->state_size[i];
+}
+
+static cb_status scan_shape(const cb_call *call) {
+    const scan_options *options = call->options;
+    const cbi_graph *graph = options->plan->graph;
+    call->out->dtype = graph->dtype;
+    call->out->rank = 1;
+    call->out->shape[0] = (options->time + 1) * state_elements(options, 0);
+    for (int i = 1; i < graph->state_count; i++)
+        call->out->shape[0] += state_elements(options, i);
+    return CB_OK;
+}
+
+/* Memory for the buffers of one pass, and for its packed weights. */
+static cb_status allocate_pass(const cb_call *call, cbi_recurrence *run, bool backward) {
+    const cbi_plan *plan = run->plan;
+    for (int b = 0; b < plan->buffer_count; b++) {
+        size_t bytes = plan->buffers[b].backward == backward ? cbi_recurrence_bytes(run, b) : 0;
+        if (bytes > 0 && run->buffers[b] == NULL &&
+            (run->buffers[b] = cb_call_scratch(call, bytes)) == NULL)
+            return CB_ERROR_MEMORY;
+    }
+    for (int i = 0; i < plan->graph->import_count; i++) {
+        size_t bytes = cbi_recurrence_weights(run, i);
+        if (bytes > 0 && (run->weights[i] = cb_call_scratch(call, bytes)) == NULL)
+            return CB_ERROR_MEMORY;
+        /* Panels are padded with zeros. */
+        if (bytes > 0)
+            memset(run->weights[i], 0, bytes);
+    }
+    run->scratch = cb_call_scratch(call, cbi_recurrence_scratch(run));
+    return run->scratch != NULL ? CB_OK : CB_ERROR_MEMORY;
+}
+
+static cbi_recurrence *recurrence_new(const cb_call *call, const scan_options *options,
+                                      cb_tensor *const *in) {
+    const cbi_graph *graph = options->plan->graph;
+    size_t imports = (size_t)graph->import_count, buffers = (size_t)options->plan->buffer_count;
+    cbi_recurrence *run = cb_call_scratch(call, sizeof(*run));
+    char **pointers = cb_call_scratch(call, sizeof(char *) * (buffers + imports + 1));
+    cbi_packed *packed = cb_call_scratch(call, sizeof(cbi_packed) * (imports + 1));
+    if (run == NULL || pointers == NULL || packed == NULL)
+        return NULL;
+    memset(pointers, 0, sizeof(char *) * (buffers + imports + 1));
+    *run = (cbi_recurrence){.plan = options->plan,
+                            .time = options->time,
+                            .batch = options->batch,
+                            .reverse = options->reverse,
+                            .imports = in,
+                            .initial = in + graph->import_count,
+                            .buffers = pointers,
+                            .weights = pointers + buffers,
+                            .packed = packed};
+    cb_tensor *const *rest = in + graph->import_count + graph->state_count;
+    if (options->looked_up)
+        run->row_of = (*rest++)->data;
+    if (options->has_lengths)
+        run->lengths = (*rest)->data;
+    return run;
+}
+
+static cb_status scan_forward(const cb_call *call) {
+    const scan_options *options = call->options;
+    const cbi_graph *graph = options->plan->graph;
+    cb_node *node = call->out->node;
+    int64_t size = (int64_t)cb_dtype_size(graph->dtype);
+    cbi_recurrence *run = recurrence_new(call, options, call->in);
+    if (run == NULL)
+        return CB_ERROR_MEMORY;
+    run->keep = node->requires_grad && node->tape->recording;
+    run->buffers[options->plan->state_buffer[0]] = call->out->data;
+    if (allocate_pass(call, run, false) != CB_OK)
+        return CB_ERROR_MEMORY;
+    cbi_recurrence_forward(run);
+    char *out = (char *)call->out->data + (options->time + 1) * state_elements(options, 0) * size;
+    for (int i = 1; i < graph->state_count; i++) {
+        int64_t bytes = state_elements(options, i) * size;
+        memcpy(out, cbi_recurrence_last(run, i), (size_t)bytes);
+        out += bytes;
+    }
+    node->saved = run;
+    return CB_OK;
+}
+
+/* Elements of each of the gradient's parts: one for each import that has a gradient, then the
+ * states'. */
+static int64_t import_elements(const scan_options *options, cb_tensor *const *in, int i) {
+    return options->plan->graph->imports[i].gradient_count > 0 ? cb_tensor_count(in[i]) : 0;
+}
+
+/* Inputs: the output's gradient, then those of the op. */
+static cb_status scan_gradient_shape(const cb_call *call) {
+    const scan_options *options = call->options;
+    const cbi_graph *graph = options->plan->graph;
+    call->out->dtype = graph->dtype;
+    call->out->rank = 1;
+    call->out->shape[0] = 0;
+    for (int i = 0; i < graph->import_count; i++)
+        call->out->shape[0] += import_elements(options, call->in + 1, i);
+    for (int i = 0; i < graph->state_count; i++)
+        call->out->shape[0] += state_elements(options, i);
+    return CB_OK;
+}
+
+static bool is_column_major(const cb_tensor *t) {
+    return t->rank == 2 && t->stride[0] == 1 && t->stride[1] != 1;
+}
+
+static cb_status scan_gradient_forward(const cb_call *call) {
+    const scan_options *options = call->options;
+    const cbi_graph *graph = options->plan->graph;
+    int64_t size = (int64_t)cb_dtype_size(graph->dtype);
+    cbi_recurrence run = *(const cbi_recurrence *)options->forward->saved;
+    cb_tensor finals[CBI_GRAPH_STATES], *final[CBI_GRAPH_STATES] = {NULL};
+    const char *given = call->in[0]->data;
+    run.given = given;
+    run.final = final;
+    given += (options->time + 1) * state_elements(options, 0) * size;
+    for (int i = 1; i < graph->state_count; i++) {
+        finals[i] = (cb_tensor){.data = (char *)(uintptr_t)given};
+        final[i] = &finals[i];
+        given += state_elements(options, i) * size;
+    }
+    if (allocate_pass(call, &run, true) != CB_OK)
+        return CB_ERROR_MEMORY;
+    cbi_recurrence_backward(&run);
+    char *out = call->out->data;
+    for (int i = 0; i < graph->import_count; i++) {
+        if (graph->imports[i].gradient_count == 0)
+            continue;
+        const cb_tensor *import = call->in[1 + i];
+        cb_tensor target = cb_tensor_wrap(graph->dtype, import->rank, import->shape, out);
+        if (is_column_major(import)) {
+            target.stride[0] = 1;
+            target.stride[1] = import->shape[0];
+        }
+        cbi_recurrence_import_gradient(&run, i, &target);
+        out += cb_tensor_count(import) * size;
+    }
+    for (int i = 0; i < graph->state_count; i++) {
+        int64_t bytes = state_elements(options, i) * size;
+        memcpy(out, run.buffers[options->plan->gradient_buffer[i]], (size_t)bytes);
+        out += bytes;
+    }
+    /* The buffers of this pass end with it. */
+    for (int b = 0; b < options->plan->buffer_count; b++)
+        if (options->plan->buffers[b].backward)
+            run.buffers[b] = NULL;
+    return CB_OK;
+}
+
+const cb_op cbi_scan_gradient_op = {
+    .name = "scan_gradient",
+    .formula = "the gradients of a recurrence's inputs, from that of its output",
+    .min_inputs = 1,
+    .max_inputs = 4096,
+    .options_size = sizeof(scan_options),
+    .shape = scan_gradient_shape,
+    .forward = scan_gradient_forward,
+};
+
+static void scan_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
+    scan_options options = *(const scan_options *)call->options;
+    const cbi_graph *graph = options.plan->graph;
+    cb_tensor *in[4096];
+    if (call->out->node->tape->recording) {
+        cb_fail(g, CB_ERROR_TAPE,
+                "scan: a compiled recurrence has no gradient of its gradient; make it "
+                "eager");
+        return;
+    }
+    in[0] = cb_contiguous(g);
+    memcpy(in + 1, call->in, sizeof(*in) * (size_t)call->count);
+    options.forward = call->out->node;
+    cb_tensor *all = cb_apply(&cbi_scan_gradient_op, call->count + 1, in, &options);
+    int64_t at = 0;
+    for (int i = 0; i < graph->import_count + graph->state_count; i++) {
+        const cb_tensor *like = call->in[i];
+        int64_t elements = i < graph->import_count
+                               ? import_elements(&options, call->in, i)
+                               : state_elements(&options, i - graph->import_count);
+        cb_tensor *part = cb_slice(all, 0, at, at + elements, 1);
+        at += elements;
+        if (elements == 0 || !cb_call_needs(call, i))
+            continue;
+        gradients[i] =
+            is_column_major(like)
+                ? cb_transpose(cb_reshape(part, 2, (int64_t[]){like->shape[1], like->shape[0]}), 0,
+                               1)
+                : cb_reshape(part, like->rank, like->shape);
+    }
+}
+
+const cb_op cbi_scan_op = {
+    .name = "scan",
+    .formula = "the states of a recurrence",
+    .min_inputs = 1,
+    .max_inputs = 4095,
+    .options_size = sizeof(scan_options),
+    .shape = scan_shape,
+    .forward = scan_forward,
+    .vjp = scan_vjp,
+};
+
+/* ---- Running --------------------------------------------------------------------------------- */
+
+/* Whether x is rows of a smaller table; then *table and *rows are what they are. */
+static bool is_looked_up(cb_tensor *x, cb_tensor **table, cb_tensor **rows) {
+    if (x->node->op != &cbi_gather_rows_op)
+        return false;
+    *table = x->node->in[0];
+    *rows = x->node->in[1];
+    return (*table)->rank == 2 && (*rows)->rank == 2 &&
+           (*table)->shape[0] < x->shape[0] * x->shape[1];
+}
+
+cb_tensor *cbi_scan_compiled(const cbi_plan *plan, cb_tensor *x, const cb_scan_io *io,
+                             cb_tensor **state) {
+    const cbi_graph *graph = plan->graph;
+    scan_options options = {
+        .plan = plan, .time = x->shape[0], .batch = x->shape[1], .reverse = io->reverse};
+    cb_tensor *in[CBI_GRAPH_IMPORTS + CBI_GRAPH_STATES + 2], *table = NULL, *rows = NULL;
+    int64_t hidden = graph->state_size[0];
+    options.looked_up = is_looked_up(x, &table, &rows);
+    options.has_lengths = io->lengths != NULL;
+    cbi_imports_make(graph, io->weights,
+                     options.looked_up
+                         ? table
+                         : cb_reshape(x, CB_SHAPE(options.time * options.batch, x->shape[2])),
+                     in);
+    int count = graph->import_count;
+    for (int i = 0; i < graph->state_count; i++)
+        in[count++] = cb_contiguous(state[i]);
+    if (options.looked_up)
+        in[count++] = cb_contiguous(cb_cast(rows, CB_I64));
+    if (options.has_lengths)
+        in[count++] = cb_contiguous(cb_cast(io->lengths, CB_I64));
+    cb_tensor *all = cb_apply(&cbi_scan_op, count, in, &options);
+    int64_t at = (options.time + 1) * options.batch * hidden;
+    cb_tensor *states =
+        cb_reshape(cb_slice(all, 0, 0, at, 1), CB_SHAPE(options.time + 1, options.batch, hidden));
+    state[0] = cb_select(states, 0, io->reverse ? 0 : options.time);
+    for (int i = 1; i < graph->state_count; i++) {
+        int64_t elements = options.batch * graph->state_size[i];
+        state[i] = cb_reshape(cb_slice(all, 0, at, at + elements, 1),
+                              CB_SHAPE(options.batch, graph->state_size[i]));
+        at += elements;
+    }
+    return io->reverse ? cb_slice(states, 0, 0, options.time, 1)
+                       : cb_slice(states, 0, 1, CB_END, 1);
+}

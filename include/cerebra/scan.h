@@ -1,0 +1,67 @@
+/* Recurrences: a step, written once with plain ops, run over a sequence.
+
+   The step is compiled the first time it is run, or asked about: it is called once with tensors
+   that have shapes and no elements, its gradient is derived, and both are kept as a plan that runs
+   many times as fast as the ops would one by one. A step that cannot be compiled, because it reads
+   elements, draws random numbers, mixes sequences of the batch or uses an op that the compiler does
+   not know, is run op by op at every time step instead: same results, and a reason to be read.
+   cb_rnn is built on this; docs/adding-a-cell.md shows what makes a step compile. */
+#ifndef CEREBRA_SCAN_H
+#define CEREBRA_SCAN_H
+
+#include <cerebra/tape.h>
+
+CB_BEGIN_DECLS
+
+/* One time step. weights: those of the run, in order (NULL: left out); x [batch, input]; state: the
+   states before; next: to be filled with the states after, all of them. It may not depend on
+   anything else that changes from one run to the next. */
+typedef void cb_scan_step(cb_tensor *const *weights, cb_tensor *x, cb_tensor *const *state,
+                          cb_tensor **next);
+
+typedef struct cb_scan cb_scan;
+
+#define CB_SCAN_MAX_STATES  8
+#define CB_SCAN_MAX_WEIGHTS 32
+
+typedef struct cb_scan_options {
+    const char *name;          /* of the step, for messages; NULL: "step" */
+    cb_dtype dtype;            /* of everything */
+    int64_t input;             /* features of x */
+    int state_count;           /* 1..CB_SCAN_MAX_STATES; state 0 is the output */
+    const int64_t *state_size; /* columns of each state */
+    int weight_count;          /* 0..CB_SCAN_MAX_WEIGHTS */
+    cb_tensor *const *weights; /* their shapes; only looked at by cb_scan_new; NULL: left out */
+    bool eager; /* never compile: for a debugger, or for gradients of gradients, which a compiled
+                   recurrence does not have */
+} cb_scan_options;
+
+/* A recurrence, ended by cb_scan_free; everything in options is copied. NULL: no memory, or a count
+   outside its range. */
+CB_API cb_scan *cb_scan_new(cb_scan_step *step, const cb_scan_options *options);
+CB_API void cb_scan_free(cb_scan *scan);
+/* Why the step runs op by op; NULL when it is compiled. Belongs to the scan. */
+CB_API const char *cb_scan_reason(cb_scan *scan);
+
+/* What a run is given and gives besides x and the output. */
+typedef struct cb_scan_io {
+    cb_tensor *const *weights; /* on x's tape, shaped as those of the options */
+    cb_tensor *const *initial; /* state_count tensors [batch, size] to start from */
+    cb_tensor **final;  /* room for as many: the states after the last step; NULL: unwanted */
+    cb_tensor *lengths; /* [batch], i32 or i64, each in 0..time: steps that count; NULL: all */
+    bool reverse;       /* from the last time step to the first */
+} cb_scan_io;
+
+/* Runs the recurrence: x [time, batch, input] -> state 0 after each step, [time, batch, size], at
+   the time of its step. With lengths, a sequence's states stop changing at its end (in reverse,
+   they start there), and outputs beyond it are 0; x beyond it must be finite. time and batch may be
+   0. Errors on the tape of x: CB_ERROR_SHAPE, CB_ERROR_DTYPE, CB_ERROR_VALUE (a length outside
+   0..time, a state that the step leaves empty), CB_ERROR_TAPE (something on another tape; a
+   gradient of the gradient of a compiled step), CB_ERROR_MEMORY, and what the step's ops record;
+   final then holds poisoned tensors. Threads may run one scan at the same time, on tapes of their
+   own. */
+CB_API cb_tensor *cb_scan_run(cb_scan *scan, cb_tensor *x, const cb_scan_io *io);
+
+CB_END_DECLS
+
+#endif

@@ -1,0 +1,337 @@
+/* Whole networks, compiled against run op by op: outputs, last states and all gradients, for every
+   cell, over random sizes and everything that the driver can do. */
+#include "tests/support.h"
+
+#include <cerebra/cerebra.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct network {
+    const cb_cell *cell;
+    cb_dtype dtype;
+    int64_t time, batch, input, hidden;
+    int layers;
+    bool bidirectional, reverse, lengths, embedding, carried, no_bias;
+    double dropout;
+    uint64_t seed;
+} network;
+
+/* All numbers that came of a run, as f64. */
+typedef struct numbers {
+    double *list;
+    int64_t count;
+} numbers;
+
+static void put(numbers *n, const cb_tensor *t) {
+    cb_tensor *exact = cb_tensor_copy(t, CB_F64);
+    cr_assert_not_null(exact);
+    int64_t count = cb_tensor_count(exact);
+    n->list = realloc(n->list, sizeof(double) * (size_t)(n->count + count + 1));
+    cr_assert_not_null(n->list);
+    memcpy(n->list + n->count, exact->data, sizeof(double) * (size_t)count);
+    n->count += count;
+    cb_tensor_free(exact);
+}
+
+enum { SYMBOLS = 7, MOST_STATES = 2 * 2 * CB_CELL_MAX_STATES, MOST_OWNED = 64 };
+
+/* A run in progress: what it owns besides its set and tape. */
+typedef struct run {
+    const network *net;
+    cb_params *params;
+    cb_module *embedding;
+    cb_rnn *rnn;
+    cb_tape *tape;
+    cb_random random;
+    cb_tensor *owned[MOST_OWNED];
+    int owned_count;
+} run;
+
+static cb_tensor *own(run *r, cb_tensor *t) {
+    cr_assert_not_null(t);
+    cr_assert_lt(r->owned_count, MOST_OWNED);
+    return r->owned[r->owned_count++] = t;
+}
+
+/* A random plain tensor of the network's dtype, and room for its gradient. */
+static cb_tensor *drawn(run *r, int rank, const int64_t *shape, cb_tensor **gradient) {
+    cb_tensor *exact = cb_tensor_new(CB_F64, rank, shape);
+    cr_assert_not_null(exact);
+    cb_random_uniform_f64(&r->random, cb_tensor_count(exact), exact->data, -1, 1);
+    cb_tensor *t = own(r, cb_tensor_copy(exact, r->net->dtype));
+    cb_tensor_free(exact);
+    if (gradient != NULL)
+        *gradient = own(r, cb_tensor_new(r->net->dtype, rank, shape));
+    return t;
+}
+
+static cb_tensor *whole(run *r, int rank, const int64_t *shape, int64_t below) {
+    cb_tensor *t = own(r, cb_tensor_new(CB_I64, rank, shape));
+    for (int64_t i = 0; i < cb_tensor_count(t); i++)
+        ((int64_t *)t->data)[i] = (int64_t)cb_random_below(&r->random, (uint64_t)below);
+    return t;
+}
+
+static run run_new(const network *net, bool eager) {
+    run r = {.net = net, .random = cb_random_seed(net->seed)};
+    r.params = cb_params_new_dtype(net->seed, net->dtype);
+    r.embedding = cb_embedding_new(r.params, "embedding", SYMBOLS, net->input);
+    r.rnn = cb_rnn_new(r.params, "rnn", net->cell, net->input, net->hidden, .layers = net->layers,
+                       .bidirectional = net->bidirectional, .reverse = net->reverse,
+                       .dropout = net->dropout, .no_bias = net->no_bias, .eager = eager);
+    cr_assert_not_null(r.rnn, "%s", cb_params_error(r.params));
+    for (int i = 0; i < net->layers; i++)
+        cr_assert_eq(cb_rnn_eager_reason(r.rnn, i) != NULL, eager, "%s: %s", net->cell->name,
+                     cb_rnn_eager_reason(r.rnn, i));
+    r.tape = cb_tape_new();
+    return r;
+}
+
+static void run_free(run *r) {
+    cb_tape_free(r->tape);
+    cb_params_free(r->params);
+    for (int i = 0; i < r->owned_count; i++)
+        cb_tensor_free(r->owned[i]);
+}
+
+/* The network over one sequence, from the states in state, which are left with the last ones; the
+   loss that is added covers everything that comes out. */
+static cb_tensor *piece(run *r, cb_tensor **state, cb_tensor **x_gradient, numbers *n) {
+    const network *net = r->net;
+    cb_tape *tape = r->tape;
+    int states = cb_rnn_state_count(r->rnn);
+    cb_tensor *final[MOST_STATES], *x;
+    *x_gradient = NULL;
+    if (net->embedding)
+        x = cb_forward(r->embedding,
+                       cb_input(tape, whole(r, CB_SHAPE(net->time, net->batch), SYMBOLS)));
+    else {
+        cb_tensor *values = drawn(r, CB_SHAPE(net->time, net->batch, net->input), x_gradient);
+        x = cb_variable_into(tape, values, *x_gradient);
+    }
+    cb_rnn_io io = {.initial = state, .final = final};
+    if (net->lengths)
+        io.lengths = cb_input(tape, whole(r, CB_SHAPE(net->batch), net->time + 1));
+    cb_tensor *y = cb_rnn_forward(r->rnn, x, &io);
+    cr_assert_eq(cb_tape_status(tape), CB_OK, "%s", cb_tape_error(tape));
+    put(n, y);
+    cb_tensor *projection = cb_input(tape, drawn(r, y->rank, y->shape, NULL));
+    cb_tensor *loss = cb_sum(cb_mul(y, projection), CB_ALL_AXES, false);
+    for (int i = 0; i < states; i++) {
+        put(n, final[i]);
+        loss = cb_add(loss, cb_sum(cb_square(final[i]), CB_ALL_AXES, false));
+        state[i] = final[i];
+    }
+    return loss;
+}
+
+static numbers numbers_of(const network *net, bool eager) {
+    run r = run_new(net, eager);
+    numbers n = {0};
+    cb_tensor *state[MOST_STATES], *state_gradient[MOST_STATES], *x_gradient[2] = {NULL};
+    int states = cb_rnn_state_count(r.rnn);
+    for (int i = 0; i < states; i++) {
+        cb_tensor *values = drawn(&r, CB_SHAPE(net->batch, net->hidden), &state_gradient[i]);
+        state[i] = cb_variable_into(r.tape, values, state_gradient[i]);
+    }
+    cb_tensor *loss = piece(&r, state, &x_gradient[0], &n);
+    if (net->carried)
+        loss = cb_add(loss, piece(&r, state, &x_gradient[1], &n));
+    cr_assert_eq(cb_backward(loss), CB_OK, "%s", cb_tape_error(r.tape));
+    for (int i = 0; i < 2; i++)
+        if (x_gradient[i] != NULL)
+            put(&n, x_gradient[i]);
+    for (int i = 0; i < states; i++)
+        put(&n, state_gradient[i]);
+    for (int i = 0; i < cb_params_count(r.params); i++)
+        put(&n, cb_params_at(r.params, i)->gradient);
+    run_free(&r);
+    return n;
+}
+
+static void expect_equal(const network *net) {
+    numbers compiled = numbers_of(net, false), eager = numbers_of(net, true);
+    double scale = 1, worst = 0, tolerance = net->dtype == CB_F32 ? 1e-5 : 1e-12;
+    cr_assert_eq(compiled.count, eager.count);
+    for (int64_t i = 0; i < eager.count; i++)
+        scale = fmax(scale, fabs(eager.list[i]));
+    for (int64_t i = 0; i < eager.count; i++) {
+        double difference = fabs(compiled.list[i] - eager.list[i]) / scale;
+        worst = difference <= worst ? worst : difference; /* NaN is the worst of all */
+    }
+    cr_expect(worst <= tolerance,
+              "%s %s: %g: time %d, batch %d, input %d, hidden %d, layers %d, bidirectional %d, "
+              "reverse %d, lengths %d, embedding %d, carried %d, no bias %d, dropout %g",
+              net->cell->name, cb_dtype_name(net->dtype), worst, (int)net->time, (int)net->batch,
+              (int)net->input, (int)net->hidden, net->layers, net->bidirectional, net->reverse,
+              net->lengths, net->embedding, net->carried, net->no_bias, net->dropout);
+    free(compiled.list);
+    free(eager.list);
+}
+
+static cb_random choices;
+
+/* 1 to most; the small ones as often as the large ones. */
+static int64_t any_up_to(int64_t most) {
+    double exponent;
+    cb_random_uniform_f64(&choices, 1, &exponent, 0, log((double)most + 1));
+    int64_t n = (int64_t)exp(exponent);
+    return n > most ? most : n;
+}
+
+static bool one_in(uint64_t n) {
+    return cb_random_below(&choices, n) == 0;
+}
+
+static void expect_equal_for(const cb_cell *cell, int cases, int64_t time, int64_t batch,
+                             int64_t hidden) {
+    for (int k = 0; k < cases; k++) {
+        network net = {.cell = cell,
+                       .dtype = k % 2 == 0 ? CB_F32 : CB_F64,
+                       .time = any_up_to(time),
+                       .batch = any_up_to(batch),
+                       .input = any_up_to(hidden),
+                       .hidden = any_up_to(hidden),
+                       .layers = one_in(2) ? 2 : 1,
+                       .bidirectional = one_in(3),
+                       .lengths = one_in(2),
+                       .embedding = one_in(2),
+                       .carried = one_in(3),
+                       .no_bias = one_in(5),
+                       .seed = (uint64_t)k};
+        net.reverse = !net.bidirectional && one_in(3);
+        net.dropout = net.layers == 2 && one_in(2) ? 0.3 : 0;
+        expect_equal(&net);
+    }
+}
+
+Test(compiled, networks_equal_those_run_op_by_op, .timeout = 300) {
+    choices = cb_random_seed(3);
+    for (const cb_cell *const *cell = cb_cells(); *cell != NULL; cell++)
+        expect_equal_for(*cell, 24, 50, 60, 40);
+}
+
+Test(compiled, large_networks_equal_those_run_op_by_op, .timeout = 300) {
+    choices = cb_random_seed(4);
+    for (const cb_cell *const *cell = cb_cells(); *cell != NULL; cell++)
+        expect_equal_for(*cell, 2, 12, 200, 300);
+}
+
+/* ---- What is not compiled -------------------------------------------------------------------- */
+
+/* h' = tanh(x W' + h), W [hidden, input]: where the tests below put what cannot be compiled. */
+static cb_tensor *plain(cb_tensor *const *w, cb_tensor *x, cb_tensor *h) {
+    return cb_tanh(cb_add(cb_linear(x, w[0], NULL), h));
+}
+
+static void reads_an_element(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
+                             cb_tensor **next) {
+    float first = *(const float *)state[0]->data;
+    next[0] = first > 0 ? plain(w, x, state[0]) : cb_neg(plain(w, x, state[0]));
+}
+
+static void reads_an_item(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
+                          cb_tensor **next) {
+    double largest = cb_item(cb_max(x, CB_ALL_AXES, false));
+    next[0] = largest > 0.5 ? plain(w, x, state[0]) : cb_neg(plain(w, x, state[0]));
+}
+
+static void mixes_the_batch(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
+                            cb_tensor **next) {
+    next[0] = plain(w, cb_sub(x, cb_mean(x, CB_AXES(0), true)), state[0]);
+}
+
+static void mixes_the_states(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
+                             cb_tensor **next) {
+    next[0] = cb_sub(plain(w, x, state[0]), cb_mean(state[0], CB_AXES(0), true));
+}
+
+static cb_random drops;
+
+static void drops_units(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
+                        cb_tensor **next) {
+    next[0] = plain(w, cb_dropout(x, 0.5, &drops), state[0]);
+}
+
+static cb_tensor *outside;
+
+static void uses_a_tensor_from_outside(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
+                                       cb_tensor **next) {
+    next[0] = plain(w, cb_mul(cb_input(cb_tape_of(x), outside), x), state[0]);
+}
+
+static void uses_a_tensor_of_the_tape(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
+                                      cb_tensor **next) {
+    next[0] = plain(w, cb_mul(outside, x), state[0]);
+}
+
+static const cb_cell_param one_weight[] = {
+    {"weight_ih", .rows = {1, CB_HIDDEN}, .columns = {1, CB_INPUT}, .role = CB_INPUT_WEIGHT},
+};
+
+/* That a step runs op by op for the reason, with the results of the eager network unless it draws
+   random numbers. */
+static void expect_not_compiled(cb_scan_step *step, bool on_tape, const char *reason) {
+    const cb_cell cell = {
+        .name = "odd", .state_count = 1, .param_count = 1, .params = one_weight, .step = step};
+    float ones[] = {1, 2, 3};
+    cb_tensor vector = cb_tensor_wrap(CB_F32, CB_SHAPE(3), ones);
+    double sums[2];
+    for (int eager = 0; eager < 2; eager++) {
+        cb_params *params = cb_params_new(1);
+        cb_rnn *rnn = cb_rnn_new(params, "rnn", &cell, 3, 4, .eager = eager == 1);
+        cb_tape *tape = cb_tape_new();
+        cb_random random = cb_random_seed(2);
+        float values[5 * 2 * 3];
+        drops = cb_random_seed(1);
+        cb_random_uniform_f32(&random, 30, values, -1, 1);
+        cb_tensor x = cb_tensor_wrap(CB_F32, CB_SHAPE(5, 2, 3), values);
+        outside = on_tape ? cb_input(tape, &vector) : &vector;
+        cb_tensor *y = cb_rnn_forward(rnn, cb_input(tape, &x), NULL);
+        cb_tensor *loss = cb_sum(cb_square(y), CB_ALL_AXES, false);
+        cr_assert_eq(cb_backward(loss), CB_OK, "%s: %s", reason, cb_tape_error(tape));
+        sums[eager] = cb_item(loss);
+        if (eager == 0)
+            cr_expect(strstr(cb_rnn_eager_reason(rnn, 0), reason), "\"%s\" is not \"%s\"",
+                      cb_rnn_eager_reason(rnn, 0), reason);
+        cb_tape_free(tape);
+        cb_params_free(params);
+    }
+    cr_expect(sums[0] == sums[1] || step == drops_units, "%s: %g, %g", reason, sums[0], sums[1]);
+}
+
+Test(compiled, a_step_that_reads_values_is_run_op_by_op) {
+    expect_not_compiled(reads_an_element, false, "the step reads elements");
+    expect_not_compiled(reads_an_item, false, "the step reads a value");
+}
+
+Test(compiled, a_step_that_mixes_sequences_is_run_op_by_op) {
+    expect_not_compiled(mixes_the_batch, false, "sum: it does not treat each sequence by itself");
+    expect_not_compiled(mixes_the_states, false, "sum");
+}
+
+Test(compiled, a_step_that_differs_from_run_to_run_is_run_op_by_op) {
+    expect_not_compiled(drops_units, false, "dropout");
+    expect_not_compiled(uses_a_tensor_from_outside, false, "not among its weights");
+    expect_not_compiled(uses_a_tensor_of_the_tape, true, "another tape");
+}
+
+/* A gradient of a gradient: refused where it is compiled, there where it is not. */
+Test(compiled, second_gradients_need_the_eager_network) {
+    for (int eager = 0; eager < 2; eager++) {
+        cb_params *params = cb_params_new_dtype(1, CB_F64);
+        cb_rnn *rnn = cb_rnn_new(params, "rnn", &cb_lstm, 2, 3, .eager = eager == 1);
+        double values[4 * 1 * 2] = {0.5, -0.2, 0.1, 0.7, -0.4, 0.3, 0.9, -0.6};
+        cb_tensor plain_x = cb_tensor_wrap(CB_F64, CB_SHAPE(4, 1, 2), values), *g;
+        cb_tape *tape = cb_tape_new();
+        cb_tensor *x = cb_variable(tape, &plain_x);
+        cb_tensor *loss = cb_sum(cb_rnn_forward(rnn, x, NULL), CB_ALL_AXES, false);
+        cb_status status = cb_grad(loss, NULL, true, 1, &x, &g);
+        cr_expect_eq(status, eager ? CB_OK : CB_ERROR_TAPE);
+        if (!eager)
+            cr_expect(strstr(cb_tape_error(tape), "make it eager"), "%s", cb_tape_error(tape));
+        cb_tape_free(tape);
+        cb_params_free(params);
+    }
+}
