@@ -1,6 +1,8 @@
-/* Layer norm and losses: functions built from ops, with no gradient of their own. */
+/* Layer norm and losses: functions built from ops, with no gradient of their own. Cross entropy's
+   terms are an op (op_cross_entropy.c); here they are reduced. */
 #include <cerebra/ops.h>
 
+#include "autograd/cross_entropy.h"
 #include "autograd/tape_internal.h"
 
 static cb_tensor *reduce_terms(cb_tensor *terms, cb_reduction reduction) {
@@ -79,30 +81,14 @@ static bool check_cross_entropy(cb_tensor *logits, cb_tensor *target, double smo
 
 cb_tensor *cb_cross_entropy_with(cb_tensor *logits, const cb_cross_entropy_options *options) {
     cb_tensor *target = options->target;
-    double smoothing = options->label_smoothing;
-    if (!check_cross_entropy(logits, target, smoothing))
+    if (!check_cross_entropy(logits, target, options->label_smoothing))
         return cbi_poison(cb_tape_of(logits != NULL ? logits : target));
-    cb_tensor *ignored = NULL;
-    if (options->ignore) {
-        ignored = cb_equal(target, cb_full_like(target, (double)options->ignore_index));
-        target = cb_where(ignored, cb_full_like(target, 0), target);
-    }
-    /* l = log sum exp(x) - (1 - s) x_target - s mean(x), of x less its largest, which changes
-       nothing but that the digits are kept which large logits have in common. */
-    cb_tensor *x = cb_sub(logits, cb_stop_gradient(cb_max(logits, CB_AXES(-1), true)));
-    cb_tensor *normaliser = cb_log(cb_sum(cb_exp(x), CB_AXES(-1), false));
-    cb_tensor *chosen = cb_squeeze(cb_gather(x, -1, cb_unsqueeze(target, -1)), -1);
-    cb_tensor *terms = cb_sub(normaliser, cb_scale(chosen, 1 - smoothing));
-    if (smoothing > 0)
-        terms = cb_sub(terms, cb_scale(cb_mean(x, CB_AXES(-1), false), smoothing));
-    if (ignored == NULL)
+    cb_tensor *terms = cbi_cross_entropy_terms(logits, options);
+    if (!options->ignore || options->reduction != CB_REDUCE_MEAN)
         return reduce_terms(terms, options->reduction);
-    cb_tensor *mask = cb_cast(ignored, logits->dtype);
-    terms = cb_where(mask, cb_full_like(terms, 0), terms);
-    if (options->reduction != CB_REDUCE_MEAN)
-        return reduce_terms(terms, options->reduction);
-    cb_tensor *counted = cb_sum(cb_affine(mask, -1, 1), CB_ALL_AXES, false);
-    return cb_div(cb_sum(terms, CB_ALL_AXES, false), counted);
+    cb_tensor *ignored = cb_equal(target, cb_full_like(target, (double)options->ignore_index));
+    cb_tensor *counted = cb_affine(cb_cast(ignored, logits->dtype), -1, 1);
+    return cb_div(cb_sum(terms, CB_ALL_AXES, false), cb_sum(counted, CB_ALL_AXES, false));
 }
 
 cb_tensor *cb_binary_cross_entropy(cb_tensor *logits, cb_tensor *target, cb_reduction reduction) {

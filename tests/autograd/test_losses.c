@@ -175,6 +175,162 @@ Test(losses, cross_entropy_of_only_ignored_targets_is_nan_as_a_mean_and_0_as_a_s
     cb_tape_free(tape);
 }
 
+/* Logits that differ from row to row, and targets in 0..classes-1. */
+static void fill_logits(cb_tensor *logits, cb_tensor *target, int64_t classes) {
+    for (int64_t i = 0; i < cb_tensor_count(logits); i++)
+        cb_tensor_set(logits, (int64_t[]){i / classes, i % classes},
+                      (double)((i * 7919) % 4001) / 250 - 8);
+    for (int64_t i = 0; i < cb_tensor_count(target); i++)
+        cb_tensor_set(target, &i, (double)((i * 31) % classes));
+}
+
+Test(losses, cross_entropy_does_not_depend_on_threads) {
+    /* Rows of no multiple of a vector, and more of them than threads share out evenly. */
+    const int64_t rows = 1003, classes = 89;
+    for (cb_dtype dtype = CB_F32; dtype <= CB_F64; dtype++) {
+        cb_tensor *logits = cb_tensor_new(dtype, CB_SHAPE(rows, classes));
+        cb_tensor *target = cb_tensor_new(CB_I64, CB_SHAPE(rows)), *first = NULL;
+        int threads = cb_threads();
+        double loss = 0;
+        fill_logits(logits, target, classes);
+        for (int t = 1; t <= 4; t++) {
+            cb_set_threads(t);
+            cb_tape *tape = cb_tape_new();
+            cb_tensor *x = cb_variable(tape, logits);
+            cb_tensor *y = cb_cross_entropy(x, cb_input(tape, target), .label_smoothing = 0.1);
+            cr_assert_eq(cb_backward(y), CB_OK);
+            if (t == 1) {
+                loss = cb_item(y);
+                first = cb_tensor_copy(cb_gradient(x), dtype);
+            }
+            cr_expect_eq(cb_item(y), loss, "%d threads", t);
+            cr_expect(memcmp(cb_gradient(x)->data, first->data, cb_tensor_bytes(first)) == 0,
+                      "%d threads", t);
+            cb_tape_free(tape);
+        }
+        cb_set_threads(threads);
+        cb_tensor_free(first);
+        cb_tensor_free(logits);
+        cb_tensor_free(target);
+    }
+}
+
+Test(losses, cross_entropy_equals_log_softmax_in_every_length_of_row) {
+    for (int64_t classes = 1; classes < 600; classes += classes < 40 ? 1 : 37) {
+        cb_tensor *logits = cb_tensor_new(CB_F64, CB_SHAPE(9, classes));
+        cb_tensor *target = cb_tensor_new(CB_I64, CB_SHAPE(9));
+        fill_logits(logits, target, classes);
+        cb_tape *tape = cb_tape_new();
+        cb_tensor *x[2] = {cb_variable(tape, logits), cb_variable(tape, logits)};
+        cb_tensor *t = cb_input(tape, target);
+        cb_tensor *loss = cb_cross_entropy(x[0], t, .reduction = CB_REDUCE_SUM);
+        cb_tensor *chosen = cb_gather(cb_log_softmax(x[1], -1), -1, cb_unsqueeze(t, -1));
+        cb_tensor *expected = cb_neg(cb_sum(chosen, CB_ALL_AXES, false));
+        cr_assert_eq(cb_backward(cb_add(loss, expected)), CB_OK);
+        cr_expect(cbt_close(loss, expected, 1e-14), "%lld classes", (long long)classes);
+        cr_expect(cbt_close(cb_gradient(x[0]), cb_gradient(x[1]), 1e-14), "%lld classes",
+                  (long long)classes);
+        cb_tape_free(tape);
+        cb_tensor_free(logits);
+        cb_tensor_free(target);
+    }
+}
+
+/* The loss of one row of three logits, class 0 true; its gradient into g. */
+static double one_row(const float *values, float *g) {
+    cb_tape *tape = cb_tape_new();
+    float copy[] = {values[0], values[1], values[2]};
+    cb_tensor row = cb_tensor_wrap(CB_F32, CB_SHAPE(1, 3), copy);
+    cb_tensor *x = cb_variable(tape, &row);
+    cb_tensor *loss = cb_cross_entropy(x, cb_full(tape, CB_I32, CB_SHAPE(1), 0));
+    cr_expect_eq(cb_backward(loss), CB_OK);
+    memcpy(g, cb_gradient(x)->data, 3 * sizeof(*g));
+    double y = cb_item(loss);
+    cb_tape_free(tape);
+    return y;
+}
+
+Test(losses, cross_entropy_of_extreme_logits) {
+    static const struct {
+        float x[3];
+        double loss;
+        float g[3];
+    } rows[] = {
+        {{1e30F, 0, -1e30F}, 0, {0, 0, 0}},
+        {{0, 1e30F, 0}, 1e30, {-1, 1, 0}},
+        {{-3e38F, 3e38F, 0}, INFINITY, {-1, 1, 0}},
+        {{0, -INFINITY, -INFINITY}, 0, {0, 0, 0}},
+        {{-INFINITY, 0, -INFINITY}, INFINITY, {-1, 1, 0}},
+        {{0, NAN, 0}, NAN, {NAN, NAN, NAN}},
+        {{NAN, 0, 0}, NAN, {NAN, NAN, NAN}},
+        {{0, 0, INFINITY}, NAN, {NAN, NAN, NAN}},
+        {{-INFINITY, -INFINITY, -INFINITY}, NAN, {NAN, NAN, NAN}},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        float g[3];
+        double loss = one_row(rows[i].x, g);
+        if (isnan(rows[i].loss))
+            cr_expect(isnan(loss), "row %zu: %g", i, loss);
+        else
+            cr_expect(loss == rows[i].loss || fabs(loss - rows[i].loss) <= 1e-7 * rows[i].loss,
+                      "row %zu: %g", i, loss);
+        for (int k = 0; k < 3; k++)
+            cr_expect(isnan(rows[i].g[k]) ? isnan(g[k]) : g[k] == rows[i].g[k],
+                      "row %zu, logit %d: %g", i, k, (double)g[k]);
+    }
+}
+
+Test(losses, cross_entropy_near_0_keeps_its_digits) {
+    float g[3], row[] = {20, 0, -1};
+    double expected = log1p(exp(-20) + exp(-21)), loss = one_row(row, g);
+    cr_expect(fabs(loss - expected) <= 1e-6 * expected, "%.9g instead of %.9g", loss, expected);
+}
+
+Test(losses, cross_entropy_passes_over_ignored_rows_whatever_is_in_them) {
+    float values[] = {1, 2, NAN, INFINITY};
+    int32_t classes[] = {0, 9, 7, 9};
+    cb_tensor logits = cb_tensor_wrap(CB_F32, CB_SHAPE(2, 2), values);
+    cb_tensor target = cb_tensor_wrap(CB_I32, CB_SHAPE(2), classes);
+    target.stride[0] = 2; /* 0 and 7 */
+    cb_tape *tape = cb_tape_new();
+    cb_tensor *x = cb_variable(tape, &logits);
+    cb_tensor *loss =
+        cb_cross_entropy(x, cb_input(tape, &target), .ignore = true, .ignore_index = 7);
+    cr_assert_eq(cb_backward(loss), CB_OK);
+    cr_expect_float_eq(cb_item(loss), log(1 + exp(1)), 1e-6);
+    const float *g = cb_gradient(x)->data;
+    cr_expect_float_eq(g[0], -1 / (1 + exp(-1)), 1e-6);
+    cr_expect(g[2] == 0 && g[3] == 0);
+    cb_tape_free(tape);
+}
+
+Test(losses, cross_entropy_with_a_gradient_for_each_row) {
+    /* An upstream gradient with strides, which no reduction gives. */
+    cb_tensor *logits = cb_tensor_new(CB_F64, CB_SHAPE(6, 5));
+    cb_tensor *target = cb_tensor_new(CB_I64, CB_SHAPE(6));
+    fill_logits(logits, target, 5);
+    cb_tape *tape = cb_tape_new();
+    cb_tensor *x = cb_variable(tape, logits);
+    cb_tensor *rows = cb_reshape(x, CB_SHAPE(2, 3, 5));
+    cb_tensor *classes = cb_reshape(cb_input(tape, target), CB_SHAPE(2, 3));
+    cb_tensor *y = cb_cross_entropy(rows, classes, .reduction = CB_REDUCE_NONE);
+    cb_tensor *weights = cb_reshape(cb_arange(tape, CB_F64, 1, 1, 6), CB_SHAPE(3, 2));
+    cb_tensor *weighed = cb_mul(cb_transpose(y, 0, 1), weights);
+    cr_assert_eq(cb_backward(cb_sum(weighed, CB_ALL_AXES, false)), CB_OK);
+    cb_tensor *p = cb_softmax(cb_input(tape, logits), -1);
+    for (int64_t i = 0; i < 6; i++)
+        for (int64_t c = 0; c < 5; c++) {
+            double weight = (double)(i % 3 * 2 + i / 3 + 1);
+            double hot = c == (int64_t)cb_tensor_get(target, &i);
+            double expected = weight * (cb_tensor_get(p, (int64_t[]){i, c}) - hot);
+            cr_expect_float_eq(cb_tensor_get(cb_gradient(x), (int64_t[]){i, c}), expected, 1e-14,
+                               "row %lld, class %lld", (long long)i, (long long)c);
+        }
+    cb_tape_free(tape);
+    cb_tensor_free(logits);
+    cb_tensor_free(target);
+}
+
 /* Expects a failure on the tape and resets it. */
 static void expect_failure(cb_tape *tape, cb_status status, const char *part) {
     cr_expect_eq(cb_tape_status(tape), status, "%s for %s: %s",
@@ -189,7 +345,7 @@ Test(losses, bad_arguments_are_refused) {
     static const int64_t logits_shape[] = {4, 3};
 #define LOGITS cb_full(tape, CB_F32, 2, logits_shape, 0)
     cb_cross_entropy(LOGITS, cb_full(tape, CB_I64, CB_SHAPE(4), 3));
-    expect_failure(tape, CB_ERROR_INDEX, "index 3");
+    expect_failure(tape, CB_ERROR_INDEX, "index 3, element 0 of 4, is outside 0..2");
     cb_cross_entropy(LOGITS, cb_full(tape, CB_I64, CB_SHAPE(4), -1));
     expect_failure(tape, CB_ERROR_INDEX, "index -1");
     cb_cross_entropy(LOGITS, cb_full(tape, CB_I64, CB_SHAPE(1), 0));
