@@ -4,7 +4,13 @@
 
    prints one line a step, its milliseconds, and last the peak resident memory in MB. The model is
    that of the paper's experiments: 89 symbols, embedding and hidden size 512, 20 time steps, a
-   batch of 128, Adagrad. bench/compare_torch.py runs it in turn with PyTorch. */
+   batch of 128, Adagrad. bench/compare_torch.py runs it in turn with PyTorch.
+
+   NAME is a cell of the library's, "custom-cell" (examples/custom_cell.c) or "cerebral-lstm-eight"
+   (cerebral_lstm_eight.c). */
+#include "bench/cells.h"
+#include "examples/custom_cell.h"
+
 #include <cerebra/cerebra.h>
 
 #include <stdio.h>
@@ -62,6 +68,15 @@ static cb_status step(model *m, cb_tape *tape, cb_random *random, cb_tensor *x, 
     return status == CB_OK ? cb_optimizer_step(m->optimizer) : status;
 }
 
+static const cb_cell *find_cell(const char *name) {
+    const cb_cell *const others[] = {&custom_cell, &bench_cerebral_lstm_eight};
+    const cb_cell *found = cb_cell_find(name);
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]) && found == NULL; i++)
+        if (strcmp(others[i]->name, name) == 0)
+            found = others[i];
+    return found;
+}
+
 int main(int argc, char **argv) {
     const char *cell = "lstm";
     int layers = 1, steps = 10;
@@ -75,11 +90,11 @@ int main(int argc, char **argv) {
         else if (strcmp(argv[i], "--threads") == 0)
             cb_set_threads(atoi(argv[i + 1]));
     }
-    if (cb_cell_find(cell) == NULL) {
+    if (find_cell(cell) == NULL) {
         fprintf(stderr, "step: there is no cell \"%s\"\n", cell);
         return 2;
     }
-    model m = model_new(cb_cell_find(cell), layers);
+    model m = model_new(find_cell(cell), layers);
     cb_tape *tape = cb_tape_new();
     cb_random random = cb_random_seed(2);
     cb_tensor *x = cb_tensor_new(CB_I64, CB_SHAPE(TIME, BATCH));

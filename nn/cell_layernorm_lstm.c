@@ -22,13 +22,16 @@ static const cb_cell_param params[] = {
     {"weight_hh", .rows = {4, CB_HIDDEN}, .columns = {1, CB_HIDDEN}, .blocks = 4,
      .role = CB_RECURRENT_WEIGHT},
     {"gain_ih", .rows = {4, CB_HIDDEN}, .blocks = 4, .role = CB_UNIT_WEIGHT,
-     .init = {CB_INIT_CONSTANT, .a = 1}},
+     .init = {.kind = CB_INIT_CONSTANT, .a = 1}},
     {"gain_hh", .rows = {4, CB_HIDDEN}, .blocks = 4, .role = CB_UNIT_WEIGHT,
-     .init = {CB_INIT_CONSTANT, .a = 1}},
-    {"gain_c", .rows = {1, CB_HIDDEN}, .role = CB_UNIT_WEIGHT, .init = {CB_INIT_CONSTANT, .a = 1}},
-    {"bias_ih", .rows = {4, CB_HIDDEN}, .blocks = 4, .role = CB_BIAS, .init = {CB_INIT_ZEROS}},
-    {"bias_hh", .rows = {4, CB_HIDDEN}, .blocks = 4, .role = CB_BIAS, .init = {CB_INIT_ZEROS}},
-    {"bias_c", .rows = {1, CB_HIDDEN}, .role = CB_BIAS, .init = {CB_INIT_ZEROS}},
+     .init = {.kind = CB_INIT_CONSTANT, .a = 1}},
+    {"gain_c", .rows = {1, CB_HIDDEN}, .role = CB_UNIT_WEIGHT,
+     .init = {.kind = CB_INIT_CONSTANT, .a = 1}},
+    {"bias_ih", .rows = {4, CB_HIDDEN}, .blocks = 4, .role = CB_BIAS,
+     .init = {.kind = CB_INIT_ZEROS}},
+    {"bias_hh", .rows = {4, CB_HIDDEN}, .blocks = 4, .role = CB_BIAS,
+     .init = {.kind = CB_INIT_ZEROS}},
+    {"bias_c", .rows = {1, CB_HIDDEN}, .role = CB_BIAS, .init = {.kind = CB_INIT_ZEROS}},
 };
 
 static const double epsilon = 1e-5;

@@ -28,26 +28,28 @@ flags() {
 LD_LIBRARY_PATH=$(flags --variable=libdir)
 OMP_NUM_THREADS=1
 export LD_LIBRARY_PATH OMP_NUM_THREADS
-cp "$source"/examples/*.c "$work"
+cp "$source"/examples/*.[ch] "$work"
 cd "$work"
 
 # $warnings and what pkg-config prints are lists of words.
 # shellcheck disable=SC2046,SC2086
-for example in custom_cell custom_op xor; do
-    "$cc" "$@" "$example.c" -o "$example" $(flags --cflags --libs)
-    "$cc" "$@" -std=c11 $warnings -c "$example.c" $(flags --cflags)
+for sources in custom_op.c "train_custom_cell.c custom_cell.c" xor.c; do
+    "$cc" "$@" $sources -o "${sources%%.c*}" $(flags --cflags --libs)
+    "$cc" "$@" -std=c11 $warnings -c $sources $(flags --cflags)
 done
 
 ./custom_op >custom_op.out || fail "the gradients of custom_op.c: $(cat custom_op.out)"
 ./xor >xor.out || fail "xor.c"
-./custom_cell custom_cell.c 60 >custom_cell.out || fail "custom_cell.c"
-for example in xor custom_cell; do
+./train_custom_cell train_custom_cell.c 60 >train_custom_cell.out ||
+    fail "train_custom_cell.c: $(cat train_custom_cell.out)"
+grep -q '^gradients: [1-9]' train_custom_cell.out || fail "train_custom_cell.c checks no gradients"
+for example in xor train_custom_cell; do
     awk '/loss/ { last = $NF; if (!lines++) first = last }
         END { exit !(lines > 2 && last > 0 && last < 0.7 * first) }' "$example.out" ||
         fail "the loss of $example.c does not fall: $(cat "$example.out")"
 done
-if ./custom_cell no-such-file 2>err; then
-    fail "custom_cell.c reads a file that is not there"
+if ./train_custom_cell no-such-file 2>err; then
+    fail "train_custom_cell.c reads a file that is not there"
 fi
 
 # Every header stands alone, in C and in C++.

@@ -1,4 +1,7 @@
-/* Cells: the author's Cerebral LSTM, whole models, gradients of every cell in the list. */
+/* Cells: the author's Cerebral LSTM, whole models, cells written out in PyTorch, cells written in
+   two ways, gradients of every cell in the list. */
+#include "bench/cells.h"
+#include "examples/custom_cell.h"
 #include "tests/support.h"
 
 #include <cerebra/cerebra.h>
@@ -193,6 +196,194 @@ Test(cells, whole_models_train_as_pytorchs_do) {
     expect_model("model_cerebral");
 }
 
+/* ---- Cells written out in PyTorch ------------------------------------------------------------ */
+
+/* sum(projection * y), which the file's gradients are of. */
+static cb_tensor *projected(const cb_safetensors *file, const char *name, cb_tensor *y) {
+    char text[64];
+    snprintf(text, sizeof text, "projection.%s", name);
+    cb_tensor *projection = cb_cast(cb_input(cb_tape_of(y), cbt_find(file, text)), y->dtype);
+    return cb_sum(cb_mul(y, projection), CB_ALL_AXES, false);
+}
+
+/* One layer's output, last states and all gradients are the file's: rounding to f32 apart, when the
+   layer is of f64. */
+static void expect_written_out(const cb_safetensors *file, cb_dtype dtype) {
+    const cb_cell *cell = cb_cell_find(cbt_metadata(file, "cell"));
+    double tolerance = dtype == CB_F64 ? 1e-7 : 1e-5;
+    cb_params *params = cb_params_new_dtype(1, dtype);
+    cb_rnn *rnn = cb_rnn_new(params, "rnn", cell, strtoll(cbt_metadata(file, "input"), NULL, 10),
+                             strtoll(cbt_metadata(file, "hidden"), NULL, 10),
+                             .no_bias = strcmp(cbt_metadata(file, "bias"), "false") == 0);
+    cr_assert_not_null(rnn, "%s", cb_params_error(params));
+    for (int i = 0; i < cb_params_count(params); i++) {
+        const cb_param *param = cb_params_at(params, i);
+        cb_tensor *values = cb_tensor_copy(cbt_find(file, param->name + strlen("rnn.")), dtype);
+        cr_assert_eq(cb_tensor_assign(param->value, values), CB_OK, "%s", param->name);
+        cb_tensor_free(values);
+    }
+    cb_tape *tape = cb_tape_new();
+    /* A tape reads what it is given where it lies. */
+    cb_tensor *read = cb_tensor_copy(cbt_find(file, "input"), dtype), *x = cb_variable(tape, read);
+    cb_tensor *read_states[CB_CELL_MAX_STATES];
+    cb_tensor *start[CB_CELL_MAX_STATES], *final[CB_CELL_MAX_STATES];
+    char text[32];
+    for (int s = 0; s < cell->state_count; s++) {
+        snprintf(text, sizeof text, "%s0", cell->state_names[s]);
+        read_states[s] = cb_tensor_copy(cbt_find(file, text), dtype);
+        start[s] = cb_variable(tape, read_states[s]);
+    }
+    cb_tensor *y = cb_rnn_forward(rnn, x, &(cb_rnn_io){.initial = start, .final = final});
+    cb_tensor *loss = projected(file, "output", y);
+    for (int s = 0; s < cell->state_count; s++) {
+        snprintf(text, sizeof text, "%sn", cell->state_names[s]);
+        loss = cb_add(loss, projected(file, text, final[s]));
+    }
+    cr_assert_eq(cb_backward(loss), CB_OK, "%s: %s", cell->name, cb_tape_error(tape));
+    cr_expect(cbt_close(y, cbt_find(file, "output"), tolerance), "%s", cell->name);
+    cr_expect(cbt_close(cb_gradient(x), cbt_find(file, "grad.input"), tolerance), "%s", cell->name);
+    for (int s = 0; s < cell->state_count; s++) {
+        snprintf(text, sizeof text, "%sn", cell->state_names[s]);
+        cr_expect(cbt_close(final[s], cbt_find(file, text), tolerance), "%s: %s", cell->name, text);
+        snprintf(text, sizeof text, "grad.%s0", cell->state_names[s]);
+        cr_expect(cbt_close(cb_gradient(start[s]), cbt_find(file, text), tolerance), "%s: %s",
+                  cell->name, text);
+    }
+    for (int i = 0; i < cb_params_count(params); i++) {
+        const cb_param *param = cb_params_at(params, i);
+        char gradient[64];
+        snprintf(gradient, sizeof gradient, "grad.%s", param->name + strlen("rnn."));
+        cr_expect(cbt_close(param->gradient, cbt_find(file, gradient), tolerance), "%s: %s",
+                  cell->name, gradient);
+    }
+    cb_tape_free(tape);
+    cb_tensor_free(read);
+    for (int s = 0; s < cell->state_count; s++)
+        cb_tensor_free(read_states[s]);
+    cb_params_free(params);
+}
+
+Test(cells, equal_what_pytorch_computes_from_their_equations) {
+    static const char *const names[] = {"peephole_lstm", "peephole_cerebral_lstm", "cerebral_gru",
+                                        "gru_reset_before", "layernorm_lstm"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        for (int bias = 0; bias < 2; bias++) {
+            char name[64];
+            snprintf(name, sizeof name, "%s%s", names[i], bias == 1 ? "" : "_nobias");
+            cb_safetensors *file = cbt_reference(name);
+            expect_written_out(file, CB_F32);
+            expect_written_out(file, CB_F64);
+            cb_safetensors_free(file);
+        }
+}
+
+/* ---- Cells written in two ways --------------------------------------------------------------- */
+
+enum { LAYER_INPUT = 3, LAYER_HIDDEN = 5, LAYER_TIME = 6, LAYER_BATCH = 4 };
+
+/* One layer of a cell in f64, what it makes of the same random input as any other, and its
+   gradients. */
+typedef struct lone_layer {
+    cb_params *params;
+    cb_rnn *rnn;
+    cb_tape *tape;
+    double data[LAYER_TIME * LAYER_BATCH * LAYER_INPUT];
+    cb_tensor *x, *y, *final[3];
+} lone_layer;
+
+static lone_layer layer_new(const cb_cell *cell) {
+    lone_layer made = {.params = cb_params_new_dtype(4, CB_F64), .tape = cb_tape_new()};
+    made.rnn = cb_rnn_new(made.params, "rnn", cell, LAYER_INPUT, LAYER_HIDDEN);
+    cr_assert_not_null(made.rnn, "%s", cb_params_error(made.params));
+    return made;
+}
+
+static void layer_run(lone_layer *l) {
+    cb_random random = cb_random_seed(8);
+    cb_random_normal_f64(&random, sizeof l->data / sizeof l->data[0], l->data, 0, 1);
+    const cb_tensor input =
+        cb_tensor_wrap(CB_F64, CB_SHAPE(LAYER_TIME, LAYER_BATCH, LAYER_INPUT), l->data);
+    l->x = cb_variable(l->tape, &input);
+    l->y = cb_rnn_forward(l->rnn, l->x, &(cb_rnn_io){.final = l->final});
+    cb_tensor *loss = cb_sum(cb_square(l->y), CB_ALL_AXES, false);
+    for (int s = 0; s < 3; s++)
+        loss = cb_add(loss, cb_sum(cb_exp(l->final[s]), CB_ALL_AXES, false));
+    cr_assert_eq(cb_backward(loss), CB_OK, "%s", cb_tape_error(l->tape));
+}
+
+static void layer_free(lone_layer *l) {
+    cb_tape_free(l->tape);
+    cb_params_free(l->params);
+}
+
+static const cb_param *layer_param(const lone_layer *l, const char *name, const char *gate) {
+    char text[64];
+    snprintf(text, sizeof text, "rnn.%s%s_l0", name, gate);
+    const cb_param *param = cb_params_find(l->params, text);
+    cr_assert_not_null(param, "%s", text);
+    return param;
+}
+
+static void expect_same_results(const lone_layer *a, const lone_layer *b) {
+    cr_expect(cbt_close(a->y, b->y, 1e-12));
+    cr_expect(cbt_close(cb_gradient(a->x), cb_gradient(b->x), 1e-12));
+    for (int s = 0; s < 3; s++)
+        cr_expect(cbt_close(a->final[s], b->final[s], 1e-12), "state %d", s);
+}
+
+/* Block number k, as high as a gate of the one cell, of a parameter or gradient of the other. */
+static cb_tensor block_of(const cb_tensor *whole, int64_t k, const cb_tensor *gate) {
+    double *data = whole->data;
+    return cb_tensor_wrap(CB_F64, gate->rank, gate->shape, data + k * cb_tensor_count(gate));
+}
+
+Test(cells, eight_separate_matrices_are_the_merged_ones) {
+    static const char *const gates[8] = {"_ui", "_uf", "_ug", "_uo", "_li", "_lf", "_lg", "_lo"};
+    static const char *const names[3][2] = {
+        {"weight_ih", "weight_ih"}, {"weight_hh", "weight_hh"}, {"bias_ih", "bias"}};
+    lone_layer merged = layer_new(&cb_cerebral_lstm), eight = layer_new(&bench_cerebral_lstm_eight);
+    cb_tensor_fill(layer_param(&merged, "bias_hh", "")->value, 0);
+    for (int k = 0; k < 8; k++)
+        for (int i = 0; i < 3; i++) {
+            cb_tensor *gate = layer_param(&eight, names[i][1], gates[k])->value;
+            cb_tensor block = block_of(layer_param(&merged, names[i][0], "")->value, k, gate);
+            cr_assert_eq(cb_tensor_assign(gate, &block), CB_OK);
+        }
+    layer_run(&merged);
+    layer_run(&eight);
+    expect_same_results(&eight, &merged);
+    for (int k = 0; k < 8; k++)
+        for (int i = 0; i < 3; i++) {
+            const cb_tensor *gate = layer_param(&eight, names[i][1], gates[k])->gradient;
+            cb_tensor block = block_of(layer_param(&merged, names[i][0], "")->gradient, k, gate);
+            cr_expect(cbt_close(gate, &block, 1e-12), "%s%s", names[i][1], gates[k]);
+        }
+    layer_free(&merged);
+    layer_free(&eight);
+}
+
+Test(cells, the_examples_cell_is_the_librarys) {
+    static const char *const names[4][2] = {{"weight_ih", "weight_ih"},
+                                            {"weight_hh", "weight_hh"},
+                                            {"weight_ch", "peephole"},
+                                            {"bias_ih", "bias"}};
+    lone_layer ours = layer_new(&cb_peephole_cerebral_lstm), custom = layer_new(&custom_cell);
+    cb_tensor_fill(layer_param(&ours, "bias_hh", "")->value, 0);
+    for (int i = 0; i < 4; i++)
+        cr_assert_eq(cb_tensor_assign(layer_param(&custom, names[i][1], "")->value,
+                                      layer_param(&ours, names[i][0], "")->value),
+                     CB_OK);
+    layer_run(&ours);
+    layer_run(&custom);
+    expect_same_results(&custom, &ours);
+    for (int i = 0; i < 4; i++)
+        cr_expect(cbt_close(layer_param(&custom, names[i][1], "")->gradient,
+                            layer_param(&ours, names[i][0], "")->gradient, 1e-12),
+                  "%s", names[i][1]);
+    layer_free(&ours);
+    layer_free(&custom);
+}
+
 /* ---- As printed ------------------------------------------------------------------------------ */
 
 static double sigma(double x) {
@@ -254,7 +445,7 @@ Test(cells, the_list_is_consistent) {
         for (int i = 0; i < (*cell)->state_count; i++)
             cr_expect_not_null((*cell)->state_names[i], "%s", (*cell)->name);
     }
-    cr_expect_geq(count, 5);
+    cr_expect_geq(count, 10);
     cr_expect_null(cb_cell_find("no-such-cell"));
     cr_expect_null(cb_cell_find(NULL));
 }
@@ -265,6 +456,15 @@ Test(cells, numbers_of_weights) {
     cr_expect_eq(cb_cell_parameters(&cb_rnn_tanh, 3, 5, false), 5 * (3 + 5 + 2));
     cr_expect_eq(cb_cell_parameters(&cb_gru, 3, 5, false), 3 * 5 * (3 + 5 + 2));
     cr_expect_eq(cb_cell_parameters(&cb_cerebral_lstm, 3, 5, false), 8 * 5 * (3 + 5 + 2));
+    cr_expect_eq(cb_cell_parameters(&cb_peephole_lstm, 3, 5, false), 4 * 5 * (3 + 5 + 2) + 3 * 5);
+    cr_expect_eq(cb_cell_parameters(&cb_peephole_cerebral_lstm, 3, 5, false),
+                 8 * 5 * (3 + 5 + 2) + 6 * 5);
+    cr_expect_eq(cb_cell_parameters(&cb_cerebral_gru, 3, 5, false), 6 * 5 * (3 + 5 + 2));
+    cr_expect_eq(cb_cell_parameters(&cb_gru_reset_before, 3, 5, false), 3 * 5 * (3 + 5 + 1));
+    cr_expect_eq(cb_cell_parameters(&cb_layernorm_lstm, 3, 5, false),
+                 4 * 5 * (3 + 5) + 2 * 2 * 4 * 5 + 2 * 5);
+    cr_expect_eq(cb_cell_parameters(&cb_layernorm_lstm, 3, 5, true),
+                 4 * 5 * (3 + 5) + 2 * 4 * 5 + 5);
     cr_expect_eq(cb_cell_parameters(&cb_lstm, INT64_MAX / 3, INT64_MAX / 3, false), INT64_MAX);
     for (const cb_cell *const *cell = cb_cells(); *cell != NULL; cell++)
         for (int no_bias = 0; no_bias < 2; no_bias++) {
@@ -274,6 +474,21 @@ Test(cells, numbers_of_weights) {
                          "%s", (*cell)->name);
             cb_params_free(params);
         }
+}
+
+Test(cells, layer_norm_starts_as_the_identity) {
+    cb_params *params = cb_params_new(1);
+    cb_init glorot = {.kind = CB_INIT_GLOROT_UNIFORM};
+    cb_rnn_new(params, "rnn", &cb_layernorm_lstm, 3, 5, .input_init = glorot,
+               .recurrent_init = glorot);
+    for (int i = 0; i < cb_params_count(params); i++) {
+        const cb_param *param = cb_params_at(params, i);
+        bool gain = strstr(param->name, ".gain_") != NULL;
+        for (int64_t k = 0; strstr(param->name, ".weight_") == NULL && k < param->value->shape[0];
+             k++)
+            cr_expect_eq(cb_tensor_get(param->value, &k), gain ? 1 : 0, "%s", param->name);
+    }
+    cb_params_free(params);
 }
 
 /* ---- Gradients of every cell ----------------------------------------------------------------- */

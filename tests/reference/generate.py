@@ -28,13 +28,19 @@ import zlib
 import numpy as np
 import torch
 
+import cell_cases
 import layer_cases
 import loss_cases
 import optimizer_cases
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 DTYPE_NAMES = {"float64": "F64", "float32": "F32", "int64": "I64"}
-CASES = {**layer_cases.CASES, **loss_cases.CASES, **optimizer_cases.CASES}
+CASES = {
+    **layer_cases.CASES,
+    **cell_cases.CASES,
+    **loss_cases.CASES,
+    **optimizer_cases.CASES,
+}
 
 
 class Draw:

@@ -1,0 +1,136 @@
+/* A program around a recurrent cell of one's own. It checks the gradients of custom_cell.c's cell
+   and then trains a network of it to predict a text byte by byte.
+
+       cc train_custom_cell.c custom_cell.c -o train $(pkg-config --cflags --libs cerebra)
+       ./train [TEXT [STEPS]] */
+#include "custom_cell.h"
+
+#include <cerebra/cerebra.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- The check ------------------------------------------------------------------------------- */
+
+/* The states after two steps, side by side. inputs: x of either step, the states before, and the
+   parameters in the order of the cell's table. */
+static cb_tensor *two_steps(cb_tensor *const *inputs, void *context) {
+    cb_tensor *const *state = inputs + 2, *const *weights = state + custom_cell.state_count;
+    cb_tensor *after_one[CB_CELL_MAX_STATES], *after_two[CB_CELL_MAX_STATES];
+    (void)context;
+    custom_cell.step(weights, inputs[0], state, after_one);
+    custom_cell.step(weights, inputs[1], after_one, after_two);
+    return cb_concat(custom_cell.state_count, after_two, -1);
+}
+
+/* A random matrix, or vector when columns is 0. */
+static cb_tensor *drawn(cb_random *random, int64_t rows, int64_t columns) {
+    cb_tensor *t = cb_tensor_new(CB_F64, columns > 0 ? 2 : 1, (int64_t[]){rows, columns});
+    if (t != NULL)
+        cb_random_normal_f64(random, cb_tensor_count(t), t->data, 0, 1);
+    return t;
+}
+
+/* Compares all gradients of two steps with central differences. */
+static bool gradients_right(void) {
+    enum { BATCH = 2 };
+    const int64_t size[] = {[CB_INPUT] = 3, [CB_HIDDEN] = 4};
+    cb_tensor *inputs[2 + CB_CELL_MAX_STATES + CB_CELL_MAX_PARAMS];
+    cb_random random = cb_random_seed(1);
+    cb_check_report report = {.message = "no memory"};
+    int count = 0;
+    while (count < 2)
+        inputs[count++] = drawn(&random, BATCH, size[CB_INPUT]);
+    while (count < 2 + custom_cell.state_count)
+        inputs[count++] = drawn(&random, BATCH, size[CB_HIDDEN]);
+    for (int i = 0; i < custom_cell.param_count; i++) {
+        cb_cell_extent rows = custom_cell.params[i].rows, columns = custom_cell.params[i].columns;
+        inputs[count++] =
+            drawn(&random, rows.times * size[rows.size], columns.times * size[columns.size]);
+    }
+    bool passed = true;
+    for (int i = 0; i < count; i++)
+        passed = passed && inputs[i] != NULL;
+    passed = passed && cb_check_gradient(two_steps, NULL, count, inputs, NULL, &report);
+    for (int i = 0; i < count; i++)
+        cb_tensor_free(inputs[i]);
+    printf("gradients: %lld numbers compared, largest relative error %.1e %s\n",
+           (long long)report.compared, report.worst, report.message);
+    return passed;
+}
+
+/* ---- The task -------------------------------------------------------------------------------- */
+
+enum { BYTES = 256, TIME = 24, BATCH = 16, WIDTH = 16, HIDDEN = 48, MOST_TEXT = 1 << 24 };
+
+static const char rhyme[] = "The tape has noted what each op has done,\n"
+                            "so gradients run backward, one by one.\n"
+                            "Two memories, an upper and a lower,\n"
+                            "one quick to let things go, the other slower,\n"
+                            "are each looked into by the gates they own\n"
+                            "before a state is kept, or overthrown.\n";
+
+/* Bytes at random places of the text, and each one's successor: [TIME, BATCH]. */
+static void draw(const unsigned char *text, size_t length, cb_random *random, int32_t *inputs,
+                 int32_t *targets) {
+    for (int b = 0; b < BATCH; b++) {
+        size_t start = cb_random_below(random, length - TIME);
+        for (int t = 0; t < TIME; t++) {
+            inputs[t * BATCH + b] = text[start + (size_t)t];
+            targets[t * BATCH + b] = text[start + (size_t)t + 1];
+        }
+    }
+}
+
+static int train(const unsigned char *text, size_t length, int steps) {
+    static int32_t x[TIME * BATCH], y[TIME * BATCH];
+    const cb_tensor inputs = cb_tensor_wrap(CB_I32, CB_SHAPE(TIME, BATCH), x);
+    const cb_tensor targets = cb_tensor_wrap(CB_I32, CB_SHAPE(TIME, BATCH), y);
+    cb_random random = cb_random_seed(1);
+    cb_params *params = cb_params_new(1);
+    cb_module *embedding = cb_embedding_new(params, "embedding", BYTES, WIDTH);
+    cb_rnn *rnn = cb_rnn_new(params, "rnn", &custom_cell, WIDTH, HIDDEN);
+    cb_module *head = cb_linear_new(params, "head", HIDDEN, BYTES);
+    cb_optimizer *optimizer = cb_adam_new(params, .lr = 0.01);
+    cb_tape *tape = cb_tape_new();
+    const char *error = cb_params_error(params);
+    cb_status status = cb_params_status(params);
+    for (int k = 0; k <= steps && status == CB_OK; k++) {
+        draw(text, length, &random, x, y);
+        cb_tensor *h = cb_rnn_forward(rnn, cb_forward(embedding, cb_input(tape, &inputs)), NULL);
+        cb_tensor *loss = cb_cross_entropy(cb_forward(head, h), cb_input(tape, &targets));
+        status = cb_backward(loss);
+        error = cb_tape_error(tape);
+        if (status == CB_OK && k % 20 == 0)
+            printf("step %d, loss %.4f\n", k, cb_item(loss));
+        if (status == CB_OK) {
+            cb_clip_gradient_norm(params, 1);
+            status = cb_optimizer_step(optimizer);
+            error = cb_params_error(params);
+            cb_tape_reset(tape);
+        }
+    }
+    if (status != CB_OK)
+        fprintf(stderr, "train_custom_cell: %s\n", error);
+    cb_tape_free(tape);
+    cb_optimizer_free(optimizer);
+    cb_params_free(params);
+    return status == CB_OK ? 0 : 1;
+}
+
+int main(int argc, char **argv) {
+    static unsigned char text[MOST_TEXT];
+    size_t length = sizeof rhyme - 1;
+    FILE *stream = argc > 1 ? fopen(argv[1], "rb") : NULL;
+    if (stream != NULL) {
+        length = fread(text, 1, sizeof text, stream);
+        fclose(stream);
+    }
+    if ((argc > 1 && stream == NULL) || length <= TIME) {
+        fprintf(stderr, "train_custom_cell: %s cannot be read or is too short\n", argv[1]);
+        return 1;
+    }
+    if (!gradients_right())
+        return 1;
+    int steps = argc > 2 ? atoi(argv[2]) : 200;
+    return train(stream != NULL ? text : (const unsigned char *)rhyme, length, steps);
+}
