@@ -137,7 +137,8 @@ bool bench_print_json(const bench_run *run) {
                   (json_int_t)sizes->symbols, "steps", (json_int_t)sizes->steps, "warmup",
                   (json_int_t)sizes->warmup, "gemm", "size", BENCH_GEMM_SIZE, "gflop_per_second",
                   bench_best_rate(run), "rates", rates, "models", models);
-    bool written = object != NULL && json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) == 0;
+    bool written =
+        object != NULL && json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) == 0;
     json_decref(object);
     return written && fputc('\n', stdout) != EOF;
 }
