@@ -159,10 +159,10 @@ int cerebra_bench(int argc, char **argv) {
     if (asked.threads > 0) {
         cb_set_threads((int)asked.threads);
     }
-    run.threads = cb_threads();
     if (!measure_all(&run, asked.quiet, error)) {
         return command_fail("bench", EXIT_FAILURE, error);
     }
+    run.threads = cb_threads(); /* asks OpenMP, which should not have started before the forks */
     if (!asked.json) {
         bench_print_table(&run);
     } else if (!bench_print_json(&run)) {

@@ -4,7 +4,7 @@
 
    prints one line a step, its milliseconds, and last the peak resident memory in MB. The model is
    that of the paper's experiments: 89 symbols, embedding and hidden size 512, 20 time steps, a
-   batch of 128, Adagrad. bench/compare_torch.py runs it in turn with PyTorch.
+   batch of 128, Adagrad. `cerebra bench` says more, but of the command's own cells only.
 
    NAME is a cell of the library's, "custom-cell" (examples/custom_cell.c) or "cerebral-lstm-eight"
    (cerebral_lstm_eight.c). */
