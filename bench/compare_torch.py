@@ -23,6 +23,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -69,8 +70,10 @@ class Rival:
             return json.loads(line)
         self.process.wait()
         self.messages.seek(0)
-        lines = [line.strip() for line in self.messages if line.strip()]
-        self.failure = lines[-1] if lines else f"ended with status {self.process.returncode}"
+        lines = [line.rstrip() for line in self.messages if line.strip()]
+        errors = [line for line in lines if re.match(r"[\w.]+(Error|Exception)\b", line)]
+        status = f"ended with status {self.process.returncode}"
+        self.failure = (errors or lines or [status])[-1]
         return None
 
     def run(self, count):
