@@ -9,7 +9,7 @@
 
 #include "autograd/elementwise.h"
 
-#include <cerebra/tape.h>
+#include "autograd/tape_internal.h"
 
 typedef enum cbi_kind {
     CBI_IMPORT,        /* computed outside of the step, from x or weights: import number `index` */
@@ -47,7 +47,7 @@ typedef struct cbi_import {
     int *gradients; /* values whose sum is its gradient at one step */
 } cbi_import;
 
-#define CBI_GRAPH_STATES 8
+#define CBI_GRAPH_STATES  8
 #define CBI_GRAPH_IMPORTS 256
 
 typedef struct cbi_graph {
@@ -86,6 +86,11 @@ void cbi_graph_free(cbi_graph *graph);
 /* Adds a value unless an equal one is there; returns its number, -1 when there is no memory. in is
    copied. Constants are folded and identities dropped, so that the number may be an input's. */
 int cbi_graph_add(cbi_graph *graph, cbi_value value);
+/* Whether a traced tensor depends on a state or on a seed. */
+bool cbi_follows_state(const cbi_graph *graph, cb_node *node);
+/* The same tensor with sums in another order, so that what does not follow the state is one term or
+   two of them; see regroup.c. */
+cb_tensor *cbi_regroup(const cbi_graph *graph, cb_tensor *traced);
 /* Reads what is traced on the tape into values; see read.c. -1, with a reason, on failure.
  */
 int cbi_graph_read(cbi_graph *graph, cb_tensor *traced);

@@ -1,9 +1,9 @@
 /* Reading a trace into a graph, op by op. What an op means for a row of the batch decides its kind
    of value; ops that mix rows, or that have no meaning row by row, are refused with their name. */
 #include "autograd/axes.h"
-#include "autograd/scan/graph.h"
 #include "autograd/op_list.h"
 #include "autograd/op_options.h"
+#include "autograd/scan/graph.h"
 #include "autograd/tape_internal.h"
 #include "tensor/memory.h"
 
@@ -16,15 +16,14 @@ static int refuse(cbi_graph *graph, const char *op, const char *why) {
     return -1;
 }
 
-/* Whether a traced tensor depends on a state or on a seed. */
-static bool follows_state(const cbi_graph *graph, cb_node *node) {
+bool cbi_follows_state(const cbi_graph *graph, cb_node *node) {
     if (node->follows == 0) {
         bool follows = false;
         for (int i = 0; i < graph->state_count && node->op == NULL; i++)
             follows = follows || node == graph->state[i]->node ||
                       (graph->seed[i] != NULL && node == graph->seed[i]->node);
         for (int i = 0; i < node->count && !follows; i++)
-            follows = follows_state(graph, node->in[i]->node);
+            follows = cbi_follows_state(graph, node->in[i]->node);
         node->follows = follows ? 2 : 1;
     }
     return node->follows == 2;
@@ -199,8 +198,8 @@ static int read_matmul(cbi_graph *graph, cb_node *node) {
                                                       .count = 2,
                                                       .in = in});
     }
-    if (left_rows && !left_transposed && !right_rows && !follows_state(graph, node->in[1]->node) &&
-        node->in[1]->rank == 2) {
+    if (left_rows && !left_transposed && !right_rows &&
+        !cbi_follows_state(graph, node->in[1]->node) && node->in[1]->rank == 2) {
         int in[2] = {cbi_graph_read(graph, left), cbi_graph_read(graph, node->in[1])};
         return in[0] < 0 || in[1] < 0
                    ? -1
@@ -320,9 +319,9 @@ static int read_op(cbi_graph *graph, cb_node *node) {
 int cbi_graph_read(cbi_graph *graph, cb_tensor *traced) {
     cb_node *node = traced->node;
     if (node->value == 0) {
-        int value = node->op == NULL              ? read_leaf(graph, traced)
-                    : !follows_state(graph, node) ? read_import(graph, traced)
-                                                  : read_op(graph, node);
+        int value = node->op == NULL                  ? read_leaf(graph, traced)
+                    : !cbi_follows_state(graph, node) ? read_import(graph, traced)
+                                                      : read_op(graph, node);
         if (value < 0)
             return -1;
         node->value = value + 1;

@@ -366,6 +366,18 @@ void cbi_recurrence_backward(const cbi_recurrence *run) {
     run_all(run, true);
 }
 
+int cbi_recurrence_rows_buffer(const cbi_plan *plan, int import) {
+    const cbi_import *i = &plan->graph->imports[import];
+    if (!i->rows || i->gradient_count != 1)
+        return -1;
+    cbi_place place = cbi_plan_place(plan, i->gradients[0], 1);
+    const cbi_buffer *buffer = place.buffer >= 0 ? &plan->buffers[place.buffer] : NULL;
+    bool whole = buffer != NULL && buffer->span == CBI_ALL_STEPS && buffer->backward &&
+                 place.column == 0 &&
+                 buffer->columns == plan->graph->values[i->gradients[0]].columns;
+    return whole ? place.buffer : -1;
+}
+
 /* ---- Sums over all steps --------------------------------------------------------------------- */
 
 /* A value over all steps, as a matrix of [time x batch, columns], in the order of time. */
@@ -403,6 +415,8 @@ static void scatter_columns(void *context, int64_t begin, int64_t end) {
 
 static void rows_gradient(const cbi_recurrence *run, int value, const cb_tensor *target) {
     scatter_job job = {run, over_time(run, value), target};
+    if (run->row_of == NULL && job.source.data == target->data)
+        return; /* it was computed there */
     if (run->row_of == NULL) {
         cb_tensor to = *target;
         to.rank = 2;
@@ -425,9 +439,22 @@ static void matrix_gradient(const cbi_recurrence *run, const cbi_value *product,
              (cbi_matrix){target->data, target->stride[0], target->stride[1]});
 }
 
+/* The gradient of the table whose rows are an import with this gradient; NULL when there is none.
+ */
+static const cb_tensor *table_gradient(const cbi_recurrence *run, int value,
+                                       const cbi_target *targets) {
+    const cbi_graph *graph = run->plan->graph;
+    for (int i = 0; i < graph->import_count && run->row_of != NULL; i++)
+        if (graph->imports[i].rows && graph->imports[i].gradient_count == 1 &&
+            graph->imports[i].gradients[0] == value && targets[i].wanted && !targets[i].add)
+            return &targets[i].tensor;
+    return NULL;
+}
+
 static void vector_gradient(const cbi_recurrence *run, const cbi_value *sum, bool add,
-                            const cb_tensor *target) {
-    cb_tensor in = over_time(run, sum->in[0]);
+                            const cb_tensor *target, const cb_tensor *table) {
+    /* The rows of a table's gradient are sums of the same rows, and fewer. */
+    cb_tensor in = table != NULL ? *table : over_time(run, sum->in[0]);
     cb_tensor out = cb_tensor_wrap(in.dtype, 2, (int64_t[]){1, in.shape[1]}, target->data);
     if (add)
         cbi_sum_into(&out, &in);
@@ -435,16 +462,26 @@ static void vector_gradient(const cbi_recurrence *run, const cbi_value *sum, boo
         cbi_reduce(CBI_SUM, &out, &in);
 }
 
-void cbi_recurrence_import_gradient(const cbi_recurrence *run, int import,
-                                    const cb_tensor *target) {
+static void import_gradient(const cbi_recurrence *run, int import, const cbi_target *targets) {
     const cbi_import *i = &run->plan->graph->imports[import];
+    const cbi_target *target = &targets[import];
     for (int k = 0; k < i->gradient_count; k++) {
         const cbi_value *value = &run->plan->graph->values[i->gradients[k]];
+        bool add = target->add || k > 0;
         if (i->rows)
-            rows_gradient(run, i->gradients[k], target);
+            rows_gradient(run, i->gradients[k], &target->tensor);
         else if (value->kind == CBI_BATCH_PRODUCT)
-            matrix_gradient(run, value, k > 0, target);
+            matrix_gradient(run, value, add, &target->tensor);
         else
-            vector_gradient(run, value, k > 0, target);
+            vector_gradient(run, value, add, &target->tensor,
+                            table_gradient(run, value->in[0], targets));
     }
+}
+
+void cbi_recurrence_gradients(const cbi_recurrence *run, const cbi_target *targets) {
+    const cbi_graph *graph = run->plan->graph;
+    for (int rows = 1; rows >= 0; rows--)
+        for (int i = 0; i < graph->import_count; i++)
+            if (targets[i].wanted && graph->imports[i].rows == (rows == 1))
+                import_gradient(run, i, targets);
 }

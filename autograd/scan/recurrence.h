@@ -40,8 +40,18 @@ void cbi_recurrence_forward(const cbi_recurrence *run);
 const char *cbi_recurrence_last(const cbi_recurrence *run, int i);
 /* Runs all steps backward; the gradients of the initial states are left in theirs, at step 0. */
 void cbi_recurrence_backward(const cbi_recurrence *run);
-/* Adds up the gradient of an import over all steps, into a tensor of its shape with any strides
-   (rows: row-major). */
-void cbi_recurrence_import_gradient(const cbi_recurrence *run, int import, const cb_tensor *target);
+/* The buffer that becomes, in the order of time, the gradient of an import with rows, so that it
+   can be placed where that gradient is wanted; -1 when there is no such buffer. */
+int cbi_recurrence_rows_buffer(const cbi_plan *plan, int import);
+
+/* Where the gradient of an import goes. */
+typedef struct cbi_target {
+    bool wanted;
+    bool add;         /* to what is there */
+    cb_tensor tensor; /* of the import's shape; of a matrix, with any strides */
+} cbi_target;
+
+/* Forms the gradients of all imports, after the last step backward. */
+void cbi_recurrence_gradients(const cbi_recurrence *run, const cbi_target *targets);
 
 #endif

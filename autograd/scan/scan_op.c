@@ -10,12 +10,15 @@
 #include <cerebra/ops.h>
 #include <string.h>
 
+enum { MOST_SCAN_INPUTS = CBI_GRAPH_IMPORTS + CBI_GRAPH_STATES + 2 };
+
 /* Inputs: imports, initial states, then row_of and lengths where there are any. */
 typedef struct scan_options {
     const cbi_plan *plan;
     int64_t time, batch;
     bool reverse, looked_up, has_lengths;
-    cb_node *forward; /* of the gradient: the node of the op itself */
+    cb_node *forward;    /* of the gradient: the node of the op itself */
+    cbi_target *targets; /* of the gradient: for each import; without data: part of the output */
 } scan_options;
 
 static int64_t state_elements(const scan_options *options, int i) {
@@ -104,10 +107,11 @@ static cb_status scan_forward(const cb_call *call) {
     return CB_OK;
 }
 
-/* Elements of each of the gradient's parts: one for each import that has a gradient, then the
- * states'. */
-static int64_t import_elements(const scan_options *options, cb_tensor *const *in, int i) {
-    return options->plan->graph->imports[i].gradient_count > 0 ? cb_tensor_count(in[i]) : 0;
+/* Elements of each of the gradient's parts: one for each import whose gradient is wanted here, then
+   the states'. */
+static int64_t import_elements(const scan_options *options, int i) {
+    const cbi_target *target = &options->targets[i];
+    return target->wanted && !target->add ? cb_tensor_count(&target->tensor) : 0;
 }
 
 /* Inputs: the output's gradient, then those of the op. */
@@ -118,14 +122,26 @@ static cb_status scan_gradient_shape(const cb_call *call) {
     call->out->rank = 1;
     call->out->shape[0] = 0;
     for (int i = 0; i < graph->import_count; i++)
-        call->out->shape[0] += import_elements(options, call->in + 1, i);
+        call->out->shape[0] += import_elements(options, i);
     for (int i = 0; i < graph->state_count; i++)
         call->out->shape[0] += state_elements(options, i);
     return CB_OK;
 }
 
-static bool is_column_major(const cb_tensor *t) {
-    return t->rank == 2 && t->stride[0] == 1 && t->stride[1] != 1;
+/* Gives targets without memory theirs, in the output. What becomes the gradient of rows of x as it
+   stands is computed there. Returns what is behind them in the output. */
+static char *place_targets(const scan_options *options, cbi_recurrence *run, char *out) {
+    const cbi_graph *graph = options->plan->graph;
+    for (int i = 0; i < graph->import_count; i++) {
+        if (import_elements(options, i) == 0)
+            continue;
+        options->targets[i].tensor.data = out;
+        int buffer = run->row_of == NULL ? cbi_recurrence_rows_buffer(options->plan, i) : -1;
+        if (buffer >= 0 && run->buffers[buffer] == NULL)
+            run->buffers[buffer] = out;
+        out += import_elements(options, i) * (int64_t)cb_dtype_size(graph->dtype);
+    }
+    return out;
 }
 
 static cb_status scan_gradient_forward(const cb_call *call) {
@@ -143,22 +159,11 @@ static cb_status scan_gradient_forward(const cb_call *call) {
         final[i] = &finals[i];
         given += state_elements(options, i) * size;
     }
+    char *out = place_targets(options, &run, call->out->data);
     if (allocate_pass(call, &run, true) != CB_OK)
         return CB_ERROR_MEMORY;
     cbi_recurrence_backward(&run);
-    char *out = call->out->data;
-    for (int i = 0; i < graph->import_count; i++) {
-        if (graph->imports[i].gradient_count == 0)
-            continue;
-        const cb_tensor *import = call->in[1 + i];
-        cb_tensor target = cb_tensor_wrap(graph->dtype, import->rank, import->shape, out);
-        if (is_column_major(import)) {
-            target.stride[0] = 1;
-            target.stride[1] = import->shape[0];
-        }
-        cbi_recurrence_import_gradient(&run, i, &target);
-        out += cb_tensor_count(import) * size;
-    }
+    cbi_recurrence_gradients(&run, options->targets);
     for (int i = 0; i < graph->state_count; i++) {
         int64_t bytes = state_elements(options, i) * size;
         memcpy(out, run.buffers[options->plan->gradient_buffer[i]], (size_t)bytes);
@@ -175,16 +180,57 @@ const cb_op cbi_scan_gradient_op = {
     .name = "scan_gradient",
     .formula = "the gradients of a recurrence's inputs, from that of its output",
     .min_inputs = 1,
-    .max_inputs = 4096,
+    .max_inputs = MOST_SCAN_INPUTS + 1,
     .options_size = sizeof(scan_options),
     .shape = scan_gradient_shape,
     .forward = scan_gradient_forward,
 };
 
+static bool is_column_major(const cb_tensor *t) {
+    return t->rank == 2 && t->stride[0] == 1 && t->stride[1] != 1;
+}
+
+/* Where cb_backward adds the gradient of a weight, as the matrix that the recurrence multiplies
+   with; without data when it is no weight, or a transposed one, or the sweep is another. */
+static cb_tensor sink_of(const cb_tensor *import) {
+    const cb_node *node = import->node;
+    bool transposed =
+        node->op == &cbi_permute_op && import->rank == 2 && ((const int *)node->options)[0] == 1;
+    const cb_node *leaf = transposed ? node->in[0]->node : node;
+    if (!leaf->tape->sweeping || leaf->tape->selective || leaf->op != NULL || import->rank != 2 ||
+        leaf->sink == NULL)
+        return (cb_tensor){.data = NULL};
+    cb_tensor sink = *leaf->sink;
+    if (transposed) {
+        sink.shape[0] = import->shape[0];
+        sink.shape[1] = import->shape[1];
+        sink.stride[0] = leaf->sink->stride[1];
+        sink.stride[1] = leaf->sink->stride[0];
+    }
+    return sink;
+}
+
+static cbi_target target_of(const cb_call *call, const cbi_graph *graph, int i) {
+    const cb_tensor *import = call->in[i];
+    cbi_target target = {.wanted = graph->imports[i].gradient_count > 0 && cb_call_needs(call, i)};
+    if (!target.wanted)
+        return target;
+    target.tensor = sink_of(import);
+    target.add = target.tensor.data != NULL;
+    if (target.add)
+        return target;
+    target.tensor = cb_tensor_wrap(graph->dtype, import->rank, import->shape, NULL);
+    if (is_column_major(import)) {
+        target.tensor.stride[0] = 1;
+        target.tensor.stride[1] = import->shape[0];
+    }
+    return target;
+}
+
 static void scan_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
     scan_options options = *(const scan_options *)call->options;
     const cbi_graph *graph = options.plan->graph;
-    cb_tensor *in[4096];
+    cb_tensor *in[MOST_SCAN_INPUTS + 1];
     if (call->out->node->tape->recording) {
         cb_fail(g, CB_ERROR_TAPE,
                 "scan: a compiled recurrence has no gradient of its gradient; make it "
@@ -194,12 +240,17 @@ static void scan_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
     in[0] = cb_contiguous(g);
     memcpy(in + 1, call->in, sizeof(*in) * (size_t)call->count);
     options.forward = call->out->node;
+    options.targets = cb_call_scratch(call, sizeof(cbi_target) * (size_t)(graph->import_count + 1));
+    if (options.targets == NULL)
+        return;
+    for (int i = 0; i < graph->import_count; i++)
+        options.targets[i] = target_of(call, graph, i);
     cb_tensor *all = cb_apply(&cbi_scan_gradient_op, call->count + 1, in, &options);
     int64_t at = 0;
     for (int i = 0; i < graph->import_count + graph->state_count; i++) {
         const cb_tensor *like = call->in[i];
         int64_t elements = i < graph->import_count
-                               ? import_elements(&options, call->in, i)
+                               ? import_elements(&options, i)
                                : state_elements(&options, i - graph->import_count);
         cb_tensor *part = cb_slice(all, 0, at, at + elements, 1);
         at += elements;
@@ -217,7 +268,7 @@ const cb_op cbi_scan_op = {
     .name = "scan",
     .formula = "the states of a recurrence",
     .min_inputs = 1,
-    .max_inputs = 4095,
+    .max_inputs = MOST_SCAN_INPUTS,
     .options_size = sizeof(scan_options),
     .shape = scan_shape,
     .forward = scan_forward,
@@ -241,7 +292,7 @@ cb_tensor *cbi_scan_compiled(const cbi_plan *plan, cb_tensor *x, const cb_scan_i
     const cbi_graph *graph = plan->graph;
     scan_options options = {
         .plan = plan, .time = x->shape[0], .batch = x->shape[1], .reverse = io->reverse};
-    cb_tensor *in[CBI_GRAPH_IMPORTS + CBI_GRAPH_STATES + 2], *table = NULL, *rows = NULL;
+    cb_tensor *in[MOST_SCAN_INPUTS], *table = NULL, *rows = NULL;
     int64_t hidden = graph->state_size[0];
     options.looked_up = is_looked_up(x, &table, &rows);
     options.has_lengths = io->lengths != NULL;

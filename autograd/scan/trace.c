@@ -46,6 +46,9 @@ static bool run_step(cbi_graph *graph, cbi_step *step, int64_t input, cb_tensor 
     for (int i = 0; i < graph->state_count; i++)
         graph->state[i] = cbi_symbol(tape, graph->dtype, CB_SHAPE(CBI_BATCH, graph->state_size[i]));
     step(graph->weights, graph->x, graph->state, next);
+    for (int i = 0; i < graph->state_count && cb_tape_status(tape) == CB_OK; i++)
+        if (cb_tape_of(next[i]) == tape)
+            next[i] = cbi_regroup(graph, next[i]);
     if (cb_tape_status(tape) != CB_OK) {
         refuse(graph, cb_tape_error(tape));
         return false;
