@@ -233,7 +233,7 @@ def main():
     except importlib.metadata.PackageNotFoundError:
         sys.exit("compare_torch.py: PyTorch is not installed (pip install torch)")
     print(
-        f"PyTorch {version}, {options.threads} threads, {options.rounds} rounds; "
+        f"PyTorch {version}, threads: {options.threads}, rounds: {options.rounds}; "
         "medians, and ranges in brackets"
     )
     if options.sample:
