@@ -1,28 +1,33 @@
 /* Gradient clipping.
 
-   The norm is summed in double over a number of pieces that the size of the tensor alone decides,
-   and the pieces' sums are added in order, so that it does not depend on the number of threads. */
-#include <cerebra/optim.h>
+   The norm is summed in double over a number of pieces that the number of elements alone decides,
+   and the pieces' sums are added in order, so that it does not depend on the number of threads.
+
+   cb_clip_gradient_norm reads all gradients, and reads and writes them again where it has to scale
+   them. An optimizer with clip_norm saves the second pass: it scales what it is about to use. */
+#include "optim/flat.h"
+#include "optim/optimizer_internal.h"
 
 #include "tensor/multiversion.h"
 #include "tensor/parallel.h"
 
 #include <math.h>
 
-#define PIECES 64
+#define PIECES 256
 /* Partial sums that do not wait for each other, as many as fill the widest vector registers twice.
  */
 #define LANES 16
 
 typedef struct squares {
-    const cb_tensor *t;
+    const cb_params *params;
+    int parameters;
     int64_t count, piece; /* elements in all and in a piece */
     double sum[PIECES];
 } squares;
 
 #define SUM_LOOP(type)                                                                             \
     do {                                                                                           \
-        const type *x = (const type *)s->t->data;                                                  \
+        const type *x = t->data;                                                                   \
         for (; i + LANES <= end; i += LANES) {                                                     \
             for (int k = 0; k < LANES; k++) {                                                      \
                 lane[k] += (double)x[i + k] * (double)x[i + k];                                    \
@@ -33,9 +38,9 @@ typedef struct squares {
         }                                                                                          \
     } while (0)
 
-CBI_MULTIVERSION static double sum_of_squares(const squares *s, int64_t i, int64_t end) {
+CBI_MULTIVERSION static double sum_of_squares(const cb_tensor *t, int64_t i, int64_t end) {
     double lane[LANES] = {0};
-    if (s->t->dtype == CB_F64) {
+    if (t->dtype == CB_F64) {
         SUM_LOOP(double);
     } else {
         SUM_LOOP(float);
@@ -47,16 +52,30 @@ CBI_MULTIVERSION static double sum_of_squares(const squares *s, int64_t i, int64
     return sum;
 }
 
+/* What is visited to form one piece's sum. */
+typedef struct piece_sum {
+    const cb_params *params;
+    double sum;
+} piece_sum;
+
+static void add_part(void *context, int i, int64_t first, int64_t last) {
+    piece_sum *piece = context;
+    piece->sum += sum_of_squares(cb_params_at(piece->params, i)->gradient, first, last);
+}
+
 static void sum_pieces(void *context, int64_t begin, int64_t end) {
     squares *s = context;
     for (int64_t p = begin; p < end; p++) {
         int64_t first = p * s->piece, last = first + s->piece;
-        s->sum[p] = sum_of_squares(s, first, last < s->count ? last : s->count);
+        piece_sum piece = {.params = s->params};
+        cbi_flat_walk(s->params, s->parameters, first, last < s->count ? last : s->count, add_part,
+                      &piece);
+        s->sum[p] = piece.sum;
     }
 }
 
-static double squared_norm(const cb_tensor *t) {
-    squares s = {.t = t, .count = cb_tensor_count(t)};
+double cbi_gradient_norm(const cb_params *params, int count) {
+    squares s = {.params = params, .parameters = count, .count = cbi_flat_count(params, count)};
     int64_t piece = (s.count + PIECES - 1) / PIECES;
     s.piece = piece < CBI_GRAIN ? CBI_GRAIN : piece;
     int64_t pieces = (s.count + s.piece - 1) / s.piece;
@@ -65,66 +84,77 @@ static double squared_norm(const cb_tensor *t) {
     for (int64_t p = 0; p < pieces; p++) {
         sum += s.sum[p];
     }
-    return sum;
+    return sqrt(sum);
 }
 
-/* What is done to each element: multiplied by scale, or clipped to [-limit, limit]. */
-typedef struct change {
-    cb_tensor *t;
-    double scale, limit;
-} change;
+double cbi_clip_scale(double norm, double max_norm) {
+    double scale = max_norm / (norm + 1e-6);
+    return isfinite(norm) && scale >= 0 && scale < 1 ? scale : 1;
+}
 
-CBI_MULTIVERSION static void scale_range(void *context, int64_t begin, int64_t end) {
-    const change *c = context;
-    if (c->t->dtype == CB_F64) {
-        double *x = c->t->data;
+CBI_MULTIVERSION static void scale_elements(const cb_tensor *t, double by, int64_t begin,
+                                            int64_t end) {
+    if (t->dtype == CB_F64) {
+        double *x = t->data;
         for (int64_t i = begin; i < end; i++) {
-            x[i] *= c->scale;
+            x[i] *= by;
         }
     } else {
-        float *x = c->t->data, scale = (float)c->scale;
+        float *x = t->data, scale = (float)by;
         for (int64_t i = begin; i < end; i++) {
             x[i] *= scale;
         }
     }
 }
 
-CBI_MULTIVERSION static void limit_range(void *context, int64_t begin, int64_t end) {
-    const change *c = context;
-    if (c->t->dtype == CB_F64) {
-        double *x = c->t->data, limit = c->limit;
+CBI_MULTIVERSION static void limit_elements(const cb_tensor *t, double to, int64_t begin,
+                                            int64_t end) {
+    if (t->dtype == CB_F64) {
+        double *x = t->data, limit = to;
         for (int64_t i = begin; i < end; i++) {
             x[i] = x[i] > limit ? limit : x[i] < -limit ? -limit : x[i];
         }
     } else {
-        float *x = c->t->data, limit = (float)c->limit;
+        float *x = t->data, limit = (float)to;
         for (int64_t i = begin; i < end; i++) {
             x[i] = x[i] > limit ? limit : x[i] < -limit ? -limit : x[i];
         }
     }
 }
 
+void cbi_clip_scale_elements(const cb_tensor *gradient, double scale, int64_t begin, int64_t end) {
+    scale_elements(gradient, scale, begin, end);
+}
+
+/* What is done to the gradients of a set: scaled by a number, or limited to it. */
+typedef struct change {
+    const cb_params *params;
+    double number;
+} change;
+
+static void scale_part(void *context, int i, int64_t first, int64_t last) {
+    const change *c = context;
+    scale_elements(cb_params_at(c->params, i)->gradient, c->number, first, last);
+}
+
+static void limit_part(void *context, int i, int64_t first, int64_t last) {
+    const change *c = context;
+    limit_elements(cb_params_at(c->params, i)->gradient, c->number, first, last);
+}
+
 double cb_clip_gradient_norm(cb_params *params, double max_norm) {
-    double sum = 0;
-    for (int i = 0; i < cb_params_count(params); i++) {
-        sum += squared_norm(cb_params_at(params, i)->gradient);
-    }
-    double norm = sqrt(sum), scale = max_norm / (norm + 1e-6);
-    if (!isfinite(norm) || !(scale >= 0 && scale < 1)) {
-        return norm;
-    }
-    for (int i = 0; i < cb_params_count(params); i++) {
-        cb_tensor *gradient = cb_params_at(params, i)->gradient;
-        change c = {.t = gradient, .scale = scale};
-        cbi_parallel_for(cb_tensor_count(gradient), CBI_GRAIN, scale_range, &c);
+    int count = cb_params_count(params);
+    double norm = cbi_gradient_norm(params, count);
+    change c = {params, cbi_clip_scale(norm, max_norm)};
+    if (c.number != 1) {
+        cbi_flat_for(params, count, scale_part, &c);
     }
     return norm;
 }
 
 void cb_clip_gradient_value(cb_params *params, double limit) {
-    for (int i = 0; limit >= 0 && i < cb_params_count(params); i++) {
-        cb_tensor *gradient = cb_params_at(params, i)->gradient;
-        change c = {.t = gradient, .limit = limit};
-        cbi_parallel_for(cb_tensor_count(gradient), CBI_GRAIN, limit_range, &c);
+    change c = {params, limit};
+    if (limit >= 0) {
+        cbi_flat_for(params, cb_params_count(params), limit_part, &c);
     }
 }

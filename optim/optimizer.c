@@ -3,15 +3,24 @@
 
    Each parameter counts its own steps and gets its state buffers at the first step that needs them,
    so that a frozen parameter costs nothing and may be thawed later. A step allocates and checks for
-   all parameters before it changes the first one. */
+   all parameters before it changes the first one.
+
+   A step is one sweep over the elements of all parameters, which threads share out (flat.h): it
+   reads gradient, state and value once, writes state and value, and leaves the gradient zero.
+   Clipping takes one more reading of the gradients, for their norm; they are scaled in the sweep,
+   a block at a time just before the rule reads it from the cache. So no rule knows of clipping, and
+   results are those of cb_clip_gradient_norm before the step, to the bit. */
 #include "optim/optimizer_internal.h"
 
 #include "nn/params_internal.h"
+#include "optim/flat.h"
 #include "tensor/memory.h"
-#include "tensor/parallel.h"
 
 #include <math.h>
 #include <string.h>
+
+/* Elements that are scaled and then used: few enough to stay in the L1 cache in between. */
+#define BLOCK 2048
 
 /* One parameter, as the optimizer sees it. */
 typedef struct slot {
@@ -28,6 +37,7 @@ struct cb_optimizer {
     int slot_count;
     cb_optimizer_options **groups; /* each allocated by itself: callers hold pointers to them */
     int group_count;
+    double norm; /* of the gradients before the last step; NaN where it was not asked for */
 };
 
 /* ---- Options --------------------------------------------------------------------------------- */
@@ -41,11 +51,17 @@ static const struct {
 } ranges[] = {
 #define RANGE(field, limit, open)                                                                  \
     { #field, offsetof(cb_optimizer_options, field), limit, open }
-    RANGE(lr, HUGE_VAL, true),       RANGE(weight_decay, HUGE_VAL, true),
-    RANGE(momentum, HUGE_VAL, true), RANGE(dampening, 1, false),
-    RANGE(lr_decay, HUGE_VAL, true), RANGE(initial_accumulator, HUGE_VAL, true),
-    RANGE(beta1, 1, true),           RANGE(beta2, 1, true),
-    RANGE(alpha, 1, true),           RANGE(epsilon, HUGE_VAL, true),
+    RANGE(lr, HUGE_VAL, true),
+    RANGE(weight_decay, HUGE_VAL, true),
+    RANGE(momentum, HUGE_VAL, true),
+    RANGE(dampening, 1, false),
+    RANGE(lr_decay, HUGE_VAL, true),
+    RANGE(initial_accumulator, HUGE_VAL, true),
+    RANGE(beta1, 1, true),
+    RANGE(beta2, 1, true),
+    RANGE(alpha, 1, true),
+    RANGE(epsilon, HUGE_VAL, true),
+    RANGE(clip_norm, HUGE_VAL, false),
 #undef RANGE
 };
 #define RANGE_COUNT (sizeof ranges / sizeof ranges[0])
@@ -145,8 +161,8 @@ cb_optimizer *cb_optimizer_new(const char *name, cb_params *params,
     for (int i = 0; i < count; i++) {
         slots[i].param = cb_params_at(params, i);
     }
-    *optimizer =
-        (cb_optimizer){.rule = rule, .params = params, .slots = slots, .slot_count = count};
+    *optimizer = (cb_optimizer){
+        .rule = rule, .params = params, .slots = slots, .slot_count = count, .norm = NAN};
     if (add_group(optimizer, options) < 0) {
         cb_optimizer_free(optimizer);
         return NULL;
@@ -228,18 +244,44 @@ static bool prepare(const cb_optimizer *optimizer, slot *s) {
     return true;
 }
 
-static void update(const cb_optimizer *optimizer, slot *s) {
+/* One step over all parameters. */
+typedef struct sweep {
+    const cb_optimizer *optimizer;
+    double scale; /* of the gradients; 1: they are not clipped */
+} sweep;
+
+static void zero(const cb_tensor *gradient, int64_t first, int64_t last) {
+    size_t size = cb_dtype_size(gradient->dtype);
+    memset((char *)gradient->data + size * (size_t)first, 0, size * (size_t)(last - first));
+}
+
+static void update_part(void *context, int i, int64_t first, int64_t last) {
+    const sweep *run = context;
+    const cb_optimizer *optimizer = run->optimizer;
+    const slot *s = &optimizer->slots[i];
+    const cb_tensor *gradient = s->param->gradient;
+    if (s->param->frozen) {
+        zero(gradient, first, last);
+        return;
+    }
     cbi_update u = {.options = optimizer->groups[s->group],
-                    .step = ++s->steps,
+                    .step = s->steps,
                     .value = s->param->value->data,
-                    .gradient = s->param->gradient->data};
+                    .gradient = gradient->data};
     for (int k = 0; k < CBI_RULE_STATES; k++) {
         u.state[k] = s->state[k] == NULL ? NULL : s->state[k]->data;
     }
-    cbi_parallel_for(cb_tensor_count(s->param->value), CBI_GRAIN,
-                     s->param->value->dtype == CB_F64 ? optimizer->rule->update_f64
-                                                      : optimizer->rule->update_f32,
-                     &u);
+    void (*rule)(void *, int64_t, int64_t) =
+        gradient->dtype == CB_F64 ? optimizer->rule->update_f64 : optimizer->rule->update_f32;
+    if (run->scale == 1) {
+        rule(&u, first, last);
+        return;
+    }
+    for (int64_t begin = first; begin < last; begin += BLOCK) {
+        int64_t end = last - begin < BLOCK ? last : begin + BLOCK;
+        cbi_clip_scale_elements(gradient, run->scale, begin, end);
+        rule(&u, begin, end);
+    }
 }
 
 cb_status cb_optimizer_step(cb_optimizer *optimizer) {
@@ -260,12 +302,19 @@ cb_status cb_optimizer_step(cb_optimizer *optimizer) {
         }
     }
     for (int i = 0; i < optimizer->slot_count; i++) {
-        slot *s = &optimizer->slots[i];
-        if (s->param->frozen) {
-            cb_tensor_fill(s->param->gradient, 0);
-        } else {
-            update(optimizer, s);
-        }
+        optimizer->slots[i].steps += !optimizer->slots[i].param->frozen;
     }
+    double max_norm = optimizer->groups[0]->clip_norm;
+    sweep run = {.optimizer = optimizer, .scale = 1};
+    optimizer->norm = NAN;
+    if (max_norm > 0) {
+        optimizer->norm = cbi_gradient_norm(optimizer->params, optimizer->slot_count);
+        run.scale = cbi_clip_scale(optimizer->norm, max_norm);
+    }
+    cbi_flat_for(optimizer->params, optimizer->slot_count, update_part, &run);
     return CB_OK;
+}
+
+double cb_optimizer_gradient_norm(const cb_optimizer *optimizer) {
+    return optimizer == NULL ? (double)NAN : optimizer->norm;
 }

@@ -34,4 +34,11 @@ typedef struct cbi_rule {
 /* The rule of a name, or NULL. */
 const cbi_rule *cbi_rule_find(const char *name);
 
+/* What clipping is made of (clip.c): the norm of the gradients of a set's first `count` parameters
+   together; what they are to be multiplied by, 1 where they may stay; and the multiplication of
+   elements begin..end-1 of one. */
+double cbi_gradient_norm(const cb_params *params, int count);
+double cbi_clip_scale(double norm, double max_norm);
+void cbi_clip_scale_elements(const cb_tensor *gradient, double scale, int64_t begin, int64_t end);
+
 #endif

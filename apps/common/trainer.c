@@ -1,4 +1,4 @@
-/* Training: batch, forward, loss, backward, clip, update; and after every epoch a row in the log
+/* Training: batch, forward, loss, backward, clipped update; and after every epoch a row in the log
    and a checkpoint. One tape serves all steps, so that from the second step on nothing is
    allocated. */
 #include "trainer.h"
@@ -85,8 +85,10 @@ static bool prepare(training *run) {
         return false;
     }
     run->result->parameters = cb_params_elements(run->model.params);
-    run->optimizer = cb_optimizer_new(job->options.optimizer, run->model.params,
-                                      &job->options.optimizer_options);
+    cb_optimizer_options optimizer_options = job->options.optimizer_options;
+    optimizer_options.clip_norm = job->options.clip_norm;
+    run->optimizer =
+        cb_optimizer_new(job->options.optimizer, run->model.params, &optimizer_options);
     if (run->optimizer == NULL) {
         return failure(run->error, FAILURE_SIZE, "%s", cb_params_error(run->model.params));
     }
@@ -190,9 +192,6 @@ static training_outcome step(training *run, int64_t epoch, double *loss) {
     if (cb_backward(mean) != CB_OK) {
         failure(run->error, FAILURE_SIZE, "%s", cb_tape_error(run->tape));
         return TRAINING_FAILED;
-    }
-    if (run->job->options.clip_norm > 0) {
-        cb_clip_gradient_norm(run->model.params, run->job->options.clip_norm);
     }
     cb_status status = cb_optimizer_step(run->optimizer);
     cb_tape_reset(run->tape);

@@ -26,6 +26,9 @@ typedef struct cb_optimizer_options {
     double epsilon;             /* Adagrad 1e-10; Adam, AdamW, RMSprop 1e-8 */
     bool amsgrad;               /* Adam, AdamW */
     bool centered;              /* RMSprop */
+    double clip_norm; /* all: cb_clip_gradient_norm of all parameters before a step, without a pass
+                         over memory of its own; 0: none; infinite: the norm is only measured. That
+                         of the first group counts, for all groups together. */
 } cb_optimizer_options;
 
 /* b = momentum b + (1 - dampening) g (b = g at first);  theta -= lr b   (Nesterov: g + momentum b).
@@ -75,10 +78,13 @@ CB_API int cb_optimizer_group_count(const cb_optimizer *optimizer);
    value; CB_ERROR_MEMORY (the first step makes the state). Then nothing is changed, and the failure
    is recorded on the set. */
 CB_API cb_status cb_optimizer_step(cb_optimizer *optimizer);
+/* The norm of all gradients together in the last step, before they were clipped. NaN without a
+   step, or without clip_norm. */
+CB_API double cb_optimizer_gradient_norm(const cb_optimizer *optimizer);
 
 /* Scales all gradients by min(1, max_norm / (norm + 1e-6)) and returns their norm before, the
    square root of the sum of all squares. NaN or infinite norms, and a max_norm that is negative or
-   NaN, leave the gradients as they are. */
+   NaN, leave the gradients as they are. An optimizer's clip_norm does the same faster. */
 CB_API double cb_clip_gradient_norm(cb_params *params, double max_norm);
 /* Clips each element of each gradient to [-limit, limit]; a negative or NaN limit changes nothing.
  */

@@ -221,6 +221,106 @@ Test(optimizers, a_step_allocates_only_at_first) {
     cb_params_free(params);
 }
 
+/* ---- Clipping in the step -------------------------------------------------------------------- */
+
+/* Parameters of one element and of several blocks, so that blocks and threads begin in the middle
+   of some, with a frozen one among them; gradients of about 1 that change from step to step. */
+static cb_params *many(cb_dtype dtype) {
+    static const int64_t sizes[] = {1, 3, 70001, 17, 5000, 40009, 2};
+    const cb_init uniform = {.kind = CB_INIT_UNIFORM, .a = -1, .b = 1};
+    cb_params *params = cb_params_new_dtype(7, dtype);
+    for (int i = 0; i < 7; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "p%d", i);
+        cb_params_add(params, name, CB_SHAPE(sizes[i]), 0, &uniform);
+    }
+    cb_params_at(params, 4)->frozen = true;
+    return params;
+}
+
+static void draw_gradients(cb_params *params, int step) {
+    cb_random random = cb_random_seed((uint64_t)step);
+    const cb_init normal = {.kind = CB_INIT_NORMAL, .b = 1};
+    for (int i = 0; i < cb_params_count(params); i++) {
+        cr_assert_eq(cb_initialise(cb_params_at(params, i)->gradient, &normal, &random), CB_OK);
+    }
+}
+
+/* Whether all values are equal bit for bit and all gradients zero. */
+static bool same_values(const cb_params *a, const cb_params *b) {
+    bool same = true;
+    for (int i = 0; i < cb_params_count(a); i++) {
+        const cb_tensor *x = cb_params_at(a, i)->value, *y = cb_params_at(b, i)->value;
+        same = same && memcmp(x->data, y->data, cb_tensor_bytes(x)) == 0;
+        const unsigned char *g = cb_params_at(a, i)->gradient->data;
+        for (size_t k = 0; k < cb_tensor_bytes(x); k++) {
+            same = same && g[k] == 0;
+        }
+    }
+    return same;
+}
+
+/* Three steps with the option against cb_clip_gradient_norm and a step, on other threads. The norm
+   of 115,033 elements is about 339. */
+static void expect_fused(const char *name, cb_dtype dtype, double max_norm, int threads) {
+    cb_params *fused = many(dtype), *apart = many(dtype);
+    cb_optimizer_options options = {.lr = 0.01, .weight_decay = 0.1, .clip_norm = max_norm};
+    cb_optimizer *first = cb_optimizer_new(name, fused, &options);
+    options.clip_norm = 0;
+    cb_optimizer *second = cb_optimizer_new(name, apart, &options);
+    cr_expect(isnan(cb_optimizer_gradient_norm(first)));
+    for (int step = 1; step <= 3; step++) {
+        draw_gradients(fused, step);
+        draw_gradients(apart, step);
+        cb_set_threads(threads);
+        cr_expect_eq(cb_optimizer_step(first), CB_OK);
+        cb_set_threads(1);
+        double norm = cb_clip_gradient_norm(apart, max_norm);
+        cr_expect_float_eq(norm, 339, 2);
+        cr_expect_eq(cb_optimizer_gradient_norm(first), norm);
+        cr_expect_eq(cb_optimizer_step(second), CB_OK);
+        cr_expect(isnan(cb_optimizer_gradient_norm(second)));
+        cr_expect(same_values(fused, apart), "%s, %s, norm %g, %d threads, step %d", name,
+                  cb_dtype_name(dtype), max_norm, threads, step);
+    }
+    cb_optimizer_free(first);
+    cb_optimizer_free(second);
+    cb_params_free(fused);
+    cb_params_free(apart);
+}
+
+Test(optimizers, clipping_in_the_step_equals_clipping_before_it) {
+    int threads = cb_threads();
+    for (const char *const *name = cb_optimizer_names(); *name != NULL; name++) {
+        for (cb_dtype dtype = CB_F32; dtype <= CB_F64; dtype++) {
+            expect_fused(*name, dtype, 2.5, 3);
+            expect_fused(*name, dtype, 2.5, 1);
+            expect_fused(*name, dtype, 1000, 2);
+        }
+    }
+    expect_fused("adagrad", CB_F32, HUGE_VAL, 2);
+    cb_set_threads(threads);
+}
+
+Test(optimizers, the_first_group_says_how_all_are_clipped) {
+    cb_params *params = three(1);
+    cb_optimizer *sgd = cb_sgd_new(params, .lr = 1);
+    cb_optimizer_group(sgd, "b", &(cb_optimizer_options){.lr = 1, .clip_norm = 0.125});
+    cr_expect_eq(cb_optimizer_step(sgd), CB_OK);
+    cr_expect_eq(value(params, 0), 0);
+    cr_expect_eq(value(params, 2), 0);
+    cb_optimizer_group_options(sgd, 0)->clip_norm = sqrt(3) / 2;
+    for (int i = 0; i < 3; i++) {
+        cb_tensor_fill(cb_params_at(params, i)->gradient, 1);
+    }
+    cr_expect_eq(cb_optimizer_step(sgd), CB_OK);
+    cr_expect_float_eq(value(params, 0), -0.5, 1e-6);
+    cr_expect_float_eq(value(params, 2), -0.5, 1e-6);
+    cr_expect_float_eq(cb_optimizer_gradient_norm(sgd), sqrt(3), 1e-12);
+    cb_optimizer_free(sgd);
+    cb_params_free(params);
+}
+
 /* ---- Options --------------------------------------------------------------------------------- */
 
 Test(optimizers, names_and_defaults) {
@@ -284,6 +384,8 @@ Test(optimizers, bad_options_are_refused) {
     expect_refused("adam", OPTIONS(.beta2 = -0.5), CB_ERROR_VALUE, "beta2");
     expect_refused("rmsprop", OPTIONS(.alpha = 1.5), CB_ERROR_VALUE, "alpha");
     expect_refused("rmsprop", OPTIONS(.epsilon = -1), CB_ERROR_VALUE, "epsilon");
+    expect_refused("sgd", OPTIONS(.clip_norm = -1), CB_ERROR_VALUE, "clip_norm");
+    expect_refused("sgd", OPTIONS(.clip_norm = NAN), CB_ERROR_VALUE, "clip_norm");
 }
 
 Test(optimizers, options_changed_to_bad_ones_stop_the_step) {
@@ -303,6 +405,7 @@ Test(optimizers, options_changed_to_bad_ones_stop_the_step) {
 
 Test(optimizers, null_is_an_error_and_never_a_crash) {
     cr_expect_eq(cb_optimizer_step(NULL), CB_ERROR_VALUE);
+    cr_expect(isnan(cb_optimizer_gradient_norm(NULL)));
     cr_expect_null(cb_optimizer_new("sgd", NULL, NULL));
     cr_expect_eq(cb_optimizer_group(NULL, "a", NULL), -1);
     cr_expect_eq(cb_optimizer_group_count(NULL), 0);
