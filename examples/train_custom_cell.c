@@ -1,13 +1,15 @@
 /* A program around a recurrent cell of one's own. It checks the gradients of custom_cell.c's cell
-   and then trains a network of it to predict a text byte by byte.
+   and then trains a network of it to predict a text byte by byte, compiled or op by op.
 
        cc train_custom_cell.c custom_cell.c -o train $(pkg-config --cflags --libs cerebra)
-       ./train [TEXT [STEPS]] */
+       ./train [TEXT [STEPS [eager]]] */
 #include "custom_cell.h"
 
 #include <cerebra/cerebra.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 /* ---- The check ------------------------------------------------------------------------------- */
 
@@ -81,19 +83,36 @@ static void draw(const unsigned char *text, size_t length, cb_random *random, in
     }
 }
 
-static int train(const unsigned char *text, size_t length, int steps) {
+static void say_how(const cb_rnn *rnn) {
+    const char *reason = cb_rnn_eager_reason(rnn, 0);
+    if (reason == NULL)
+        printf("the cell is compiled\n");
+    else
+        printf("the cell runs op by op: %s\n", reason);
+}
+
+static double seconds(void) {
+    struct timespec now;
+    timespec_get(&now, TIME_UTC);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static int train(const unsigned char *text, size_t length, int steps, bool eager) {
     static int32_t x[TIME * BATCH], y[TIME * BATCH];
     const cb_tensor inputs = cb_tensor_wrap(CB_I32, CB_SHAPE(TIME, BATCH), x);
     const cb_tensor targets = cb_tensor_wrap(CB_I32, CB_SHAPE(TIME, BATCH), y);
     cb_random random = cb_random_seed(1);
     cb_params *params = cb_params_new(1);
     cb_module *embedding = cb_embedding_new(params, "embedding", BYTES, WIDTH);
-    cb_rnn *rnn = cb_rnn_new(params, "rnn", &custom_cell, WIDTH, HIDDEN);
+    cb_rnn *rnn = cb_rnn_new(params, "rnn", &custom_cell, WIDTH, HIDDEN, .eager = eager);
     cb_module *head = cb_linear_new(params, "head", HIDDEN, BYTES);
     cb_optimizer *optimizer = cb_adam_new(params, .lr = 0.01);
     cb_tape *tape = cb_tape_new();
     const char *error = cb_params_error(params);
     cb_status status = cb_params_status(params);
+    if (status == CB_OK)
+        say_how(rnn);
+    double begin = seconds();
     for (int k = 0; k <= steps && status == CB_OK; k++) {
         draw(text, length, &random, x, y);
         cb_tensor *h = cb_rnn_forward(rnn, cb_forward(embedding, cb_input(tape, &inputs)), NULL);
@@ -109,7 +128,9 @@ static int train(const unsigned char *text, size_t length, int steps) {
             cb_tape_reset(tape);
         }
     }
-    if (status != CB_OK)
+    if (status == CB_OK)
+        printf("%.2f ms a step\n", 1e3 * (seconds() - begin) / (steps + 1));
+    else
         fprintf(stderr, "train_custom_cell: %s\n", error);
     cb_tape_free(tape);
     cb_optimizer_free(optimizer);
@@ -132,5 +153,6 @@ int main(int argc, char **argv) {
     if (!gradients_right())
         return 1;
     int steps = argc > 2 ? atoi(argv[2]) : 200;
-    return train(stream != NULL ? text : (const unsigned char *)rhyme, length, steps);
+    bool eager = argc > 3 && strcmp(argv[3], "eager") == 0;
+    return train(stream != NULL ? text : (const unsigned char *)rhyme, length, steps, eager);
 }

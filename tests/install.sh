@@ -43,6 +43,7 @@ done
 ./train_custom_cell train_custom_cell.c 60 >train_custom_cell.out ||
     fail "train_custom_cell.c: $(cat train_custom_cell.out)"
 grep -q '^gradients: [1-9]' train_custom_cell.out || fail "train_custom_cell.c checks no gradients"
+grep -q '^the cell is compiled' train_custom_cell.out || fail "custom_cell.c is not compiled"
 for example in xor train_custom_cell; do
     awk '/loss/ { last = $NF; if (!lines++) first = last }
         END { exit !(lines > 2 && last > 0 && last < 0.7 * first) }' "$example.out" ||

@@ -208,14 +208,16 @@ static cb_tensor *projected(const cb_safetensors *file, const char *name, cb_ten
 
 /* One layer's output, last states and all gradients are the file's: rounding to f32 apart, when the
    layer is of f64. */
-static void expect_written_out(const cb_safetensors *file, cb_dtype dtype) {
+static void expect_written_out(const cb_safetensors *file, cb_dtype dtype, bool eager) {
     const cb_cell *cell = cb_cell_find(cbt_metadata(file, "cell"));
     double tolerance = dtype == CB_F64 ? 1e-7 : 1e-5;
     cb_params *params = cb_params_new_dtype(1, dtype);
-    cb_rnn *rnn = cb_rnn_new(params, "rnn", cell, strtoll(cbt_metadata(file, "input"), NULL, 10),
-                             strtoll(cbt_metadata(file, "hidden"), NULL, 10),
-                             .no_bias = strcmp(cbt_metadata(file, "bias"), "false") == 0);
+    cb_rnn *rnn =
+        cb_rnn_new(params, "rnn", cell, strtoll(cbt_metadata(file, "input"), NULL, 10),
+                   strtoll(cbt_metadata(file, "hidden"), NULL, 10),
+                   .no_bias = strcmp(cbt_metadata(file, "bias"), "false") == 0, .eager = eager);
     cr_assert_not_null(rnn, "%s", cb_params_error(params));
+    cr_expect_eq(cb_rnn_eager_reason(rnn, 0) != NULL, eager, "%s", cell->name);
     for (int i = 0; i < cb_params_count(params); i++) {
         const cb_param *param = cb_params_at(params, i);
         cb_tensor *values = cb_tensor_copy(cbt_find(file, param->name + strlen("rnn.")), dtype);
@@ -271,8 +273,10 @@ Test(cells, equal_what_pytorch_computes_from_their_equations) {
             char name[64];
             snprintf(name, sizeof name, "%s%s", names[i], bias == 1 ? "" : "_nobias");
             cb_safetensors *file = cbt_reference(name);
-            expect_written_out(file, CB_F32);
-            expect_written_out(file, CB_F64);
+            for (int eager = 0; eager < 2; eager++) {
+                expect_written_out(file, CB_F32, eager == 1);
+                expect_written_out(file, CB_F64, eager == 1);
+            }
             cb_safetensors_free(file);
         }
 }
@@ -291,10 +295,11 @@ typedef struct lone_layer {
     cb_tensor *x, *y, *final[3];
 } lone_layer;
 
-static lone_layer layer_new(const cb_cell *cell) {
+static lone_layer layer_new(const cb_cell *cell, bool eager) {
     lone_layer made = {.params = cb_params_new_dtype(4, CB_F64), .tape = cb_tape_new()};
-    made.rnn = cb_rnn_new(made.params, "rnn", cell, LAYER_INPUT, LAYER_HIDDEN);
+    made.rnn = cb_rnn_new(made.params, "rnn", cell, LAYER_INPUT, LAYER_HIDDEN, .eager = eager);
     cr_assert_not_null(made.rnn, "%s", cb_params_error(made.params));
+    cr_expect_eq(cb_rnn_eager_reason(made.rnn, 0) != NULL, eager, "%s", cell->name);
     return made;
 }
 
@@ -337,11 +342,12 @@ static cb_tensor block_of(const cb_tensor *whole, int64_t k, const cb_tensor *ga
     return cb_tensor_wrap(CB_F64, gate->rank, gate->shape, data + k * cb_tensor_count(gate));
 }
 
-Test(cells, eight_separate_matrices_are_the_merged_ones) {
+static void expect_eight_are_merged(bool eager) {
     static const char *const gates[8] = {"_ui", "_uf", "_ug", "_uo", "_li", "_lf", "_lg", "_lo"};
     static const char *const names[3][2] = {
         {"weight_ih", "weight_ih"}, {"weight_hh", "weight_hh"}, {"bias_ih", "bias"}};
-    lone_layer merged = layer_new(&cb_cerebral_lstm), eight = layer_new(&bench_cerebral_lstm_eight);
+    lone_layer merged = layer_new(&cb_cerebral_lstm, eager);
+    lone_layer eight = layer_new(&bench_cerebral_lstm_eight, eager);
     cb_tensor_fill(layer_param(&merged, "bias_hh", "")->value, 0);
     for (int k = 0; k < 8; k++)
         for (int i = 0; i < 3; i++) {
@@ -362,12 +368,18 @@ Test(cells, eight_separate_matrices_are_the_merged_ones) {
     layer_free(&eight);
 }
 
-Test(cells, the_examples_cell_is_the_librarys) {
+Test(cells, eight_separate_matrices_are_the_merged_ones) {
+    expect_eight_are_merged(true);
+    expect_eight_are_merged(false);
+}
+
+static void expect_custom_is_ours(bool eager) {
     static const char *const names[4][2] = {{"weight_ih", "weight_ih"},
                                             {"weight_hh", "weight_hh"},
                                             {"weight_ch", "peephole"},
                                             {"bias_ih", "bias"}};
-    lone_layer ours = layer_new(&cb_peephole_cerebral_lstm), custom = layer_new(&custom_cell);
+    lone_layer ours = layer_new(&cb_peephole_cerebral_lstm, eager);
+    lone_layer custom = layer_new(&custom_cell, eager);
     cb_tensor_fill(layer_param(&ours, "bias_hh", "")->value, 0);
     for (int i = 0; i < 4; i++)
         cr_assert_eq(cb_tensor_assign(layer_param(&custom, names[i][1], "")->value,
@@ -382,6 +394,11 @@ Test(cells, the_examples_cell_is_the_librarys) {
                   "%s", names[i][1]);
     layer_free(&ours);
     layer_free(&custom);
+}
+
+Test(cells, the_examples_cell_is_the_librarys) {
+    expect_custom_is_ours(true);
+    expect_custom_is_ours(false);
 }
 
 /* ---- As printed ------------------------------------------------------------------------------ */
@@ -495,7 +512,8 @@ Test(cells, layer_norm_starts_as_the_identity) {
 
 /* The gradient checker varies the inputs of a function; weights are no inputs of cb_rnn_forward. So
    the cell under check is wrapped in one without parameters, whose step gives the cell's own step
-   parts of a vector that is an input. A layer's two directions share theirs. */
+   parts of a vector that is an input. A layer's two directions share theirs. Run op by op: only
+   that has second gradients, and the compiled cells are held to it in test_compiled.c. */
 enum { TIME = 3, BATCH = 3, INPUT = 2, HIDDEN = 2, MOST_STATES = 4 * CB_CELL_MAX_STATES };
 
 static const cb_cell *checked; /* the cell */
@@ -558,13 +576,15 @@ static cb_tensor *random_input(cb_random *random, int rank, const int64_t *shape
 }
 
 /* Checks a network of one or two layers of the cell; lengths are random in 0..TIME. */
-static void expect_gradients_of(const cb_cell *cell, int layers, const cb_rnn_options *options,
+static void expect_gradients_of(const cb_cell *cell, int layers, const cb_rnn_options *given,
                                 uint64_t seed) {
+    cb_rnn_options eager = *given, *options = &eager;
     cb_cell wrapped[2] = {*cell, *cell};
     cb_random random = cb_random_seed(seed);
     cb_params *params = cb_params_new_dtype(1, CB_F64);
     int directions = options->bidirectional ? 2 : 1;
     int64_t weights[2] = {0, 0};
+    options->eager = true;
     checked = cell;
     without_bias = options->no_bias;
     for (int k = 0; k < 2; k++) {

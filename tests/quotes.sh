@@ -1,0 +1,42 @@
+#!/bin/sh
+# Holds a tutorial to its examples: `quotes.sh SOURCE`. Every block of the page that is fenced as C
+# must stand in one of the page's files, line for line and without a gap; only the indentation may
+# differ.
+set -eu
+cd "$1"
+failed=0
+
+# quotes PAGE FILE ...
+quotes() {
+    awk '
+        function finish() {
+            blocks++
+            if (block == "\n") missing("is empty")
+            for (f = 2; f < ARGC && index(text[f], block) == 0; f++);
+            if (f == ARGC) missing("is in none of its files")
+        }
+        function missing(why) {
+            printf "FAILED: %s:%d: the quoted block %s\n", ARGV[1], start, why
+            bad = 1
+        }
+        FNR == 1 { file++ }
+        { line = $0; sub(/^[ \t]+/, "", line) }
+        file > 1 { text[file] = (text[file] == "" ? "\n" : text[file]) line "\n"; next }
+        { page[FNR] = line; lines = FNR }
+        END {
+            for (n = 1; n <= lines; n++) {
+                if (inside && page[n] ~ /^```/) { finish(); inside = 0 }
+                else if (inside) block = block page[n] "\n"
+                else if (page[n] == "```c") { inside = 1; start = n; block = "\n" }
+            }
+            if (inside) missing("has no end")
+            if (blocks == 0) { printf "FAILED: %s quotes nothing\n", ARGV[1]; bad = 1 }
+            else printf "%s: %d blocks\n", ARGV[1], blocks
+            exit bad
+        }
+    ' "$@" || failed=1
+}
+
+quotes docs/adding-a-cell.md examples/custom_cell.c examples/train_custom_cell.c \
+    nn/cell_peephole_cerebral_lstm.c
+exit $failed
