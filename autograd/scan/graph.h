@@ -17,7 +17,8 @@ typedef enum cbi_kind {
     CBI_SEED,          /* the gradient of state number `index` after the step */
     CBI_CONSTANT,      /* parameters[0] everywhere */
     CBI_ELEMENTWISE,   /* op(in...), inputs of one column broadcast */
-    CBI_PRODUCT,       /* in[0] times the matrix import in[1] */
+    CBI_PRODUCT,       /* in[0] times the matrix imports in[1], in[2], ..., a grid of them that is
+                          `across` wide, row after row: side by side, and on top of each other */
     CBI_PART,          /* columns [start, start + columns) of in[0] */
     CBI_JOIN,          /* inputs side by side */
     CBI_ROW_SUM,       /* sum over columns: one column */
@@ -35,6 +36,7 @@ typedef struct cbi_value {
     int *in;
     int index;
     int64_t start;
+    int across;
     const cbi_elementwise *op;
     double parameters[2];
 } cbi_value;
@@ -83,6 +85,9 @@ cbi_graph *cbi_graph_trace(cbi_step *step, cb_dtype dtype, int64_t input, int st
                            const int64_t *state_size, int weight_count, cb_tensor *const *weights);
 void cbi_graph_free(cbi_graph *graph);
 
+/* Most inputs that a value has. */
+enum { CBI_GRAPH_INPUTS = 65 };
+
 /* Adds a value unless an equal one is there; returns its number, -1 when there is no memory. in is
    copied. Constants are folded and identities dropped, so that the number may be an input's. */
 int cbi_graph_add(cbi_graph *graph, cbi_value value);
@@ -96,5 +101,36 @@ cb_tensor *cbi_regroup(const cbi_graph *graph, cb_tensor *traced);
 int cbi_graph_read(cbi_graph *graph, cb_tensor *traced);
 /* Reads the gradient of an import: a sum of values. False, with a reason, on failure. */
 bool cbi_graph_read_sum(cbi_graph *graph, cb_tensor *traced, cbi_import *import);
+
+/* The value that one not yet added reduces to, or -1 when it does not; see simplify.c. */
+int cbi_graph_simpler(cbi_graph *graph, const cbi_value *value);
+/* Counts what reads each value, in the graph and as its results: 0 for dead values. */
+void cbi_graph_count_uses(cbi_graph *graph, int *uses);
+
+/* ---- Passes over the whole graph; see the file of each ----------------------------------------
+ */
+
+/* A graph while it is rewritten: its old values, how often each is used, and the numbers of what
+   took their places. */
+typedef struct cbi_rewrite {
+    cbi_graph *graph;
+    int old_count;
+    const cbi_value *old;
+    int *uses, *number;
+    void *context;
+} cbi_rewrite;
+/* Adds what takes an old value's place and returns its number, -1 when there is no memory. Called
+   in order, so that the old value's inputs have theirs; not for dead values. */
+typedef int cbi_replace(cbi_rewrite *rewrite, int old);
+/* The replacement that changes nothing. */
+int cbi_rewrite_copy(cbi_rewrite *rewrite, int old);
+/* Rewrites all values that something follows from. False when there is no memory: the graph can
+   only be freed then. */
+bool cbi_graph_rewrite(cbi_graph *graph, cbi_replace *replace, void *context);
+
+/* Drops what nothing follows from (simplify.c). */
+bool cbi_graph_drop_dead(cbi_graph *graph);
+/* Makes one product of several (merge.c). */
+bool cbi_graph_merge(cbi_graph *graph);
 
 #endif

@@ -183,10 +183,27 @@ static cbi_place place_given(planner *p, int v) {
     }
 }
 
+/* Whether a value of the present pass stays for all steps. */
+static bool stays(const planner *p, int v) {
+    return p->pass == 0 ? p->kept[v] : p->lasting[v];
+}
+
+/* Whether all pieces of a join stay, and can lie in it. */
+static bool pieces_stay(const planner *p, int v) {
+    bool stay = value_of(p, v)->kind == CBI_JOIN;
+    for (int k = 0; stay && k < value_of(p, v)->count; k++) {
+        int piece = value_of(p, v)->in[k];
+        stay = is_computed(p, piece) && stays(p, piece) &&
+               (p->pass == 1 || number_of_next(p->graph, piece) < 0) &&
+               p->plan->place[p->pass][piece].buffer == CBI_UNPLACED;
+    }
+    return stay;
+}
+
 /* Where a computed value is written. */
 static cbi_place place_computed(planner *p, int v) {
     const cbi_value *value = value_of(p, v);
-    bool keep = p->pass == 0 ? p->kept[v] : p->lasting[v];
+    bool keep = stays(p, v) || pieces_stay(p, v);
     for (int i = 0; i < p->graph->state_count && !keep; i++) {
         if (p->pass == 0 && p->graph->next[i] == v)
             return (cbi_place){p->plan->state_buffer[i], 1, 0, 0};
@@ -203,11 +220,15 @@ static cbi_place place_computed(planner *p, int v) {
 /* Pieces of a join are written where the join lies, if they are computed and lie nowhere yet. */
 static void place_pieces(planner *p, int v) {
     cbi_place at = p->plan->place[p->pass][v];
+    if (p->failed)
+        return;
+    bool join_stays =
+        at.buffer >= 0 && p->plan->buffers[at.buffer].span == CBI_ALL_STEPS && pieces_stay(p, v);
     for (int k = 0; k < value_of(p, v)->count; k++) {
         int piece = value_of(p, v)->in[k];
         cbi_place *place = &p->plan->place[p->pass][piece];
-        bool lasts = p->pass == 0 ? p->kept[piece] || number_of_next(p->graph, piece) >= 0
-                                  : p->lasting[piece];
+        bool lasts = (stays(p, piece) && !join_stays) ||
+                     (p->pass == 0 && number_of_next(p->graph, piece) >= 0);
         if (is_computed(p, piece) && place->buffer == CBI_UNPLACED && !lasts)
             *place = at;
         at.column += value_of(p, piece)->columns;
@@ -312,12 +333,36 @@ static void emit_join(planner *p, int v) {
     }
 }
 
+/* The number of a product's weights; the same for products with the same matrices. */
+static int weights_of(planner *p, int v) {
+    cbi_plan *plan = p->plan;
+    const cbi_value *product = value_of(p, v);
+    for (int i = 0; i < plan->weights_count; i++) {
+        const cbi_value *other = value_of(p, plan->weights[i].value);
+        if (plan->weights[i].backward == (p->pass == 1) && other->count == product->count &&
+            other->across == product->across &&
+            memcmp(other->in + 1, product->in + 1, sizeof(int) * (size_t)(product->count - 1)) == 0)
+            return i;
+    }
+    cbi_weights *weights = cbi_allocate(sizeof(*weights) * (size_t)(plan->weights_count + 1));
+    if (weights == NULL) {
+        p->failed = true;
+        return 0;
+    }
+    if (plan->weights_count > 0)
+        memcpy(weights, plan->weights, sizeof(*weights) * (size_t)plan->weights_count);
+    cbi_free(plan->weights);
+    plan->weights = weights;
+    weights[plan->weights_count] =
+        (cbi_weights){v, p->pass == 1, value_of(p, product->in[0])->columns, product->columns};
+    return plan->weights_count++;
+}
+
 static void emit_value(planner *p, int v) {
     const cbi_value *value = value_of(p, v);
     cbi_instruction instruction = {.value = v,
                                    .columns = value->columns,
                                    .out = p->plan->place[p->pass][v],
-                                   .count = value->count,
                                    .op = value->op,
                                    .parameters = {value->parameters[0], value->parameters[1]}};
     switch (value->kind) {
@@ -326,10 +371,11 @@ static void emit_value(planner *p, int v) {
         instruction.count = 1;
         instruction.in[0] = cbi_plan_place(p->plan, value->in[0], p->pass);
         instruction.depth = value_of(p, value->in[0])->columns;
-        instruction.weights = value_of(p, value->in[1])->index;
+        instruction.weights = weights_of(p, v);
         break;
     case CBI_ELEMENTWISE:
         instruction.code = CBI_RUN_KERNEL;
+        instruction.count = value->count;
         for (int k = 0; k < value->count; k++)
             instruction.in[k] = operand(p, value->in[k], value->columns);
         break;
@@ -339,6 +385,7 @@ static void emit_value(planner *p, int v) {
         instruction.code = value->kind == CBI_ROW_SUM   ? CBI_RUN_SUM
                            : value->kind == CBI_ROW_MAX ? CBI_RUN_MAX
                                                         : CBI_RUN_MIN;
+        instruction.count = 1;
         instruction.columns = value_of(p, value->in[0])->columns;
         instruction.in[0] = operand(p, value->in[0], instruction.columns);
         break;
@@ -480,6 +527,8 @@ static void make_state_buffers(planner *p) {
 }
 
 cbi_plan *cbi_plan_new(cbi_graph *graph) {
+    if (!cbi_graph_drop_dead(graph) || !cbi_graph_merge(graph))
+        return NULL;
     size_t count = (size_t)graph->value_count;
     cbi_plan *plan = cbi_allocate(sizeof(*plan));
     /* One block for all that is known of each value while planning. */
@@ -516,6 +565,7 @@ void cbi_plan_free(cbi_plan *plan) {
     if (plan == NULL)
         return;
     cbi_free(plan->buffers);
+    cbi_free(plan->weights);
     cbi_free(plan->forward.list);
     cbi_free(plan->backward.list);
     cbi_free(plan->place[0]);

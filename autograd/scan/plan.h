@@ -61,7 +61,7 @@ typedef struct cbi_instruction {
     int count;
     cbi_place in[CBI_MAP_INPUTS];
     int64_t depth; /* of a product: columns of in[0] */
-    int weights;   /* of a product: import number */
+    int weights;   /* of a product: its number in the plan's weights */
     double parameters[2];
     const cbi_elementwise *op;
 } cbi_instruction;
@@ -72,8 +72,17 @@ typedef struct cbi_program {
     int64_t register_columns; /* of all registers together */
 } cbi_program;
 
+/* The matrices of a product, packed as one of [depth, columns]; see CBI_PRODUCT for their grid. */
+typedef struct cbi_weights {
+    int value;     /* the product */
+    bool backward; /* whether the backward pass multiplies with it */
+    int64_t depth, columns;
+} cbi_weights;
+
 typedef struct cbi_plan {
     cbi_graph *graph;
+    int weights_count;
+    cbi_weights *weights;
     int buffer_count, buffer_room;
     cbi_buffer *buffers;
     int state_buffer[CBI_GRAPH_STATES];    /* the states */

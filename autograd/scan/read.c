@@ -207,7 +207,8 @@ static int read_matmul(cbi_graph *graph, cb_node *node) {
                                                       .rows = true,
                                                       .columns = node->in[1]->shape[1],
                                                       .count = 2,
-                                                      .in = in});
+                                                      .in = in,
+                                                      .across = 1});
     }
     return refuse(graph, "matmul", "only rows of the batch times weights");
 }

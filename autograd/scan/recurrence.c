@@ -306,34 +306,36 @@ static void run_tiles(void *context, int64_t begin, int64_t end) {
     }
 }
 
-size_t cbi_recurrence_weights(const cbi_recurrence *run, int import) {
-    const cbi_plan *plan = run->plan;
-    const cb_tensor *w = plan->graph->imports[import].traced;
-    for (int pass = 0; pass < (run->keep ? 2 : 1); pass++) {
-        const cbi_program *program = pass == 0 ? &plan->forward : &plan->backward;
-        for (int i = 0; i < program->count; i++)
-            if (program->list[i].code == CBI_RUN_PRODUCT && program->list[i].weights == import)
-                return cbi_packed_bytes(plan->graph->dtype, w->shape[0], w->shape[1]);
-    }
-    return 0;
+size_t cbi_recurrence_weights(const cbi_recurrence *run, int weights) {
+    const cbi_weights *w = &run->plan->weights[weights];
+    return cbi_packed_bytes(run->plan->graph->dtype, w->depth, w->columns);
 }
 
-/* Packs the weights that a pass multiplies with. */
-static void pack_weights(const cbi_recurrence *run, const cbi_program *program) {
-    for (int i = 0; i < program->count; i++) {
-        int import = program->list[i].weights;
-        if (program->list[i].code != CBI_RUN_PRODUCT)
+/* Packs the matrices of each product of a pass: side by side, and on top of each other. */
+static void pack_weights(const cbi_recurrence *run, bool backward) {
+    const cbi_plan *plan = run->plan;
+    for (int i = 0; i < plan->weights_count; i++) {
+        const cbi_weights *weights = &plan->weights[i];
+        const cbi_value *product = &plan->graph->values[weights->value];
+        if (weights->backward != backward)
             continue;
-        const cb_tensor *w = run->imports[import];
-        run->packed[import] =
-            cbi_packed_in(w->dtype, w->shape[0], w->shape[1], run->weights[import]);
-        cbi_pack(&run->packed[import], 0, w->shape[0], 0, w->shape[1],
-                 (cbi_matrix){w->data, w->stride[0], w->stride[1]});
+        run->packed[i] =
+            cbi_packed_in(plan->graph->dtype, weights->depth, weights->columns, run->weights[i]);
+        for (int64_t k = 1, top = 0, first = 0; k < product->count; k++) {
+            const cb_tensor *w = run->imports[plan->graph->values[product->in[k]].index];
+            cbi_pack(&run->packed[i], top, w->shape[0], first, w->shape[1],
+                     (cbi_matrix){w->data, w->stride[0], w->stride[1]});
+            first += w->shape[1];
+            if (k % product->across == 0) {
+                first = 0;
+                top += w->shape[0];
+            }
+        }
     }
 }
 
 static void run_all(const cbi_recurrence *run, bool backward) {
-    pack_weights(run, backward ? &run->plan->backward : &run->plan->forward);
+    pack_weights(run, backward);
     int64_t most = rows_of_tile(run);
     loop l = {.run = run, .backward = backward};
     if (run->batch > 0)

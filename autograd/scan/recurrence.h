@@ -18,8 +18,8 @@ typedef struct cbi_recurrence {
     const int64_t *lengths;    /* [batch]: steps in time that count; NULL: all */
     cb_tensor *const *initial; /* the states to start from, [batch, columns], contiguous */
     char **buffers;            /* memory of each of the plan's buffers; see cbi_recurrence_bytes */
-    cbi_packed *packed;        /* room for one of each import */
-    char **weights;    /* memory for the packed weights of each import; NULL: not multiplied */
+    cbi_packed *packed;        /* room for one of each of the plan's weights */
+    char **weights;    /* memory for each of the plan's weights that the pass multiplies with */
     char *scratch;     /* cbi_recurrence_scratch bytes */
     const char *given; /* backward: the gradient of state 0, ordered as its buffer */
     cb_tensor *const
@@ -30,8 +30,8 @@ typedef struct cbi_recurrence {
 size_t cbi_recurrence_bytes(const cbi_recurrence *run, int buffer);
 /* Bytes of scratch memory for all threads. */
 size_t cbi_recurrence_scratch(const cbi_recurrence *run);
-/* Bytes for the packed weights of an import; 0 when no product uses it. */
-size_t cbi_recurrence_weights(const cbi_recurrence *run, int import);
+/* Bytes for one of the plan's weights, packed. */
+size_t cbi_recurrence_weights(const cbi_recurrence *run, int weights);
 
 /* Runs all steps forward. State 0 is left in its buffer, [time + 1, batch, columns] in the order of
    time: the initial state is the first, or in reverse the last. */

@@ -45,8 +45,8 @@ static cb_status allocate_pass(const cb_call *call, cbi_recurrence *run, bool ba
             (run->buffers[b] = cb_call_scratch(call, bytes)) == NULL)
             return CB_ERROR_MEMORY;
     }
-    for (int i = 0; i < plan->graph->import_count; i++) {
-        size_t bytes = cbi_recurrence_weights(run, i);
+    for (int i = 0; i < plan->weights_count; i++) {
+        size_t bytes = plan->weights[i].backward == backward ? cbi_recurrence_weights(run, i) : 0;
         if (bytes > 0 && (run->weights[i] = cb_call_scratch(call, bytes)) == NULL)
             return CB_ERROR_MEMORY;
         /* Panels are padded with zeros. */
@@ -60,13 +60,14 @@ static cb_status allocate_pass(const cb_call *call, cbi_recurrence *run, bool ba
 static cbi_recurrence *recurrence_new(const cb_call *call, const scan_options *options,
                                       cb_tensor *const *in) {
     const cbi_graph *graph = options->plan->graph;
-    size_t imports = (size_t)graph->import_count, buffers = (size_t)options->plan->buffer_count;
+    size_t weights = (size_t)options->plan->weights_count,
+           buffers = (size_t)options->plan->buffer_count;
     cbi_recurrence *run = cb_call_scratch(call, sizeof(*run));
-    char **pointers = cb_call_scratch(call, sizeof(char *) * (buffers + imports + 1));
-    cbi_packed *packed = cb_call_scratch(call, sizeof(cbi_packed) * (imports + 1));
+    char **pointers = cb_call_scratch(call, sizeof(char *) * (buffers + weights + 1));
+    cbi_packed *packed = cb_call_scratch(call, sizeof(cbi_packed) * (weights + 1));
     if (run == NULL || pointers == NULL || packed == NULL)
         return NULL;
-    memset(pointers, 0, sizeof(char *) * (buffers + imports + 1));
+    memset(pointers, 0, sizeof(char *) * (buffers + weights + 1));
     *run = (cbi_recurrence){.plan = options->plan,
                             .time = options->time,
                             .batch = options->batch,

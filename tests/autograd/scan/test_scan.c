@@ -192,3 +192,65 @@ Test(scan, equals_the_eager_loop_for_every_cell_and_random_sizes, .timeout = 120
             check(*cell, &size);
         }
 }
+
+/* Cerebral LSTM with a matrix and a bias of its own for each of the eight gates, and for each
+   half's cell state (a full peephole) in the forget gates: it is merged into few products. */
+enum { GATES = 8 };
+
+static void separate_step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
+                          cb_tensor **next) {
+    cb_tensor *gate[GATES], *half[2];
+    for (int k = 0; k < GATES; k++) {
+        cb_tensor *z =
+            cb_add(cb_linear(x, w[k], w[2 * GATES + k]), cb_linear(state[0], w[GATES + k], NULL));
+        if (k % 4 == 1)
+            z = cb_add(z, cb_linear(state[1 + k / 4], w[3 * GATES + k / 4], NULL));
+        gate[k] = k % 4 == 2 ? cb_tanh(z) : cb_sigmoid(z);
+    }
+    for (int i = 0; i < 2; i++) {
+        cb_tensor **g = gate + 4 * i;
+        next[1 + i] = cb_add(cb_mul(g[1], state[1 + i]), cb_mul(g[0], g[2]));
+        half[i] = cb_mul(g[3], cb_tanh(next[1 + i]));
+    }
+    next[0] = cb_add(half[0], half[1]);
+}
+
+#define INPUT_MATRIX(name)                                                                         \
+    { name, .rows = {1, CB_HIDDEN}, .columns = {1, CB_INPUT}, .role = CB_INPUT_WEIGHT }
+#define STATE_MATRIX(name)                                                                         \
+    { name, .rows = {1, CB_HIDDEN}, .columns = {1, CB_HIDDEN}, .role = CB_RECURRENT_WEIGHT }
+#define VECTOR(name)                                                                               \
+    { name, .rows = {1, CB_HIDDEN}, .role = CB_BIAS }
+
+static const cb_cell_param separate_params[] = {
+    INPUT_MATRIX("w0"), INPUT_MATRIX("w1"), INPUT_MATRIX("w2"), INPUT_MATRIX("w3"),
+    INPUT_MATRIX("w4"), INPUT_MATRIX("w5"), INPUT_MATRIX("w6"), INPUT_MATRIX("w7"),
+    STATE_MATRIX("u0"), STATE_MATRIX("u1"), STATE_MATRIX("u2"), STATE_MATRIX("u3"),
+    STATE_MATRIX("u4"), STATE_MATRIX("u5"), STATE_MATRIX("u6"), STATE_MATRIX("u7"),
+    VECTOR("b0"),       VECTOR("b1"),       VECTOR("b2"),       VECTOR("b3"),
+    VECTOR("b4"),       VECTOR("b5"),       VECTOR("b6"),       VECTOR("b7"),
+    STATE_MATRIX("v1"), STATE_MATRIX("v5"),
+};
+
+static const cb_cell separate_cell = {
+    .name = "separate",
+    .state_count = 3,
+    .param_count = sizeof(separate_params) / sizeof(separate_params[0]),
+    .params = separate_params,
+    .step = separate_step,
+};
+
+Test(scan, equals_the_eager_loop_where_products_are_merged, .timeout = 120) {
+    cb_random random = cb_random_seed(12);
+    for (int k = 0; k < 8; k++) {
+        sizes size = {.dtype = k % 2 == 0 ? CB_F32 : CB_F64,
+                      .time = 1 + (int64_t)cb_random_below(&random, 8),
+                      .batch = 1 + (int64_t)cb_random_below(&random, 70),
+                      .input = 1 + (int64_t)cb_random_below(&random, 20),
+                      .hidden = 1 + (int64_t)cb_random_below(&random, 40),
+                      .reverse = k % 3 == 1,
+                      .lengths = k % 4 >= 2,
+                      .embedding = k % 3 == 2};
+        check(&separate_cell, &size);
+    }
+}
