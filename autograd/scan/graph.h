@@ -93,6 +93,9 @@ enum { CBI_GRAPH_INPUTS = 65 };
 int cbi_graph_add(cbi_graph *graph, cbi_value value);
 /* Whether a traced tensor depends on a state or on a seed. */
 bool cbi_follows_state(const cbi_graph *graph, cb_node *node);
+/* The value that stands for a traced tensor computed outside (hoist.c): -1 when there is no memory.
+   rows: whether it has a row for each sequence; columns: of a row, or all elements. */
+int cbi_graph_import(cbi_graph *graph, cb_tensor *traced, bool rows, int64_t columns);
 /* The same tensor with sums in another order, so that what does not follow the state is one term or
    two of them; see regroup.c. */
 cb_tensor *cbi_regroup(const cbi_graph *graph, cb_tensor *traced);

@@ -254,3 +254,28 @@ Test(scan, equals_the_eager_loop_where_products_are_merged, .timeout = 120) {
         check(&separate_cell, &size);
     }
 }
+
+/* h' = tanh(h U') + s, s' = s + x W' + h V': the gradients of W and V are sums over that of s',
+   which is given to the step and not computed in it. */
+static void summing_step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
+                         cb_tensor **next) {
+    next[0] = cb_add(cb_tanh(state[0]), state[1]);
+    next[1] = cb_add(cb_add(state[1], cb_linear(x, w[0], w[2])), cb_linear(state[0], w[1], NULL));
+}
+
+static const cb_cell_param summing_params[] = {INPUT_MATRIX("w"), STATE_MATRIX("v"), VECTOR("b")};
+
+static const cb_cell summing_cell = {
+    .name = "summing",
+    .state_count = 2,
+    .param_count = sizeof(summing_params) / sizeof(summing_params[0]),
+    .params = summing_params,
+    .step = summing_step,
+};
+
+Test(scan, equals_the_eager_loop_where_a_given_gradient_is_summed) {
+    for (int k = 0; k < 4; k++) {
+        sizes size = {CB_F64, 5, 3, 4, 6, k % 2 == 1, k >= 2, k == 3};
+        check(&summing_cell, &size);
+    }
+}
