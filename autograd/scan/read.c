@@ -16,6 +16,19 @@ static int refuse(cbi_graph *graph, const char *op, const char *why) {
     return -1;
 }
 
+bool cbi_follows_state(const cbi_graph *graph, cb_node *node) {
+    if (node->follows == 0) {
+        bool follows = false;
+        for (int i = 0; i < graph->state_count && node->op == NULL; i++)
+            follows = follows || node == graph->state[i]->node ||
+                      (graph->seed[i] != NULL && node == graph->seed[i]->node);
+        for (int i = 0; i < node->count && !follows; i++)
+            follows = cbi_follows_state(graph, node->in[i]->node);
+        node->follows = follows ? 2 : 1;
+    }
+    return node->follows == 2;
+}
+
 static bool has_rows(const cb_tensor *t) {
     return t->rank >= 1 && t->rank <= 2 && t->shape[0] == CBI_BATCH;
 }
@@ -25,7 +38,22 @@ static int64_t columns_of(const cb_tensor *t) {
 }
 
 static int read_import(cbi_graph *graph, cb_tensor *t) {
-    return cbi_graph_import(graph, t, has_rows(t), columns_of(t));
+    int at = 0;
+    while (at < graph->import_count && graph->imports[at].traced != t)
+        at++;
+    if (at == graph->import_count) {
+        cbi_import *imports = cbi_allocate(sizeof(*imports) * (size_t)(at + 1));
+        if (imports == NULL)
+            return -1;
+        if (at > 0)
+            memcpy(imports, graph->imports, sizeof(*imports) * (size_t)at);
+        cbi_free(graph->imports);
+        graph->imports = imports;
+        graph->imports[graph->import_count++] = (cbi_import){.traced = t, .rows = has_rows(t)};
+    }
+    return cbi_graph_add(
+        graph, (cbi_value){
+                   .kind = CBI_IMPORT, .rows = has_rows(t), .columns = columns_of(t), .index = at});
 }
 
 static int read_leaf(cbi_graph *graph, cb_tensor *t) {
@@ -43,6 +71,25 @@ static int read_leaf(cbi_graph *graph, cb_tensor *t) {
     return read_import(graph, t);
 }
 
+/* A tensor's value may be its one column where all its columns are the same (cb_expand), which is
+   all that elementwise ops need. */
+static int read_narrow(cbi_graph *graph, cb_tensor *traced);
+
+/* The same with all columns: 1 times the one that there is. */
+static int widened(cbi_graph *graph, int value, int64_t columns) {
+    if (value < 0 || !graph->values[value].rows || graph->values[value].columns == columns)
+        return value;
+    int in[2] = {
+        value,
+        cbi_graph_add(graph, (cbi_value){.kind = CBI_CONSTANT, .columns = 1, .parameters = {1}})};
+    return cbi_graph_add(graph, (cbi_value){.kind = CBI_ELEMENTWISE,
+                                            .rows = true,
+                                            .columns = columns,
+                                            .count = 2,
+                                            .in = in,
+                                            .op = &cb_mul_op});
+}
+
 /* ---- Joins ----------------------------------------------------------------------------------- */
 
 /* Columns [start, start + columns) of a value. */
@@ -58,6 +105,17 @@ static int part_of(cbi_graph *graph, int value, int64_t start, int64_t columns) 
 
 static int zeros(cbi_graph *graph, int64_t columns) {
     return cbi_graph_add(graph, (cbi_value){.kind = CBI_CONSTANT, .columns = columns});
+}
+
+static bool is_constant(const cbi_graph *graph, int value) {
+    return value >= 0 && graph->values[value].kind == CBI_CONSTANT;
+}
+
+/* A constant as wide as the piece of a join that it is. */
+static int wide_constant(cbi_graph *graph, int value, int64_t columns) {
+    cbi_value wide = graph->values[value];
+    wide.columns = columns;
+    return cbi_graph_add(graph, wide);
 }
 
 enum { MOST_PIECES = 64 };
@@ -114,12 +172,8 @@ static int read_concat(cbi_graph *graph, cb_node *node) {
         return refuse(graph, "concat", "only columns are joined, 64 pieces at most");
     for (int k = 0; k < node->count; k++) {
         pieces[k] = cbi_graph_read(graph, node->in[k]);
-        /* A constant is as wide as its piece. */
-        if (pieces[k] >= 0 && graph->values[pieces[k]].kind == CBI_CONSTANT) {
-            cbi_value wide = graph->values[pieces[k]];
-            wide.columns = node->in[k]->shape[1];
-            pieces[k] = cbi_graph_add(graph, wide);
-        }
+        if (is_constant(graph, pieces[k]))
+            pieces[k] = wide_constant(graph, pieces[k], node->in[k]->shape[1]);
     }
     return join(graph, node->count, pieces);
 }
@@ -129,6 +183,8 @@ static int read_place(cbi_graph *graph, cb_node *node) {
     if (!has_rows(&node->tensor) || options->axis != 1 || options->step != 1)
         return refuse(graph, "slice", "only runs of columns");
     int value = cbi_graph_read(graph, node->in[0]);
+    if (is_constant(graph, value))
+        value = wide_constant(graph, value, options->count);
     int64_t after = options->extent - options->start - options->count;
     int pieces[3] = {zeros(graph, options->start), value, zeros(graph, after)};
     return join(graph, 3, pieces);
@@ -143,6 +199,13 @@ static int read_slice(cbi_graph *graph, cb_node *node) {
 }
 
 /* ---- Products and sums ----------------------------------------------------------------------- */
+
+/* A product or a sum over the batch of a constant: only 0 has one that needs no batch. */
+static int of_constant(cbi_graph *graph, const char *op, int value) {
+    return graph->values[value].parameters[0] == 0
+               ? value
+               : refuse(graph, op, "of the same number in rows");
+}
 
 /* What is below a chain of transposes, and whether their number is odd. */
 static cb_tensor *below_transposes(cb_tensor *t, bool *transposed) {
@@ -163,6 +226,9 @@ static int read_matmul(cbi_graph *graph, cb_node *node) {
          right_rows = right->rank == 2 && has_rows(right);
     if (left_rows && right_rows && left_transposed && !right_transposed) {
         int in[2] = {cbi_graph_read(graph, left), cbi_graph_read(graph, right)};
+        for (int k = 0; k < 2; k++)
+            if (is_constant(graph, in[k]))
+                return of_constant(graph, "matmul", in[k]);
         return in[0] < 0 || in[1] < 0
                    ? -1
                    : cbi_graph_add(graph, (cbi_value){.kind = CBI_BATCH_PRODUCT,
@@ -173,6 +239,8 @@ static int read_matmul(cbi_graph *graph, cb_node *node) {
     if (left_rows && !left_transposed && !right_rows &&
         !cbi_follows_state(graph, node->in[1]->node) && node->in[1]->rank == 2) {
         int in[2] = {cbi_graph_read(graph, left), cbi_graph_read(graph, node->in[1])};
+        if (is_constant(graph, in[0]))
+            return of_constant(graph, "matmul", in[0]);
         return in[0] < 0 || in[1] < 0
                    ? -1
                    : cbi_graph_add(graph, (cbi_value){.kind = CBI_PRODUCT,
@@ -190,7 +258,7 @@ static int read_permute(cbi_graph *graph, cb_node *node) {
     bool transposed;
     cb_tensor *below = below_transposes(&node->tensor, &transposed);
     int value = cbi_graph_read(graph, below);
-    if (value < 0 || !transposed)
+    if (value < 0 || !transposed || is_constant(graph, value))
         return value;
     if (graph->values[value].kind != CBI_BATCH_PRODUCT)
         return refuse(graph, "permute", "a batch cannot be transposed");
@@ -213,6 +281,14 @@ static int read_reduction(cbi_graph *graph, cb_node *node) {
         return -1;
     if (!has_rows(x) || (over_rows && kind != CBI_ROW_SUM))
         return refuse(graph, node->op->name, "only over the columns of rows");
+    if (is_constant(graph, value)) {
+        cbi_value constant = {.kind = CBI_CONSTANT, .columns = 1};
+        constant.parameters[0] = graph->values[value].parameters[0];
+        if (over_columns && kind == CBI_ROW_SUM)
+            constant.parameters[0] *= (double)columns_of(x);
+        value = cbi_graph_add(graph, constant);
+        return over_rows && value >= 0 ? of_constant(graph, "sum", value) : value;
+    }
     if (over_columns)
         value = cbi_graph_add(
             graph, (cbi_value){.kind = kind, .rows = true, .columns = 1, .count = 1, .in = &value});
@@ -242,7 +318,7 @@ static int read_elementwise(cbi_graph *graph, cb_node *node) {
     if (!has_rows(&node->tensor))
         return refuse(graph, node->op->name, "sums over the batch are not used any further");
     for (int k = 0; k < node->count; k++) {
-        in[k] = cbi_graph_read(graph, node->in[k]);
+        in[k] = read_narrow(graph, node->in[k]);
         if (in[k] < 0)
             return -1;
         if (is_batch_sum(&graph->values[in[k]]))
@@ -260,7 +336,7 @@ static int read_elementwise(cbi_graph *graph, cb_node *node) {
 
 /* Views that leave rows and columns, or a sum's elements, in their order: nothing to do. */
 static int read_same(cbi_graph *graph, cb_node *node) {
-    int value = cbi_graph_read(graph, node->in[0]);
+    int value = read_narrow(graph, node->in[0]);
     bool rows = has_rows(&node->tensor), was_rows = has_rows(node->in[0]);
     if (value >= 0 && rows != was_rows)
         return refuse(graph, node->op->name, "the batch must stay the first axis");
@@ -289,7 +365,7 @@ static int read_op(cbi_graph *graph, cb_node *node) {
     return refuse(graph, op->name, "the compiler does not know this op");
 }
 
-int cbi_graph_read(cbi_graph *graph, cb_tensor *traced) {
+static int read_narrow(cbi_graph *graph, cb_tensor *traced) {
     cb_node *node = traced->node;
     if (node->value == 0) {
         int value = node->op == NULL                  ? read_leaf(graph, traced)
@@ -302,6 +378,10 @@ int cbi_graph_read(cbi_graph *graph, cb_tensor *traced) {
     return node->value - 1;
 }
 
+int cbi_graph_read(cbi_graph *graph, cb_tensor *traced) {
+    return widened(graph, read_narrow(graph, traced), columns_of(traced));
+}
+
 bool cbi_graph_read_sum(cbi_graph *graph, cb_tensor *traced, cbi_import *import) {
     /* Gradients that are summed over the batch are added outside of the recurrence. */
     if (!import->rows && traced->node->op == &cb_add_op.op)
@@ -310,6 +390,8 @@ bool cbi_graph_read_sum(cbi_graph *graph, cb_tensor *traced, cbi_import *import)
     int value = cbi_graph_read(graph, traced);
     if (value < 0)
         return false;
+    if (is_constant(graph, value)) /* every gradient is a multiple of a seed: of this one 0 */
+        return true;
     int *gradients = cbi_allocate(sizeof(int) * (size_t)(import->gradient_count + 1));
     if (gradients == NULL)
         return false;
