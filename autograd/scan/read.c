@@ -16,19 +16,6 @@ static int refuse(cbi_graph *graph, const char *op, const char *why) {
     return -1;
 }
 
-bool cbi_follows_state(const cbi_graph *graph, cb_node *node) {
-    if (node->follows == 0) {
-        bool follows = false;
-        for (int i = 0; i < graph->state_count && node->op == NULL; i++)
-            follows = follows || node == graph->state[i]->node ||
-                      (graph->seed[i] != NULL && node == graph->seed[i]->node);
-        for (int i = 0; i < node->count && !follows; i++)
-            follows = cbi_follows_state(graph, node->in[i]->node);
-        node->follows = follows ? 2 : 1;
-    }
-    return node->follows == 2;
-}
-
 static bool has_rows(const cb_tensor *t) {
     return t->rank >= 1 && t->rank <= 2 && t->shape[0] == CBI_BATCH;
 }
@@ -38,22 +25,7 @@ static int64_t columns_of(const cb_tensor *t) {
 }
 
 static int read_import(cbi_graph *graph, cb_tensor *t) {
-    int at = 0;
-    while (at < graph->import_count && graph->imports[at].traced != t)
-        at++;
-    if (at == graph->import_count) {
-        cbi_import *imports = cbi_allocate(sizeof(*imports) * (size_t)(at + 1));
-        if (imports == NULL)
-            return -1;
-        if (at > 0)
-            memcpy(imports, graph->imports, sizeof(*imports) * (size_t)at);
-        cbi_free(graph->imports);
-        graph->imports = imports;
-        graph->imports[graph->import_count++] = (cbi_import){.traced = t, .rows = has_rows(t)};
-    }
-    return cbi_graph_add(
-        graph, (cbi_value){
-                   .kind = CBI_IMPORT, .rows = has_rows(t), .columns = columns_of(t), .index = at});
+    return cbi_graph_import(graph, t, has_rows(t), columns_of(t));
 }
 
 static int read_leaf(cbi_graph *graph, cb_tensor *t) {
