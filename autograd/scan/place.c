@@ -26,7 +26,7 @@ int cbi_buffer_new(cbi_planner *p, cbi_span span, int64_t columns, int index) {
         plan->buffers = buffers;
         plan->buffer_room = room;
     }
-    plan->buffers[plan->buffer_count] = (cbi_buffer){span, columns, index, p->pass == 1};
+    plan->buffers[plan->buffer_count] = (cbi_buffer){span, columns, index, p->pass == 1, -1, 0};
     return plan->buffer_count++;
 }
 

@@ -1,7 +1,8 @@
 /* Planning: runs the passes in their order, each a file of its own. On the graph: what nothing
    follows from is dropped (simplify.c), products are merged (merge.c). Then what the deferred sums
    read (defer.c) and what is kept (keep.c) are found, and for each of the two steps: stages
-   (fuse.c), places (place.c), instructions (fuse.c, emit.c), registers (registers.c). */
+   (fuse.c), places (place.c), instructions (fuse.c, emit.c), registers (registers.c). Last, what of
+   the backward pass can be written over what the forward pass has left (reuse.c). */
 #include "autograd/scan/plan_internal.h"
 
 #include "tensor/memory.h"
@@ -52,6 +53,8 @@ cbi_plan *cbi_plan_new(cbi_graph *graph) {
         cbi_find_kept(&p);
         plan_pass(&p, 0);
         plan_pass(&p, 1);
+        if (!p.failed)
+            cbi_find_reuse(&p);
     }
     cbi_free(flags);
     if (!p.failed)

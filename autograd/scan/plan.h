@@ -31,6 +31,10 @@ typedef struct cbi_buffer {
     int64_t columns;
     int index;     /* of a state or an import: its number */
     bool backward; /* whether the backward pass writes it */
+    /* Of a forward buffer that the backward pass may overwrite: the buffer in whose columns it can
+       lie from the first on, see reuse.c; -1: none. */
+    int home;
+    int64_t home_column;
 } cbi_buffer;
 
 /* Where an operand lies, from a column on: in a buffer's row, in a register of the running program,

@@ -69,6 +69,9 @@ void cbi_emit_value(cbi_planner *p, int v);
 /* The same for what the pass must leave behind where its values do not lie there already. */
 void cbi_emit_results(cbi_planner *p);
 
+/* reuse.c, after both passes */
+void cbi_find_reuse(cbi_planner *p);
+
 /* registers.c */
 void cbi_find_registers(cbi_planner *p);
 

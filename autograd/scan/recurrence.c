@@ -59,8 +59,40 @@ static int64_t slots_of(const cbi_recurrence *run, const cbi_buffer *buffer) {
     return 0;
 }
 
+/* Whether kept buffers lie where the backward pass will write over them. Where that is the memory
+   of a gradient, it is not there yet in the forward pass. */
+static bool reuses(const cbi_recurrence *run) {
+    return run->keep && run->row_of != NULL;
+}
+
+/* Where a place's memory is, if that of another buffer. */
+static cbi_place at_home(const cbi_recurrence *run, cbi_place place) {
+    const cbi_buffer *buffer = &run->plan->buffers[place.buffer];
+    if (buffer->home >= 0 && reuses(run)) {
+        place.buffer = buffer->home;
+        place.column += buffer->home_column;
+    }
+    return place;
+}
+
+bool cbi_recurrence_overwrites(const cbi_recurrence *run) {
+    bool any = false;
+    for (int b = 0; b < run->plan->buffer_count; b++)
+        any = any || run->plan->buffers[b].home >= 0;
+    return any && reuses(run);
+}
+
+bool cbi_recurrence_is_backward(const cbi_recurrence *run, int buffer) {
+    for (int b = 0; b < run->plan->buffer_count && reuses(run); b++)
+        if (run->plan->buffers[b].home == buffer)
+            return false;
+    return run->plan->buffers[buffer].backward;
+}
+
 size_t cbi_recurrence_bytes(const cbi_recurrence *run, int buffer) {
     const cbi_buffer *b = &run->plan->buffers[buffer];
+    if (b->home >= 0 && reuses(run))
+        return 0;
     if (b->span == CBI_OUTSIDE || b->span == CBI_GIVEN || (b->backward && !run->keep))
         return 0;
     return (size_t)(slots_of(run, b) * run->batch * b->columns * element_size(run));
@@ -68,6 +100,7 @@ size_t cbi_recurrence_bytes(const cbi_recurrence *run, int buffer) {
 
 /* Row 0 of a buffer's columns at a step. What is there for all steps lies in the order of time. */
 static char *buffer_at(const cbi_recurrence *run, cbi_place place, int64_t step) {
+    place = at_home(run, place);
     const cbi_buffer *buffer = &run->plan->buffers[place.buffer];
     int64_t slots = slots_of(run, buffer), slot = slots == 1 ? 0 : (step + place.later) % slots;
     if (run->reverse && buffer->span != CBI_TWO_STEPS && slots >= run->time)
@@ -84,6 +117,7 @@ static operand locate(const tile *t, cbi_place place) {
         return (operand){t->registers + place.column * size, 0, false};
     if (place.buffer == CBI_SHARED)
         return (operand){(char *)run->imports[place.name]->data + place.column * size, 0, false};
+    place = at_home(run, place);
     const cbi_buffer *buffer = &run->plan->buffers[place.buffer];
     int64_t stride = buffer->columns * size;
     if (buffer->span != CBI_OUTSIDE)
@@ -222,9 +256,10 @@ static void pass_over(tile *t, bool backward) {
         }
         for (int b = 0; b < plan->buffer_count; b++)
             if (plan->buffers[b].span == CBI_ALL_STEPS && plan->buffers[b].backward == backward) {
-                int64_t bytes = plan->buffers[b].columns * size;
-                memset(buffer_at(run, (cbi_place){b, 0, 0, 0}, t->step) + row * bytes, 0,
-                       (size_t)bytes);
+                cbi_place place = {b, 0, 0, 0};
+                int64_t stride = plan->buffers[at_home(run, place).buffer].columns * size;
+                memset(buffer_at(run, place, t->step) + row * stride, 0,
+                       (size_t)(plan->buffers[b].columns * size));
             }
     }
 }

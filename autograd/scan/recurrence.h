@@ -12,6 +12,7 @@ typedef struct cbi_recurrence {
     int64_t time, batch;
     bool reverse;
     bool keep;                 /* the backward pass will follow */
+    bool overwritten;          /* it has, and overwrote what was kept */
     cb_tensor *const *imports; /* with rows: [time x batch, columns] or, through rows_of, a table of
                                   rows; others as traced. Rows and vectors are contiguous */
     const int64_t *row_of;     /* [time, batch]: the row of an import with rows; NULL: in order */
@@ -28,6 +29,11 @@ typedef struct cbi_recurrence {
 
 /* Bytes of a buffer for this run; 0 for those that lie elsewhere. */
 size_t cbi_recurrence_bytes(const cbi_recurrence *run, int buffer);
+/* Whether a buffer's memory is of use only from the backward pass on. */
+bool cbi_recurrence_is_backward(const cbi_recurrence *run, int buffer);
+/* Whether the backward pass overwrites what the forward pass has kept: the forward pass must be run
+   again before another backward pass. */
+bool cbi_recurrence_overwrites(const cbi_recurrence *run);
 /* Bytes of scratch memory for all threads. */
 size_t cbi_recurrence_scratch(const cbi_recurrence *run);
 /* Bytes for one of the plan's weights, packed. */

@@ -40,7 +40,8 @@ static cb_status scan_shape(const cb_call *call) {
 static cb_status allocate_pass(const cb_call *call, cbi_recurrence *run, bool backward) {
     const cbi_plan *plan = run->plan;
     for (int b = 0; b < plan->buffer_count; b++) {
-        size_t bytes = plan->buffers[b].backward == backward ? cbi_recurrence_bytes(run, b) : 0;
+        size_t bytes =
+            cbi_recurrence_is_backward(run, b) == backward ? cbi_recurrence_bytes(run, b) : 0;
         if (bytes > 0 && run->buffers[b] == NULL &&
             (run->buffers[b] = cb_call_scratch(call, bytes)) == NULL)
             return CB_ERROR_MEMORY;
@@ -149,7 +150,11 @@ static cb_status scan_gradient_forward(const cb_call *call) {
     const scan_options *options = call->options;
     const cbi_graph *graph = options->plan->graph;
     int64_t size = (int64_t)cb_dtype_size(graph->dtype);
-    cbi_recurrence run = *(const cbi_recurrence *)options->forward->saved;
+    cbi_recurrence *saved = options->forward->saved;
+    if (saved->overwritten)
+        cbi_recurrence_forward(saved);
+    saved->overwritten = cbi_recurrence_overwrites(saved);
+    cbi_recurrence run = *saved;
     cb_tensor finals[CBI_GRAPH_STATES], *final[CBI_GRAPH_STATES] = {NULL};
     const char *given = call->in[0]->data;
     run.given = given;
@@ -172,7 +177,7 @@ static cb_status scan_gradient_forward(const cb_call *call) {
     }
     /* The buffers of this pass end with it. */
     for (int b = 0; b < options->plan->buffer_count; b++)
-        if (options->plan->buffers[b].backward)
+        if (cbi_recurrence_is_backward(&run, b))
             run.buffers[b] = NULL;
     return CB_OK;
 }

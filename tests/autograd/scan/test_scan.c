@@ -18,6 +18,7 @@ enum { SYMBOLS = 7, MOST_WEIGHTS = CB_CELL_MAX_PARAMS, MOST_STATES = 4 };
 typedef struct problem {
     const cb_cell *cell;
     sizes size;
+    int more_sweeps; /* of the gradient, on the same tape */
     cb_tensor *table, *symbols, *x, *lengths, *projection;
     cb_tensor *weights[MOST_WEIGHTS], *initial[MOST_STATES];
     cb_tensor *source_gradient, *weight_gradients[MOST_WEIGHTS], *state_gradients[MOST_STATES];
@@ -135,6 +136,8 @@ static void run(problem *p, bool compiled) {
     for (int i = 0; i < p->cell->state_count; i++)
         loss =
             cb_add(loss, cb_scale(cb_sum(cb_square(final[i]), CB_ALL_AXES, false), 0.1 * (i + 1)));
+    for (int i = 0; i < p->more_sweeps; i++)
+        cr_assert_eq(cb_backward(loss), CB_OK);
     cr_assert_eq(cb_backward(loss), CB_OK, "%s", cb_tape_error(tape));
     p->outputs = cb_tensor_copy(y, CB_F64);
     for (int i = 0; i < p->cell->state_count; i++)
@@ -160,8 +163,9 @@ static void compare(const char *what, const problem *p, const cb_tensor *a, cons
     cb_tensor_free(y);
 }
 
-static void check(const cb_cell *cell, const sizes *size) {
+static void check_sweeps(const cb_cell *cell, const sizes *size, int more_sweeps) {
     problem a = problem_new(cell, size), b = problem_new(cell, size);
+    a.more_sweeps = b.more_sweeps = more_sweeps;
     run(&a, true);
     run(&b, false);
     compare("outputs", &a, a.outputs, b.outputs);
@@ -174,6 +178,10 @@ static void check(const cb_cell *cell, const sizes *size) {
         compare(cell->params[i].name, &a, a.weight_gradients[i], b.weight_gradients[i]);
     problem_free(&a);
     problem_free(&b);
+}
+
+static void check(const cb_cell *cell, const sizes *size) {
+    check_sweeps(cell, size, 0);
 }
 
 Test(scan, equals_the_eager_loop_for_every_cell_and_random_sizes, .timeout = 120) {
@@ -277,5 +285,13 @@ Test(scan, equals_the_eager_loop_where_a_given_gradient_is_summed) {
     for (int k = 0; k < 4; k++) {
         sizes size = {CB_F64, 5, 3, 4, 6, k % 2 == 1, k >= 2, k == 3};
         check(&summing_cell, &size);
+    }
+}
+
+/* The backward pass writes over what the forward pass has kept. */
+Test(scan, has_the_same_gradient_when_it_is_asked_for_again) {
+    for (int k = 0; k < 4; k++) {
+        sizes size = {CB_F64, 6, 5, 4, 9, k % 2 == 1, k >= 2, true};
+        check_sweeps(&cb_lstm, &size, 2);
     }
 }
