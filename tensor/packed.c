@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+enum { MOST_TILE = 1024 }; /* elements of a tile, of any kernel: skx has 32 x 12 */
+
 /* Columns of the weights in a panel, and rows of activations in one. */
 static int64_t weights_width(const cbi_microkernel *kernel) {
     return kernel->row_major ? kernel->columns : kernel->rows;
@@ -103,6 +105,37 @@ void cbi_pack_rows(cb_dtype dtype, int64_t rows, int64_t k, int64_t top, int64_t
          row_stride);
 }
 
+/* One tile of the output, m x n of it in y. BLIS's kernels are slow at the edge of a matrix: there
+   the whole tile is computed beside it and copied. */
+static void multiply_tile(const cbi_microkernel *kernel, size_t size, int64_t depth, const char *x,
+                          const char *w, int64_t m, int64_t n, bool accumulate, char *y,
+                          int64_t row_stride) {
+    int64_t rows = rows_width(kernel), columns = weights_width(kernel), stride = row_stride;
+    double whole[MOST_TILE] __attribute__((aligned(64)));
+    bool edge = m < rows || n < columns;
+    char *c = edge ? (char *)whole : y;
+    if (edge)
+        stride = columns;
+    for (int64_t r = 0; edge && accumulate && r < m; r++)
+        memcpy(c + (size_t)(r * stride) * size, y + (size_t)(r * row_stride) * size,
+               (size_t)n * size);
+    if (kernel->row_major)
+        kernel->run(rows, columns, depth, x, w, accumulate, c, stride, 1);
+    else
+        kernel->run(columns, rows, depth, w, x, accumulate, c, 1, stride);
+    for (int64_t r = 0; edge && r < m; r++)
+        memcpy(y + (size_t)(r * row_stride) * size, c + (size_t)(r * stride) * size,
+               (size_t)n * size);
+}
+
+/* Asks for part `i` of `parts` of the panel behind the present one, so that the weights, which lie
+   far from the core, are near when their turn comes. */
+static void fetch_ahead(const char *panel, int64_t bytes, int64_t i, int64_t parts) {
+    int64_t part = (bytes + parts - 1) / parts, end = (i + 1) * part;
+    for (int64_t at = i * part; at < (end < bytes ? end : bytes); at += 64)
+        __builtin_prefetch(panel + at, 0, 2);
+}
+
 void cbi_packed_multiply(const cbi_packed *weights, int64_t rows, const void *packed_rows,
                          bool accumulate, void *y, int64_t row_stride) {
     const cbi_microkernel *kernel = cbi_microkernel_of(weights->dtype);
@@ -113,18 +146,16 @@ void cbi_packed_multiply(const cbi_packed *weights, int64_t rows, const void *pa
             memset((char *)y + r * row_stride * size, 0, (size_t)(weights->n * size));
     for (int64_t top = 0; top < k; top += kernel->depth) {
         int64_t depth = k - top < kernel->depth ? k - top : kernel->depth;
-        bool add = accumulate || top > 0;
         for (int64_t j = 0; j < weights->n; j += width) {
             int64_t columns = weights->n - j < width ? weights->n - j : width;
             const char *w = weights->panels + (j * k + top * width) * size;
             for (int64_t i = 0; i < rows; i += tall) {
-                int64_t m = rows - i < tall ? rows - i : tall;
-                const char *x = (const char *)packed_rows + (i * k + top * tall) * size;
-                char *c = (char *)y + (i * row_stride + j) * size;
-                if (kernel->row_major)
-                    kernel->run(m, columns, depth, x, w, add, c, row_stride, 1);
-                else
-                    kernel->run(columns, m, depth, w, x, add, c, 1, row_stride);
+                fetch_ahead(w + k * width * size, depth * width * size, i / tall,
+                            panels_of(rows, tall));
+                multiply_tile(kernel, (size_t)size, depth,
+                              (const char *)packed_rows + (i * k + top * tall) * size, w,
+                              rows - i < tall ? rows - i : tall, columns, accumulate || top > 0,
+                              (char *)y + (i * row_stride + j) * size, row_stride);
             }
         }
     }

@@ -103,7 +103,7 @@ cb_tensor *cbi_regroup(const cbi_graph *graph, cb_tensor *traced);
  */
 int cbi_graph_read(cbi_graph *graph, cb_tensor *traced);
 /* Reads the gradient of an import: a sum of values. False, with a reason, on failure. */
-bool cbi_graph_read_sum(cbi_graph *graph, cb_tensor *traced, cbi_import *import);
+bool cbi_graph_read_sum(cbi_graph *graph, cb_tensor *traced, int import);
 
 /* The value that one not yet added reduces to, or -1 when it does not; see simplify.c. */
 int cbi_graph_simpler(cbi_graph *graph, const cbi_value *value);
@@ -135,5 +135,7 @@ bool cbi_graph_rewrite(cbi_graph *graph, cbi_replace *replace, void *context);
 bool cbi_graph_drop_dead(cbi_graph *graph);
 /* Makes one product of several (merge.c). */
 bool cbi_graph_merge(cbi_graph *graph);
+/* Computes part by part what is read part by part (narrow.c). */
+bool cbi_graph_narrow(cbi_graph *graph);
 
 #endif

@@ -28,7 +28,7 @@ static void make_state_buffers(cbi_planner *p) {
 }
 
 cbi_plan *cbi_plan_new(cbi_graph *graph) {
-    if (!cbi_graph_drop_dead(graph) || !cbi_graph_merge(graph))
+    if (!cbi_graph_drop_dead(graph) || !cbi_graph_merge(graph) || !cbi_graph_narrow(graph))
         return NULL;
     size_t count = (size_t)graph->value_count;
     cbi_plan *plan = cbi_allocate(sizeof(*plan));

@@ -354,9 +354,9 @@ int cbi_graph_read(cbi_graph *graph, cb_tensor *traced) {
     return widened(graph, read_narrow(graph, traced), columns_of(traced));
 }
 
-bool cbi_graph_read_sum(cbi_graph *graph, cb_tensor *traced, cbi_import *import) {
+bool cbi_graph_read_sum(cbi_graph *graph, cb_tensor *traced, int import) {
     /* Gradients that are summed over the batch are added outside of the recurrence. */
-    if (!import->rows && traced->node->op == &cb_add_op.op)
+    if (!graph->imports[import].rows && traced->node->op == &cb_add_op.op)
         return cbi_graph_read_sum(graph, traced->node->in[0], import) &&
                cbi_graph_read_sum(graph, traced->node->in[1], import);
     int value = cbi_graph_read(graph, traced);
@@ -364,13 +364,15 @@ bool cbi_graph_read_sum(cbi_graph *graph, cb_tensor *traced, cbi_import *import)
         return false;
     if (is_constant(graph, value)) /* every gradient is a multiple of a seed: of this one 0 */
         return true;
-    int *gradients = cbi_allocate(sizeof(int) * (size_t)(import->gradient_count + 1));
+    /* Only now: reading may have found more imports and moved them. */
+    cbi_import *target = &graph->imports[import];
+    int *gradients = cbi_allocate(sizeof(int) * (size_t)(target->gradient_count + 1));
     if (gradients == NULL)
         return false;
-    if (import->gradient_count > 0)
-        memcpy(gradients, import->gradients, sizeof(int) * (size_t)import->gradient_count);
-    gradients[import->gradient_count++] = value;
-    cbi_free(import->gradients);
-    import->gradients = gradients;
+    if (target->gradient_count > 0)
+        memcpy(gradients, target->gradients, sizeof(int) * (size_t)target->gradient_count);
+    gradients[target->gradient_count++] = value;
+    cbi_free(target->gradients);
+    target->gradients = gradients;
     return true;
 }

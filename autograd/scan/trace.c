@@ -67,6 +67,28 @@ static bool run_step(cbi_graph *graph, cbi_step *step, int64_t input, cb_tensor 
     return true;
 }
 
+/* Derives the gradients of the step's inputs. An import may be computed from another one, which
+   then is not to get its gradient once more through it: meanwhile, imports are leaves. */
+static cb_status derive(cbi_graph *graph, cb_tensor **next, int count, cb_tensor *const *inputs,
+                        cb_tensor **gradients) {
+    const cb_op *op_of[CBI_GRAPH_IMPORTS];
+    for (int i = 0; i < graph->import_count; i++) {
+        op_of[i] = graph->imports[i].traced->node->op;
+        graph->imports[i].traced->node->op = NULL;
+    }
+    cb_status status =
+        cbi_vector_jacobian(graph->state_count, next, graph->seed, count, inputs, gradients);
+    for (int i = 0; i < graph->import_count; i++)
+        graph->imports[i].traced->node->op = op_of[i];
+    return status;
+}
+
+static bool few_imports(cbi_graph *graph) {
+    if (graph->import_count > CBI_GRAPH_IMPORTS)
+        refuse(graph, "the step uses more than 256 values from outside");
+    return graph->import_count <= CBI_GRAPH_IMPORTS;
+}
+
 /* The forward values are read first, and with them the imports are known; then the gradients of the
    states and of the imports are derived and read. */
 static bool read_all(cbi_graph *graph, cb_tensor **next) {
@@ -74,36 +96,30 @@ static bool read_all(cbi_graph *graph, cb_tensor **next) {
         if ((graph->next[i] = cbi_graph_read(graph, next[i])) < 0)
             return false;
     graph->forward_count = graph->value_count;
-    int count = graph->state_count, differentiable[256];
-    cb_tensor *inputs[256 + CBI_GRAPH_STATES];
-    if (graph->import_count > 256) {
-        refuse(graph, "the step uses more than 256 values from outside");
+    if (!few_imports(graph))
         return false;
-    }
+    cb_tensor *inputs[CBI_GRAPH_STATES + CBI_GRAPH_IMPORTS],
+        *gradients[CBI_GRAPH_STATES + CBI_GRAPH_IMPORTS];
+    int count = graph->state_count, import_of[CBI_GRAPH_STATES + CBI_GRAPH_IMPORTS];
     memcpy(inputs, graph->state, sizeof(graph->state[0]) * (size_t)count);
     for (int i = 0; i < graph->import_count; i++)
         if (graph->imports[i].traced->node->requires_grad) {
-            differentiable[count] = i;
+            import_of[count] = i;
             inputs[count++] = graph->imports[i].traced;
         }
-    cb_tensor *gradients[256 + CBI_GRAPH_STATES];
-    if (cbi_vector_jacobian(graph->state_count, next, graph->seed, count, inputs, gradients) !=
-        CB_OK) {
+    if (derive(graph, next, count, inputs, gradients) != CB_OK) {
         refuse(graph, cb_tape_error(graph->trace));
         return false;
     }
-    for (int k = 0; k < count; k++) {
-        if (k >= graph->state_count) {
-            if (gradients[k] != NULL &&
-                !cbi_graph_read_sum(graph, gradients[k], &graph->imports[differentiable[k]]))
-                return false;
-            continue;
-        }
+    for (int k = 0; k < graph->state_count; k++) {
         graph->state_gradient[k] = gradients[k] == NULL ? -1 : cbi_graph_read(graph, gradients[k]);
         if (gradients[k] != NULL && graph->state_gradient[k] < 0)
             return false;
     }
-    return true;
+    for (int k = graph->state_count; k < count; k++)
+        if (gradients[k] != NULL && !cbi_graph_read_sum(graph, gradients[k], import_of[k]))
+            return false;
+    return few_imports(graph); /* of which reading the gradients has found more */
 }
 
 cbi_graph *cbi_graph_trace(cbi_step *step, cb_dtype dtype, int64_t input, int state_count,
