@@ -1,8 +1,7 @@
 /* Tracing: a step is run once on tensors without elements, its gradient is derived on the same
    tape, and what the tape noted is read into a graph.
 
-   What does not depend on the state is not read: it becomes an import, which is computed outside of
-   the recurrence, once over all time steps. That is the hoisting pass, and all there is to it. */
+   What does not depend on the state is not read; see hoist.c. */
 #include "autograd/scan/graph.h"
 
 #include "autograd/tape_internal.h"
