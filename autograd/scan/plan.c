@@ -1,8 +1,9 @@
 /* Planning: runs the passes in their order, each a file of its own. On the graph: what nothing
-   follows from is dropped (simplify.c), products are merged (merge.c). Then what the deferred sums
-   read (defer.c) and what is kept (keep.c) are found, and for each of the two steps: stages
-   (fuse.c), places (place.c), instructions (fuse.c, emit.c), registers (registers.c). Last, what of
-   the backward pass can be written over what the forward pass has left (reuse.c). */
+   follows from is dropped (simplify.c), products are merged (merge.c), and wide values are cut up
+   (narrow.c). Then what the deferred sums read (defer.c) and what is kept (keep.c) are found, and
+   for each of the two steps: stages (fuse.c), places (place.c), instructions (fuse.c, emit.c),
+   registers (registers.c). Last, what of the backward pass can be written over what the forward
+   pass has left (reuse.c). */
 #include "autograd/scan/plan_internal.h"
 
 #include "tensor/memory.h"
