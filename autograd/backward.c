@@ -8,6 +8,7 @@
 
    Broadcasting is undone here, for all ops: a gradient may be larger than its input and is summed
    down. */
+#include "autograd/op_list.h"
 #include "autograd/tape_internal.h"
 #include "tensor/kernels.h"
 
@@ -75,6 +76,23 @@ static cb_tensor *sink_of(const sweep *run, cb_node *node) {
     if (run->tape->status != CB_OK)
         return NULL;
     return node->sink = zeros;
+}
+
+cb_tensor cbi_sink_of(const cb_tensor *t) {
+    const cb_node *node = t->node;
+    bool transposed =
+        node->op == &cbi_permute_op && t->rank == 2 && ((const int *)node->options)[0] == 1;
+    const cb_node *leaf = transposed ? node->in[0]->node : node;
+    if (!leaf->tape->sweeping || leaf->tape->selective || leaf->op != NULL || leaf->sink == NULL)
+        return (cb_tensor){.data = NULL};
+    cb_tensor sink = *leaf->sink;
+    if (transposed) {
+        sink.shape[0] = t->shape[0];
+        sink.shape[1] = t->shape[1];
+        sink.stride[0] = leaf->sink->stride[1];
+        sink.stride[1] = leaf->sink->stride[0];
+    }
+    return sink;
 }
 
 /* sink += g, summed down to the sink's shape. */

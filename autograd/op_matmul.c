@@ -102,16 +102,28 @@ static cb_tensor *product_like(cb_tensor *like, cb_tensor *a, cb_tensor *b) {
     return cb_matmul(a, b);
 }
 
+/* The gradient A B of a matrix: added where it is wanted when that is known, and NULL then. */
+static cb_tensor *gradient_of(cb_tensor *like, cb_tensor *a, cb_tensor *b) {
+    cb_tensor sink = cbi_sink_of(like);
+    bool usable = a->rank == 2 && b->rank == 2 && sink.rank == 2 && a->shape[1] > 0 &&
+                  cb_tape_status(cb_tape_of(like)) == CB_OK;
+    if (sink.data == NULL || !usable)
+        return product_like(like, a, b);
+    cbi_gemm(sink.dtype, a->shape[0], b->shape[1], a->shape[1], matrix_of(a, 0), matrix_of(b, 0),
+             true, matrix_of(&sink, 0));
+    return NULL;
+}
+
 static void matmul_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
     cb_tensor *a = call->in[0], *b = call->in[1];
     if (cb_call_needs(call, 0))
-        gradients[0] = product_like(a, g, cb_transpose(b, -2, -1));
+        gradients[0] = gradient_of(a, g, cb_transpose(b, -2, -1));
     if (!cb_call_needs(call, 1))
         return;
     /* One product over the whole batch, where B is shared by it, instead of a sum of many. */
     bool shared = b->rank == 2 && a->rank > 2 && cb_tensor_count(a) > 0 && cb_tensor_count(g) > 0;
-    gradients[1] = shared ? product_like(b, cb_transpose(tall(a), 0, 1), tall(g))
-                          : product_like(b, cb_transpose(a, -2, -1), g);
+    gradients[1] = shared ? gradient_of(b, cb_transpose(tall(a), 0, 1), tall(g))
+                          : gradient_of(b, cb_transpose(a, -2, -1), g);
 }
 
 static cb_tensor *matmul_sample(cb_tensor *const *in) {

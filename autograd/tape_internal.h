@@ -93,6 +93,10 @@ cb_tensor *cbi_symbol(cb_tape *tape, cb_dtype dtype, int rank, const int64_t *sh
    inputs[i], recorded; NULL where no output depends on the input. For tracing. */
 cb_status cbi_vector_jacobian(int output_count, cb_tensor *const *outputs, cb_tensor *const *seeds,
                               int input_count, cb_tensor *const *inputs, cb_tensor **gradients);
+/* Where the running cb_backward adds the gradient of t, laid out as t is, when t is a variable or a
+   transposed one: an op whose gradient is a product adds it there at once, instead of making it
+   first. Without data when t is neither, or another sweep runs. */
+cb_tensor cbi_sink_of(const cb_tensor *t);
 /* A constant of t's dtype and shape, filled with value, in memory of its own. */
 cb_tensor *cbi_filled_like(cb_tape *tape, const cb_tensor *t, double value);
 

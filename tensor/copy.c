@@ -106,12 +106,37 @@ void cbi_copy(const cb_tensor *target, const cb_tensor *source) {
     cbi_parallel_for(job.loops.items, CBI_GRAIN / job.loops.typical + 1, copy_range, &job);
 }
 
+typedef struct fill_job {
+    const cb_tensor *t;
+    char element[8];
+} fill_job;
+
+/* Elements [begin, end) of a contiguous tensor. */
+static void fill_range(void *context, int64_t begin, int64_t end) {
+    const fill_job *job = context;
+    if (cb_dtype_size(job->t->dtype) == 4) {
+        uint32_t bits, *data = job->t->data;
+        memcpy(&bits, job->element, sizeof(bits));
+        for (int64_t i = begin; i < end; i++)
+            data[i] = bits;
+    } else {
+        uint64_t bits, *data = job->t->data;
+        memcpy(&bits, job->element, sizeof(bits));
+        for (int64_t i = begin; i < end; i++)
+            data[i] = bits;
+    }
+}
+
 void cb_tensor_fill(cb_tensor *t, double value) {
-    _Alignas(8) char element[8] = {0};
+    fill_job job = {.t = t};
     if (t->data == NULL)
         return;
-    cbi_store(t->dtype, element, value);
-    cb_tensor source = cb_tensor_wrap(t->dtype, 0, NULL, element);
+    cbi_store(t->dtype, job.element, value);
+    if (cb_tensor_is_contiguous(t)) {
+        cbi_parallel_for(cb_tensor_count(t), CBI_GRAIN, fill_range, &job);
+        return;
+    }
+    cb_tensor source = cb_tensor_wrap(t->dtype, 0, NULL, job.element);
     source = cbi_broadcast_to(&source, t->rank, t->shape);
     cbi_copy(t, &source);
 }

@@ -33,33 +33,61 @@ cbi_packed cbi_packed_in(cb_dtype dtype, int64_t k, int64_t n, void *memory) {
     return (cbi_packed){dtype, k, n, weights_width(cbi_microkernel_of(dtype)), memory};
 }
 
+/* Fills places [place, place + count) of a panel's rows [0, depth) from a [depth, count] matrix,
+   and those behind them up to `padded` with zeros. */
+#define FILL(type)                                                                                 \
+    for (int64_t i = 0; i < depth; i++) {                                                          \
+        for (int64_t c = 0; c < count; c++)                                                        \
+            target[i * width + c] = from[i * row_stride + c * column_stride];                      \
+        for (int64_t c = count; c < padded; c++)                                                   \
+            target[i * width + c] = 0;                                                             \
+    }
+
 /* Copies a [depth, count] block, strides in elements, into panels of `width`: element (i, j) goes
-   to panel (first + j) / width, row top + i, place (first + j) % width. */
+   to panel (first + j) / width, row top + i, place (first + j) % width. The last panel is filled up
+   with zeros when the block reaches the end of all columns. Whole panels whose rows lie apart and
+   columns side by side, or the other way round, are what is mostly packed: these loops have
+   constant strides. */
 #define PACK(name, type)                                                                           \
-    static void name(type *panels, int64_t k, int64_t width, int64_t top, int64_t depth,           \
-                     int64_t first, int64_t count, const type *source, int64_t row_stride,         \
-                     int64_t column_stride) {                                                      \
-        for (int64_t j = 0; j < count;) {                                                          \
+    static void name(type *panels, int64_t k, int64_t all, int64_t width, int64_t top,             \
+                     int64_t depth, int64_t first, int64_t columns, const type *source,            \
+                     int64_t row_stride, int64_t column_stride) {                                  \
+        for (int64_t j = 0; j < columns;) {                                                        \
             int64_t at = first + j, place = at % width;                                            \
-            int64_t most = width - place < count - j ? width - place : count - j;                  \
+            int64_t count = width - place < columns - j ? width - place : columns - j;             \
+            int64_t padded = at + count == all ? width - place : count;                            \
             type *target = panels + at / width * width * k + top * width + place;                  \
             const type *from = source + j * column_stride;                                         \
-            for (int64_t i = 0; i < depth; i++)                                                    \
-                for (int64_t c = 0; c < most; c++)                                                 \
-                    target[i * width + c] = from[i * row_stride + c * column_stride];              \
-            j += most;                                                                             \
+            j += count;                                                                            \
+            if (row_stride == 1 && count == 6 && width == 6) {                                     \
+                for (int64_t i = 0; i < depth; i++)                                                \
+                    for (int64_t c = 0; c < 6; c++)                                                \
+                        target[i * 6 + c] = from[i + c * column_stride];                           \
+            } else if (column_stride == 1 && count == 16 && width == 16) {                         \
+                for (int64_t i = 0; i < depth; i++)                                                \
+                    for (int64_t c = 0; c < 16; c++)                                               \
+                        target[i * 16 + c] = from[i * row_stride + c];                             \
+            } else if (row_stride == 1 && count == 16 && width == 16) {                            \
+                for (int64_t i = 0; i < depth; i++)                                                \
+                    for (int64_t c = 0; c < 16; c++)                                               \
+                        target[i * 16 + c] = from[i + c * column_stride];                          \
+            } else {                                                                               \
+                FILL(type)                                                                         \
+            }                                                                                      \
         }                                                                                          \
     }
 PACK(pack_f32, float)
 PACK(pack_f64, double)
 
-static void pack(cb_dtype dtype, void *panels, int64_t k, int64_t width, int64_t top, int64_t depth,
-                 int64_t first, int64_t count, const void *source, int64_t row_stride,
-                 int64_t column_stride) {
+static void pack(cb_dtype dtype, void *panels, int64_t k, int64_t all, int64_t width, int64_t top,
+                 int64_t depth, int64_t first, int64_t count, const void *source,
+                 int64_t row_stride, int64_t column_stride) {
     if (dtype == CB_F32)
-        pack_f32(panels, k, width, top, depth, first, count, source, row_stride, column_stride);
+        pack_f32(panels, k, all, width, top, depth, first, count, source, row_stride,
+                 column_stride);
     else
-        pack_f64(panels, k, width, top, depth, first, count, source, row_stride, column_stride);
+        pack_f64(panels, k, all, width, top, depth, first, count, source, row_stride,
+                 column_stride);
 }
 
 typedef struct pack_job {
@@ -81,8 +109,8 @@ static void pack_range(void *context, int64_t begin, int64_t end) {
     const char *source = (const char *)job->source.data + (from - job->first) *
                                                               job->source.column_stride *
                                                               (int64_t)cb_dtype_size(packed->dtype);
-    pack(packed->dtype, packed->panels, packed->k, packed->width, job->top, job->depth, from,
-         to - from, source, job->source.row_stride, job->source.column_stride);
+    pack(packed->dtype, packed->panels, packed->k, packed->n, packed->width, job->top, job->depth,
+         from, to - from, source, job->source.row_stride, job->source.column_stride);
 }
 
 void cbi_pack(const cbi_packed *packed, int64_t top, int64_t depth, int64_t first, int64_t count,
@@ -101,7 +129,7 @@ size_t cbi_packed_rows_bytes(cb_dtype dtype, int64_t rows, int64_t k) {
 
 void cbi_pack_rows(cb_dtype dtype, int64_t rows, int64_t k, int64_t top, int64_t depth,
                    const void *x, int64_t row_stride, void *memory) {
-    pack(dtype, memory, k, rows_width(cbi_microkernel_of(dtype)), top, depth, 0, rows, x, 1,
+    pack(dtype, memory, k, rows, rows_width(cbi_microkernel_of(dtype)), top, depth, 0, rows, x, 1,
          row_stride);
 }
 

@@ -437,9 +437,12 @@ typedef struct scatter_job {
 /* Adds columns [begin, end) of all rows to their rows of the table. */
 static void scatter_columns(void *context, int64_t begin, int64_t end) {
     const scatter_job *job = context;
-    for (int64_t r = 0; r < job->source.shape[0]; r++) {
+    int64_t rows = job->source.shape[0], size = (int64_t)cb_dtype_size(job->source.dtype);
+    for (int64_t r = 0; r < rows; r++) {
         int64_t to = job->run->row_of[r] * job->target->stride[0];
-        int64_t from = r * job->source.stride[0];
+        int64_t from = r * job->source.stride[0], next = (from + job->source.stride[0]) * size;
+        for (int64_t at = begin * size; r + 1 < rows && at < end * size; at += 64)
+            __builtin_prefetch((const char *)job->source.data + next + at);
         if (job->source.dtype == CB_F32)
             for (int64_t c = begin; c < end; c++)
                 ((float *)job->target->data)[to + c] += ((const float *)job->source.data)[from + c];

@@ -50,9 +50,6 @@ static cb_status allocate_pass(const cb_call *call, cbi_recurrence *run, bool ba
         size_t bytes = plan->weights[i].backward == backward ? cbi_recurrence_weights(run, i) : 0;
         if (bytes > 0 && (run->weights[i] = cb_call_scratch(call, bytes)) == NULL)
             return CB_ERROR_MEMORY;
-        /* Panels are padded with zeros. */
-        if (bytes > 0)
-            memset(run->weights[i], 0, bytes);
     }
     run->scratch = cb_call_scratch(call, cbi_recurrence_scratch(run));
     return run->scratch != NULL ? CB_OK : CB_ERROR_MEMORY;
@@ -196,32 +193,13 @@ static bool is_column_major(const cb_tensor *t) {
     return t->rank == 2 && t->stride[0] == 1 && t->stride[1] != 1;
 }
 
-/* Where cb_backward adds the gradient of a weight, as the matrix that the recurrence multiplies
-   with; without data when it is no weight, or a transposed one, or the sweep is another. */
-static cb_tensor sink_of(const cb_tensor *import) {
-    const cb_node *node = import->node;
-    bool transposed =
-        node->op == &cbi_permute_op && import->rank == 2 && ((const int *)node->options)[0] == 1;
-    const cb_node *leaf = transposed ? node->in[0]->node : node;
-    if (!leaf->tape->sweeping || leaf->tape->selective || leaf->op != NULL || import->rank != 2 ||
-        leaf->sink == NULL)
-        return (cb_tensor){.data = NULL};
-    cb_tensor sink = *leaf->sink;
-    if (transposed) {
-        sink.shape[0] = import->shape[0];
-        sink.shape[1] = import->shape[1];
-        sink.stride[0] = leaf->sink->stride[1];
-        sink.stride[1] = leaf->sink->stride[0];
-    }
-    return sink;
-}
-
 static cbi_target target_of(const cb_call *call, const cbi_graph *graph, int i) {
     const cb_tensor *import = call->in[i];
     cbi_target target = {.wanted = graph->imports[i].gradient_count > 0 && cb_call_needs(call, i)};
     if (!target.wanted)
         return target;
-    target.tensor = sink_of(import);
+    if (import->rank == 2 && !graph->imports[i].rows)
+        target.tensor = cbi_sink_of(import);
     target.add = target.tensor.data != NULL;
     if (target.add)
         return target;
