@@ -106,7 +106,7 @@ static void gemm_range(void *context, int64_t begin, int64_t end) {
 
 void cbi_gemm(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix a, cbi_matrix b,
               bool accumulate, cbi_matrix c) {
-    if (m <= 0 || n <= 0)
+    if (m <= 0 || n <= 0 || cbi_gemv(dtype, m, n, k, a, b, accumulate, c))
         return;
     pthread_once(&configured, configure);
     gemm_job job = {dtype, m, n, k, a, b, c, accumulate, .split_rows = m > n};
@@ -142,6 +142,7 @@ static void run_f64(int64_t m, int64_t n, int64_t k, const void *a, const void *
 
 static cbi_microkernel describe_kernel(num_t type) {
     return (cbi_microkernel){
+        .usable = type == BLIS_FLOAT ? run_f32_kernel != NULL : run_f64_kernel != NULL,
         .rows = bli_cntx_get_blksz_def_dt(type, BLIS_MR, context_of_kernels),
         .columns = bli_cntx_get_blksz_def_dt(type, BLIS_NR, context_of_kernels),
         .depth = bli_cntx_get_blksz_def_dt(type, BLIS_KC, context_of_kernels),

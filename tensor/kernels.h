@@ -42,12 +42,19 @@ void cbi_reduce(cbi_reduction kind, const cb_tensor *out, const cb_tensor *in);
 /* The same for sums, added to out (f32 or f64). */
 void cbi_sum_into(const cb_tensor *out, const cb_tensor *in);
 
+/* The reduction of n elements in a row. On the calling thread. */
+void cbi_reduce_row(cbi_reduction kind, cb_dtype dtype, int64_t n, void *out, const void *in);
+
 /* C = A B, or C += A B; f32 or f64. Strides of rows and columns in elements, any sign. */
 typedef struct cbi_matrix {
     void *data;
     int64_t row_stride, column_stride;
 } cbi_matrix;
 void cbi_gemm(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix a, cbi_matrix b,
+              bool accumulate, cbi_matrix c);
+/* The same for a few rows, read from B as it lies; cbi_gemm uses it where it can. False, and nothing
+   done, for more rows and for strides that it is not made for. */
+bool cbi_gemv(cb_dtype dtype, int64_t rows, int64_t n, int64_t k, cbi_matrix a, cbi_matrix b,
               bool accumulate, cbi_matrix c);
 
 #endif

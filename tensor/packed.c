@@ -24,6 +24,19 @@ static int64_t panels_of(int64_t extent, int64_t width) {
     return (extent + width - 1) / width;
 }
 
+bool cbi_packed_usable(cb_dtype dtype) {
+    const cbi_microkernel *kernel = cbi_microkernel_of(dtype);
+    return kernel->usable && kernel->rows * kernel->columns <= MOST_TILE;
+}
+
+int64_t cbi_packed_rows(cb_dtype dtype) {
+    return rows_width(cbi_microkernel_of(dtype));
+}
+
+int64_t cbi_packed_panels(const cbi_packed *packed) {
+    return panels_of(packed->n, packed->width);
+}
+
 size_t cbi_packed_bytes(cb_dtype dtype, int64_t k, int64_t n) {
     int64_t width = weights_width(cbi_microkernel_of(dtype));
     return (size_t)(panels_of(n, width) * width * k) * cb_dtype_size(dtype);
@@ -164,18 +177,19 @@ static void fetch_ahead(const char *panel, int64_t bytes, int64_t i, int64_t par
         __builtin_prefetch(panel + at, 0, 2);
 }
 
-void cbi_packed_multiply(const cbi_packed *weights, int64_t rows, const void *packed_rows,
-                         bool accumulate, void *y, int64_t row_stride) {
+void cbi_packed_multiply(const cbi_packed *weights, int64_t begin, int64_t end, int64_t rows,
+                         const void *packed_rows, bool accumulate, void *y, int64_t row_stride) {
     const cbi_microkernel *kernel = cbi_microkernel_of(weights->dtype);
     int64_t size = (int64_t)cb_dtype_size(weights->dtype), k = weights->k, width = weights->width;
-    int64_t tall = rows_width(kernel);
+    int64_t tall = rows_width(kernel), first = begin * width, last = end * width;
+    last = last < weights->n ? last : weights->n;
     if (k == 0 && !accumulate)
         for (int64_t r = 0; r < rows; r++)
-            memset((char *)y + r * row_stride * size, 0, (size_t)(weights->n * size));
+            memset((char *)y + (r * row_stride + first) * size, 0, (size_t)((last - first) * size));
     for (int64_t top = 0; top < k; top += kernel->depth) {
         int64_t depth = k - top < kernel->depth ? k - top : kernel->depth;
-        for (int64_t j = 0; j < weights->n; j += width) {
-            int64_t columns = weights->n - j < width ? weights->n - j : width;
+        for (int64_t j = first; j < last; j += width) {
+            int64_t columns = last - j < width ? last - j : width;
             const char *w = weights->panels + (j * k + top * width) * size;
             for (int64_t i = 0; i < rows; i += tall) {
                 fetch_ahead(w + k * width * size, depth * width * size, i / tall,

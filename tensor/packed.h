@@ -14,11 +14,16 @@
 typedef struct cbi_microkernel {
     int64_t rows, columns; /* of a tile */
     int64_t depth;         /* the k that BLIS cuts its operands into */
+    bool usable;           /* whether there is one */
     bool row_major;        /* whether tiles are written along rows */
     void (*run)(int64_t m, int64_t n, int64_t k, const void *a, const void *b, bool accumulate,
                 void *c, int64_t row_stride, int64_t column_stride);
 } cbi_microkernel;
 const cbi_microkernel *cbi_microkernel_of(cb_dtype dtype);
+
+/* Whether products over packed operands can use the kernel: BLIS has one for the CPU, of a known
+   kind. */
+bool cbi_packed_usable(cb_dtype dtype);
 
 /* Weights [k, n] packed in panels. */
 typedef struct cbi_packed {
@@ -39,14 +44,21 @@ cbi_packed cbi_packed_in(cb_dtype dtype, int64_t k, int64_t n, void *memory);
 void cbi_pack(const cbi_packed *packed, int64_t top, int64_t depth, int64_t first, int64_t count,
               cbi_matrix source);
 
+/* Number of panels. */
+int64_t cbi_packed_panels(const cbi_packed *packed);
+
+/* Rows of activations that the kernel multiplies at once. */
+int64_t cbi_packed_rows(cb_dtype dtype);
 /* Bytes that packing `rows` rows of k activations takes. */
 size_t cbi_packed_rows_bytes(cb_dtype dtype, int64_t rows, int64_t k);
 /* Packs rows x [rows, depth], row_stride apart, columns contiguous, as columns [top, top + depth)
    of the packed activations [rows, k]. On the calling thread. */
 void cbi_pack_rows(cb_dtype dtype, int64_t rows, int64_t k, int64_t top, int64_t depth,
                    const void *x, int64_t row_stride, void *memory);
-/* y = x W, or y += x W: y [rows, n], row_stride apart, from packed rows. On the calling thread. */
-void cbi_packed_multiply(const cbi_packed *weights, int64_t rows, const void *packed_rows,
-                         bool accumulate, void *y, int64_t row_stride);
+/* y = x W, or y += x W, for panels [begin, end) of the weights: y [rows, n], row_stride apart, from
+   packed rows. What is computed of an element does not depend on the panels or on the other rows.
+   On the calling thread. */
+void cbi_packed_multiply(const cbi_packed *weights, int64_t begin, int64_t end, int64_t rows,
+                         const void *packed_rows, bool accumulate, void *y, int64_t row_stride);
 
 #endif

@@ -163,3 +163,11 @@ void cbi_reduce(cbi_reduction kind, const cb_tensor *out, const cb_tensor *in) {
 void cbi_sum_into(const cb_tensor *out, const cb_tensor *in) {
     reduce(CBI_SUM, out, in, true);
 }
+
+void cbi_reduce_row(cbi_reduction kind, cb_dtype dtype, int64_t n, void *out, const void *in) {
+    const reducer *r = &reducers[kind][dtype];
+    double accumulator; /* as wide as any */
+    r->start(1, &accumulator);
+    r->row(n, &accumulator, in, 1);
+    r->finish(1, out, 1, &accumulator, false);
+}

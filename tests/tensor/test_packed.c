@@ -37,7 +37,7 @@ static void check(cb_dtype dtype, int64_t m, int64_t n1, int64_t n2, int64_t k1,
                  (cbi_matrix){(char *)t->data + (n1 * k + top) * size, 1, k});
         cbi_pack_rows(dtype, m, k, top, depth, (char *)x->data + top * size, k + 1, rows);
     }
-    cbi_packed_multiply(&packed, m, rows, accumulate, y->data, stride);
+    cbi_packed_multiply(&packed, 0, cbi_packed_panels(&packed), m, rows, accumulate, y->data, stride);
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < stride; j++) {
             double expected = j >= n || accumulate ? 2 : 0;
