@@ -75,20 +75,11 @@ static options_outcome parse(request *asked, int argc, char **argv, char *error)
     return options_parse(&table, argc, argv, error);
 }
 
-static bool check_cell(const char *name, char *error) {
-    const char *names[64] = {NULL};
-    const cb_cell *const *cells = model_cells();
-    for (size_t i = 0; cells[i] != NULL && i < 63; i++) {
-        names[i] = cells[i]->name;
-    }
-    return options_check_name("cell", name, names, error);
-}
-
 static bool choose_models(const request *asked, bench_run *run, char *error) {
     if (asked->cell != NULL) {
         run->models[run->model_count++] =
             (bench_model){asked->cell, model_cell(asked->cell), asked->layers};
-        return check_cell(asked->cell, error);
+        return model_check_cell(asked->cell, error);
     }
     if (asked->layers_given) {
         return failure(error, FAILURE_SIZE, "--layers means nothing without --cell");

@@ -16,6 +16,7 @@ int cerebra_sample(int argc, char **argv);
 int cerebra_eval(int argc, char **argv);
 int cerebra_cells(int argc, char **argv);
 int cerebra_bench(int argc, char **argv);
+int cerebra_explain(int argc, char **argv);
 int cerebra_reproduce(int argc, char **argv);
 
 /* Writes "cerebra COMMAND: message" to standard error, as one line whatever the message holds

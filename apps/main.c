@@ -23,6 +23,7 @@ static const subcommand subcommands[] = {
     {"reproduce", "run the experiments of the paper \"Cerebral LSTM\"", cerebra_reproduce},
     {"plot", "draw training logs as a chart", cerebra_plot},
     {"cells", "list the recurrent cells with their equations", cerebra_cells},
+    {"explain", "print what the compiler makes of a cell", cerebra_explain},
     {"bench", "time training steps against the machine's best rate", cerebra_bench},
 };
 

@@ -147,15 +147,6 @@ static bool set_optimizer(request *asked, char *error) {
     return true;
 }
 
-static bool check_cell(const char *name, char *error) {
-    const char *names[64] = {NULL};
-    const cb_cell *const *cells = model_cells();
-    for (size_t i = 0; cells[i] != NULL && i < 63; i++) {
-        names[i] = cells[i]->name;
-    }
-    return options_check_name("cell", name, names, error);
-}
-
 static bool same_file(const char *a, const char *b) {
     struct stat a_status, b_status;
     if (a == NULL || b == NULL || strcmp(a, "-") == 0 || strcmp(b, "-") == 0) {
@@ -170,7 +161,7 @@ static bool same_file(const char *a, const char *b) {
 
 /* What is wrong with a command line whose values are well-formed one by one. */
 static bool check(request *asked, model_init *init, char *error) {
-    if (!check_cell(asked->cell, error) || !set_optimizer(asked, error) ||
+    if (!model_check_cell(asked->cell, error) || !set_optimizer(asked, error) ||
         !options_check_name("init", asked->init, model_init_names, error)) {
         return false;
     }

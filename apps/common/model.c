@@ -3,6 +3,7 @@
 #include "model.h"
 
 #include "failure.h"
+#include "options.h"
 #include "published_cells.h"
 
 #include <math.h>
@@ -29,6 +30,15 @@ const cb_cell *model_cell(const char *name) {
         }
     }
     return NULL;
+}
+
+bool model_check_cell(const char *name, char *error) {
+    const char *names[MOST_CELLS + 1] = {NULL};
+    const cb_cell *const *cells = model_cells();
+    for (int i = 0; cells[i] != NULL; i++) {
+        names[i] = cells[i]->name;
+    }
+    return options_check_name("cell", name, names, error);
 }
 
 /* One row per name: the rule for recurrent matrices and the rule for the others. */

@@ -40,6 +40,8 @@ typedef struct model {
    them by name, NULL when there is none. */
 const cb_cell *const *model_cells(void);
 const cb_cell *model_cell(const char *name);
+/* Whether there is a cell of that name; if not, error says so, as options_check_name does. */
+bool model_check_cell(const char *name, char *error);
 
 /* The initialisations by name, for options: fills init for a name from model_init_names (ended by
    NULL); false when there is none.

@@ -38,11 +38,15 @@ int cbi_graph_add(cbi_graph *graph, cbi_value value) {
         if (value.in[k] < 0)
             return -1;
     int simpler = cbi_graph_simpler(graph, &value);
-    if (simpler >= 0)
+    if (simpler >= 0) {
+        graph->counts.simplified += value.kind == CBI_ELEMENTWISE;
         return simpler;
+    }
     for (int i = 0; i < graph->value_count; i++)
-        if (same_value(&graph->values[i], &value))
+        if (same_value(&graph->values[i], &value)) {
+            graph->counts.equal += value.count > 0 && value.kind != CBI_PART;
             return i;
+        }
     if (graph->value_count == graph->value_room) {
         int room = graph->value_room == 0 ? 64 : 2 * graph->value_room;
         cbi_value *values = cbi_allocate(sizeof(*values) * (size_t)room);

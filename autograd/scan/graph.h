@@ -49,6 +49,14 @@ typedef struct cbi_import {
     int *gradients; /* values whose sum is its gradient at one step */
 } cbi_import;
 
+/* What was done to a graph so far, for people. */
+typedef struct cbi_pass_counts {
+    int regrouped;  /* sums of three terms or more, put in another order */
+    int equal;      /* values that were there already, and are computed once */
+    int simplified; /* elementwise values that another one stands for, or that are a constant */
+    int narrowed;   /* elementwise values that are computed part by part */
+} cbi_pass_counts;
+
 #define CBI_GRAPH_STATES  8
 #define CBI_GRAPH_IMPORTS 256
 
@@ -69,6 +77,7 @@ typedef struct cbi_graph {
     cbi_value *values;
     int forward_count; /* values below this number are computed without seeds */
     char reason[256];  /* why there is no graph; "" when there is one */
+    cbi_pass_counts counts;
 } cbi_graph;
 
 /* The extent that stands for the batch in a trace: a prime that no model's layer has. */
@@ -98,7 +107,7 @@ bool cbi_follows_state(const cbi_graph *graph, cb_node *node);
 int cbi_graph_import(cbi_graph *graph, cb_tensor *traced, bool rows, int64_t columns);
 /* The same tensor with sums in another order, so that what does not follow the state is one term or
    two of them; see regroup.c. */
-cb_tensor *cbi_regroup(const cbi_graph *graph, cb_tensor *traced);
+cb_tensor *cbi_regroup(cbi_graph *graph, cb_tensor *traced);
 /* Reads what is traced on the tape into values; see read.c. -1, with a reason, on failure.
  */
 int cbi_graph_read(cbi_graph *graph, cb_tensor *traced);

@@ -15,7 +15,7 @@ static bool takes_part(const cbi_graph *graph, const bool *narrow, int v, int fr
 }
 
 /* Marks elementwise values of which only parts are used. */
-static void find_narrow(const cbi_graph *graph, const int *uses, bool *narrow) {
+static void find_narrow(cbi_graph *graph, const int *uses, bool *narrow) {
     for (int v = graph->value_count - 1; v >= 0; v--) {
         if (graph->values[v].kind != CBI_ELEMENTWISE || !graph->values[v].rows)
             continue;
@@ -24,6 +24,7 @@ static void find_narrow(const cbi_graph *graph, const int *uses, bool *narrow) {
             for (int k = 0; uses[user] > 0 && k < graph->values[user].count; k++)
                 by_parts += graph->values[user].in[k] == v && takes_part(graph, narrow, user, v);
         narrow[v] = uses[v] > 0 && by_parts == uses[v];
+        graph->counts.narrowed += narrow[v];
     }
 }
 

@@ -39,11 +39,12 @@ static bool collect(const cbi_graph *graph, cb_tensor *t, terms *all) {
     return true;
 }
 
-static cb_tensor *regrouped_sum(const cbi_graph *graph, cb_tensor *t) {
+static cb_tensor *regrouped_sum(cbi_graph *graph, cb_tensor *t) {
     terms all = {.count = {0}};
     cb_tensor *sum = NULL;
     if (!collect(graph, t, &all))
         return NULL;
+    graph->counts.regrouped += all.count[ROWS] + all.count[FOLLOWING] + all.count[SHARED] > 2;
     for (int sort = 0; sort < SORTS; sort++) {
         cb_tensor *part = NULL;
         for (int i = 0; i < all.count[sort]; i++) {
@@ -55,7 +56,7 @@ static cb_tensor *regrouped_sum(const cbi_graph *graph, cb_tensor *t) {
     return sum;
 }
 
-cb_tensor *cbi_regroup(const cbi_graph *graph, cb_tensor *t) {
+cb_tensor *cbi_regroup(cbi_graph *graph, cb_tensor *t) {
     cb_node *node = t->node;
     cb_tensor *in[MOST_INPUTS], *made = NULL;
     if (node->op == NULL || node->count > MOST_INPUTS || !cbi_follows_state(graph, node))

@@ -43,6 +43,26 @@ CB_API void cb_scan_free(cb_scan *scan);
 /* Why the step runs op by op; NULL when it is compiled. Belongs to the scan. */
 CB_API const char *cb_scan_reason(cb_scan *scan);
 
+/* What cb_scan_describe is to describe a recurrence for. */
+typedef struct cb_scan_sizes {
+    int64_t time, batch;             /* of a run; 1..CB_SCAN_MOST_DESCRIBED each */
+    int64_t table;                   /* x is rows of a table of so many; 0: of none */
+    const char *const *weight_names; /* as many as there are weights; NULL: w0, w1, ... */
+    const char *const *state_names;  /* as many as there are states; NULL: s0, s1, ... */
+} cb_scan_sizes;
+
+#define CB_SCAN_MOST_DESCRIBED 1048576
+
+/* What the compiler makes of the step, for people to read: the step and its gradient as equations,
+   what leaves the recurrence, what each pass did, the instructions of a step forward and backward
+   with the shapes of products, buffers with their bytes, and floating-point operations and bytes
+   moved for a time step and for a sequence. Of a step that runs op by op: why. The form may change.
+   Writes at most size bytes, always terminated, and returns the length of the whole text, as
+   snprintf does; buffer may be NULL when size is 0. 0 when there is no memory, scan or sizes is
+   NULL, or a size is out of its range. */
+CB_API size_t cb_scan_describe(cb_scan *scan, const cb_scan_sizes *sizes, char *buffer,
+                               size_t size);
+
 /* What a run is given and gives besides x and the output. */
 typedef struct cb_scan_io {
     cb_tensor *const *weights; /* on x's tape, shaped as those of the options */

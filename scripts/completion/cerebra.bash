@@ -12,7 +12,7 @@ _cerebra() {
     local words=
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        words="train sample eval reproduce plot cells bench --help --version"
+        words="train sample eval reproduce plot cells explain bench --help --version"
     else
         case $previous in
             --cell) words=$("$command" cells 2>/dev/null | grep -E '^[a-z]') ;;

@@ -1,0 +1,149 @@
+/* `cerebra explain`: what the compiler makes of a cell.
+
+   A recurrence over the cell's step needs no weights, only their shapes, so that sizes of any
+   network can be asked about. */
+#include "command.h"
+#include "common/failure.h"
+#include "common/model.h"
+#include "common/options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage[] =
+    "Usage: cerebra explain [--cell NAME] [OPTION ...]\n"
+    "Prints what the compiler makes of a cell: its step and the step's gradient as equations, "
+    "what\n"
+    "is computed outside of the recurrence, what each pass did, the instructions of a time step\n"
+    "forward and backward, buffers, and operations and bytes. Of a cell that runs op by op, why.\n"
+    "Without --cell, lists for every cell whether it is compiled.\n";
+
+static const char notes[] =
+    "FLOP: a product of [M,K] and [K,N] is 2 M N K, any other op one for each element. Bytes "
+    "moved\n"
+    "are those of buffers and packed weights; between two products each place counts once.\n"
+    "\n"
+    "Exit status: 0 done, 1 failure, 2 wrong usage.\n";
+
+/* The command line. */
+typedef struct request {
+    const char *cell, *dtype;
+    int64_t input, hidden, batch, time, symbols;
+    bool no_bias;
+} request;
+
+static const request defaults = {
+    .dtype = "f32", .input = 512, .hidden = 512, .batch = 128, .time = 20, .symbols = 0};
+
+static options_outcome parse(request *asked, int argc, char **argv, char *error) {
+    option_row rows[] = {
+        {"cell", .string = &asked->cell, .value = "NAME",
+         .help = "the cell, see cerebra cells (all, in a line each)"},
+        {"input", .whole = &asked->input, .value = "N", .help = "features of the input", .low = 1,
+         .high = MODEL_LARGEST},
+        {"hidden", .whole = &asked->hidden, .value = "N", .help = "hidden size", .low = 1,
+         .high = MODEL_LARGEST},
+        {"batch", .whole = &asked->batch, .value = "N", .help = "sequences in a step", .low = 1,
+         .high = MODEL_LARGEST},
+        {"time", .whole = &asked->time, .value = "N", .help = "time steps", .low = 1,
+         .high = MODEL_LARGEST},
+        {"symbols", .whole = &asked->symbols, .value = "N",
+         .help = "the input is looked up in an embedding with so many\nrows; 0: it is not",
+         .low = 0, .high = MODEL_LARGEST},
+        {"dtype", .string = &asked->dtype, .value = "NAME", .help = "f32 or f64"},
+        {"no-bias", .flag = &asked->no_bias, .help = "leave the cell's biases out"},
+        {.name = NULL},
+    };
+    const option_table table = {"explain", usage, notes, rows};
+    return options_parse(&table, argc, argv, error);
+}
+
+static bool check(const request *asked, char *error) {
+    static const char *const dtypes[] = {"f32", "f64", NULL};
+    return options_check_name("dtype", asked->dtype, dtypes, error) &&
+           (asked->cell == NULL || model_check_cell(asked->cell, error));
+}
+
+static int64_t extent_of(cb_cell_extent extent, const request *asked) {
+    return extent.times * (extent.size == CB_INPUT ? asked->input : asked->hidden);
+}
+
+/* The recurrence that a layer of the cell is; names gets those of the weights. NULL: no memory. */
+static cb_scan *recurrence(const cb_cell *cell, const request *asked, const char **names) {
+    cb_tensor shapes[CB_CELL_MAX_PARAMS];
+    cb_tensor *weights[CB_CELL_MAX_PARAMS] = {NULL};
+    int64_t state_size[CB_CELL_MAX_STATES];
+    cb_dtype dtype = strcmp(asked->dtype, "f64") == 0 ? CB_F64 : CB_F32;
+    for (int i = 0; i < cell->param_count; i++) {
+        const cb_cell_param *p = &cell->params[i];
+        int64_t shape[2] = {extent_of(p->rows, asked), extent_of(p->columns, asked)};
+        shapes[i] = cb_tensor_wrap(dtype, p->columns.times > 0 ? 2 : 1, shape, NULL);
+        weights[i] = asked->no_bias && p->role == CB_BIAS ? NULL : &shapes[i];
+        names[i] = p->name;
+    }
+    for (int i = 0; i < cell->state_count; i++) {
+        state_size[i] = asked->hidden;
+    }
+    const cb_scan_options options = {.name = cell->name,
+                                     .dtype = dtype,
+                                     .input = asked->input,
+                                     .state_count = cell->state_count,
+                                     .state_size = state_size,
+                                     .weight_count = cell->param_count,
+                                     .weights = weights};
+    return cb_scan_new(cell->step, &options);
+}
+
+static bool print_description(cb_scan *scan, const cb_scan_sizes *sizes) {
+    size_t length = cb_scan_describe(scan, sizes, NULL, 0);
+    char *text = length > 0 ? malloc(length + 1) : NULL;
+    bool written = text != NULL && cb_scan_describe(scan, sizes, text, length + 1) == length;
+    if (written) {
+        fputs(text, stdout);
+    }
+    free(text);
+    return written;
+}
+
+/* The whole description of a cell, or a line that says whether it is compiled. */
+static bool explain(const cb_cell *cell, const request *asked, bool whole) {
+    const char *names[CB_CELL_MAX_PARAMS];
+    cb_scan *scan = recurrence(cell, asked, names);
+    bool explained = scan != NULL;
+    if (explained && whole) {
+        const cb_scan_sizes sizes = {.time = asked->time,
+                                     .batch = asked->batch,
+                                     .table = asked->symbols,
+                                     .weight_names = names,
+                                     .state_names = cell->state_names};
+        explained = print_description(scan, &sizes);
+    } else if (explained) {
+        const char *reason = cb_scan_reason(scan);
+        printf("%-28s %s%s\n", cell->name,
+               reason == NULL ? "compiled" : "op by op: ", reason == NULL ? "" : reason);
+    }
+    cb_scan_free(scan);
+    return explained;
+}
+
+int cerebra_explain(int argc, char **argv) {
+    char error[FAILURE_SIZE] = "";
+    request asked = defaults;
+    options_outcome outcome = parse(&asked, argc, argv, error);
+    if (outcome == OPTIONS_HELP) {
+        return EXIT_SUCCESS;
+    }
+    if (outcome == OPTIONS_BAD || !check(&asked, error)) {
+        return command_fail("explain", EXIT_USAGE, error);
+    }
+    bool explained = true;
+    if (asked.cell != NULL) {
+        explained = explain(model_cell(asked.cell), &asked, true);
+    }
+    for (const cb_cell *const *cell = model_cells();
+         asked.cell == NULL && explained && *cell != NULL; cell++) {
+        explained = explain(*cell, &asked, false);
+    }
+    return explained ? EXIT_SUCCESS : command_fail("explain", EXIT_FAILURE, "out of memory");
+}
