@@ -13,7 +13,6 @@
    elements, B one of k rows of `columns` elements, both contiguous and zero-padded. */
 typedef struct cbi_microkernel {
     int64_t rows, columns; /* of a tile */
-    int64_t depth;         /* the k that BLIS cuts its operands into */
     bool usable;           /* whether there is one */
     bool row_major;        /* whether tiles are written along rows */
     void (*run)(int64_t m, int64_t n, int64_t k, const void *a, const void *b, bool accumulate,
