@@ -270,6 +270,19 @@ static cb_status differentiable(const char *name, cb_tensor *output) {
     return tape->status;
 }
 
+cb_status cbi_backward_from(cb_tensor *output, cb_tensor *seed) {
+    cb_tape *tape = output->node->tape;
+    sweep run = {.tape = tape, .into_variables = true};
+    tape->sweeps++;
+    if (tape->status != CB_OK)
+        return tape->status;
+    if (output->node->op == NULL)
+        give(&run, output->node, seed);
+    else
+        walk_from(&run, output, seed);
+    return tape->status;
+}
+
 cb_status cb_backward(cb_tensor *loss) {
     cb_status status = differentiable("backward", loss);
     if (status != CB_OK)
@@ -281,16 +294,7 @@ cb_status cb_backward(cb_tensor *loss) {
                       cb_shape_format(loss, shape, sizeof(shape)));
         return tape->status;
     }
-    sweep run = {.tape = tape, .into_variables = true};
-    tape->sweeps++;
-    cb_tensor *seed = cbi_filled_like(tape, loss, 1);
-    if (tape->status != CB_OK)
-        return tape->status;
-    if (loss->node->op == NULL)
-        give(&run, loss->node, seed);
-    else
-        walk_from(&run, loss, seed);
-    return tape->status;
+    return cbi_backward_from(loss, cbi_filled_like(tape, loss, 1));
 }
 
 cb_tensor *cb_gradient(const cb_tensor *variable) {

@@ -14,6 +14,7 @@ extern const cb_op cbi_gather_rows_op, cbi_scatter_rows_op, cbi_gather_op, cbi_s
     cbi_one_hot_op;
 extern const cb_op cbi_dropout_op;
 extern const cb_op cbi_cross_entropy_op, cbi_cross_entropy_gradient_op;
+extern const cb_op cbi_checkpoint_op;
 extern const cb_op cbi_scan_op, cbi_scan_gradient_op;
 
 #endif

@@ -82,6 +82,7 @@ cb_tape *cbi_tape_new_symbolic(void) {
 void cb_tape_free(cb_tape *tape) {
     if (tape == NULL)
         return;
+    cb_tape_free(tape->scratch);
     cbi_arena_free(&tape->arena);
     cbi_unread_free(tape->unread);
     cbi_free(tape);
@@ -95,6 +96,7 @@ void cb_tape_reset(cb_tape *tape) {
     tape->message[0] = '\0';
     tape->recording = !tape->no_grad;
     tape->sweeping = tape->selective = false;
+    tape->scratch_in_use = tape->no_variables = tape->met_variable = false;
     tape->ops = 0;
     tape->last = NULL;
     tape->fresh = tape->free = NULL;
@@ -109,7 +111,10 @@ const char *cb_tape_error(const cb_tape *tape) {
 }
 
 size_t cb_tape_bytes(const cb_tape *tape) {
-    return tape != NULL ? tape->arena.total : 0;
+    size_t bytes = 0;
+    for (; tape != NULL; tape = tape->scratch)
+        bytes += tape->arena.total;
+    return bytes;
 }
 
 cb_tape *cb_tape_of(const cb_tensor *t) {
@@ -209,7 +214,8 @@ static cb_tensor *leaf(cb_tape *tape, const cb_tensor *value, bool variable, cb_
     node->tensor = *value;
     node->tensor.node = node;
     node->sink = sink;
-    node->requires_grad = variable && tape->recording;
+    node->requires_grad = variable && tape->recording && !tape->no_variables;
+    tape->met_variable = tape->met_variable || variable;
     if (node->requires_grad)
         cbi_node_link(node);
     return &node->tensor;

@@ -56,11 +56,15 @@ struct cb_tape {
     bool recording;   /* ops note themselves for gradients; off in a first-order sweep */
     bool sweeping;    /* a first-order sweep runs: blocks are reused */
     bool selective;   /* the sweep is for chosen inputs: see cb_node.wanted */
-    int64_t ops;      /* applied since the reset, for messages */
-    int64_t sweeps;   /* number of the running or last sweep */
-    cb_node *last;    /* the newest node that requires a gradient */
-    cbi_block *fresh; /* blocks allocated in the sweep since the last vjp began */
-    cbi_block *free;  /* blocks of the sweep that can be used again */
+    cb_tape *scratch; /* where checkpoints compute, see checkpoint.c; NULL: none has yet */
+    bool scratch_in_use;
+    bool no_variables; /* variables that are made now are constants */
+    bool met_variable; /* one has been made, or would have been if the tape recorded */
+    int64_t ops;       /* applied since the reset, for messages */
+    int64_t sweeps;    /* number of the running or last sweep */
+    cb_node *last;     /* the newest node that requires a gradient */
+    cbi_block *fresh;  /* blocks allocated in the sweep since the last vjp began */
+    cbi_block *free;   /* blocks of the sweep that can be used again */
 };
 
 /* Records the first failure; returns the poisoned tensor. tape may be NULL. */
@@ -89,6 +93,9 @@ void cbi_node_link(cb_node *node);
 cb_tape *cbi_tape_new_symbolic(void);
 /* A leaf of a symbolic tape: a tensor of that shape without elements. */
 cb_tensor *cbi_symbol(cb_tape *tape, cb_dtype dtype, int rank, const int64_t *shape);
+/* cb_backward from an output of any shape: seed, shaped as it is, is the output's gradient. The
+   output requires a gradient. */
+cb_status cbi_backward_from(cb_tensor *output, cb_tensor *seed);
 /* Gradients of several outputs at once: gradients[i] = d sum_k sum(outputs[k] * seeds[k]) / d
    inputs[i], recorded; NULL where no output depends on the input. For tracing. */
 cb_status cbi_vector_jacobian(int output_count, cb_tensor *const *outputs, cb_tensor *const *seeds,

@@ -24,10 +24,8 @@ static cb_status check_input(const cb_rnn *rnn, cb_tensor *x) {
     return cb_tape_status(cb_tape_of(x));
 }
 
-/* Runs one direction of one layer; given: the initial states, or NULL for zeros. final: room for
-   the last ones, or NULL. */
-static cb_tensor *run_direction(const cbi_rnn_run *run, cb_tensor *x, cb_tensor *lengths,
-                                cb_tensor *const *given, cb_tensor **final) {
+cb_tensor *cbi_rnn_run_direction(const cbi_rnn_run *run, cb_tensor *x, cb_tensor *lengths,
+                                 cb_tensor *const *given, cb_tensor **final) {
     cb_tensor *weights[CB_CELL_MAX_PARAMS] = {NULL}, *initial[CB_CELL_MAX_STATES];
     cb_tape *tape = cb_tape_of(x);
     for (int i = 0; i < run->cell->param_count; i++)
@@ -63,9 +61,12 @@ cb_tensor *cb_rnn_forward(const cb_rnn *rnn, cb_tensor *x, const cb_rnn_io *io) 
         cb_tensor *outputs[2];
         for (int d = 0; d < rnn->directions && cb_tape_status(tape) == CB_OK; d++) {
             const cbi_rnn_run *run = &rnn->runs[layer * rnn->directions + d];
+            cb_tensor *const *given = io->initial != NULL ? io->initial + at : NULL;
+            cb_tensor **final = io->final != NULL ? io->final + at : NULL;
             outputs[d] =
-                run_direction(run, x, io->lengths, io->initial != NULL ? io->initial + at : NULL,
-                              io->final != NULL ? io->final + at : NULL);
+                rnn->recompute > 0
+                    ? cbi_rnn_run_segments(run, rnn->recompute, x, io->lengths, given, final)
+                    : cbi_rnn_run_direction(run, x, io->lengths, given, final);
             at += run->cell->state_count;
         }
         if (cb_tape_status(tape) != CB_OK)

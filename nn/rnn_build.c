@@ -135,6 +135,8 @@ static const char *options_fault(const char *name, const cb_stack_layer *layers,
         return "the array of layers is NULL";
     if (!(options->dropout >= 0 && options->dropout < 1))
         return "dropout is outside [0, 1)";
+    if (options->recompute < 0)
+        return "recompute is below 0";
     if (options->reverse && options->bidirectional)
         return "reverse and bidirectional exclude each other";
     return NULL;
@@ -224,6 +226,7 @@ cb_rnn *cb_stack_new(cb_params *params, const char *name, int64_t input, int cou
     rnn->layers = count;
     rnn->directions = directions;
     rnn->dropout = options->dropout;
+    rnn->recompute = options->recompute;
     rnn->runs = runs;
     for (int k = 0; k < count * directions; k++) {
         if (start_run(rnn, k, input, &layers[k / directions], options) != CB_OK)

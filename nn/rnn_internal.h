@@ -19,7 +19,17 @@ struct cb_rnn {
     cb_params *params;
     int layers, directions;
     double dropout;
+    int64_t recompute; /* steps of a segment; 0: nothing is computed again */
     cbi_rnn_run *runs; /* [layers x directions] */
 };
+
+/* Runs one direction of one layer. given: the initial states, or NULL for zeros; final: room for
+   the last ones, or NULL; lengths may be NULL. */
+cb_tensor *cbi_rnn_run_direction(const cbi_rnn_run *run, cb_tensor *x, cb_tensor *lengths,
+                                 cb_tensor *const *given, cb_tensor **final);
+/* The same, keeping nothing of what the cell computes but the output and the states between
+   segments of that many steps. */
+cb_tensor *cbi_rnn_run_segments(const cbi_rnn_run *run, int64_t steps, cb_tensor *x,
+                                cb_tensor *lengths, cb_tensor *const *given, cb_tensor **final);
 
 #endif

@@ -5,22 +5,28 @@
 
 #include <cerebra/ops.h>
 
-cb_tensor *cbi_scan_masks(cb_tensor *x, cb_tensor *lengths) {
+cb_status cbi_scan_check_lengths(cb_tensor *x, cb_tensor *lengths) {
     int64_t time = x->shape[0], batch = x->shape[1];
     if (cb_tape_of(lengths) != cb_tape_of(x))
-        return cb_fail(x, CB_ERROR_TAPE, "rnn: the lengths are not on the tape of the input");
-    if (cb_dtype_is_float(lengths->dtype))
-        return cb_fail(x, CB_ERROR_DTYPE, "rnn: lengths are %s; they must be i32 or i64",
-                       cb_dtype_name(lengths->dtype));
-    if (lengths->rank != 1 || lengths->shape[0] != batch)
-        return cb_fail(x, CB_ERROR_SHAPE, "rnn: lengths must be [%lld]", (long long)batch);
-    for (int64_t b = 0; b < batch; b++) {
+        cb_fail(x, CB_ERROR_TAPE, "rnn: the lengths are not on the tape of the input");
+    else if (cb_dtype_is_float(lengths->dtype))
+        cb_fail(x, CB_ERROR_DTYPE, "rnn: lengths are %s; they must be i32 or i64",
+                cb_dtype_name(lengths->dtype));
+    else if (lengths->rank != 1 || lengths->shape[0] != batch)
+        cb_fail(x, CB_ERROR_SHAPE, "rnn: lengths must be [%lld]", (long long)batch);
+    for (int64_t b = 0; b < batch && cb_tape_status(cb_tape_of(x)) == CB_OK; b++) {
         double length = cb_tensor_get(lengths, &b);
         if (!(length >= 0 && length <= (double)time))
-            return cb_fail(x, CB_ERROR_VALUE,
-                           "rnn: length %lld of sequence %lld is outside 0..%lld",
-                           (long long)length, (long long)b, (long long)time);
+            cb_fail(x, CB_ERROR_VALUE, "rnn: length %lld of sequence %lld is outside 0..%lld",
+                    (long long)length, (long long)b, (long long)time);
     }
+    return cb_tape_status(cb_tape_of(x));
+}
+
+cb_tensor *cbi_scan_masks(cb_tensor *x, cb_tensor *lengths) {
+    int64_t time = x->shape[0], batch = x->shape[1];
+    if (cbi_scan_check_lengths(x, lengths) != CB_OK)
+        return cbi_poison(cb_tape_of(x));
     cb_tensor *steps = cb_arange(cb_tape_of(x), CB_I64, 0, 1, time);
     cb_tensor *before = cb_less(cb_reshape(steps, CB_SHAPE(time, 1, 1)),
                                 cb_reshape(cb_cast(lengths, CB_I64), CB_SHAPE(1, batch, 1)));

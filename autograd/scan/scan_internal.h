@@ -32,6 +32,8 @@ bool cbi_imports_check(cbi_graph *graph);
 void cbi_imports_make(const cbi_graph *graph, cb_tensor *const *weights, cb_tensor *x,
                       cb_tensor **made);
 
+/* Fails, recorded, when the lengths do not fit x [time, batch, ...]. */
+cb_status cbi_scan_check_lengths(cb_tensor *x, cb_tensor *lengths);
 /* masks[t, b, 0] = 1 where t < lengths[b], else 0, for x [time, batch, ...]. Poisoned, recorded,
    when the lengths do not fit. */
 cb_tensor *cbi_scan_masks(cb_tensor *x, cb_tensor *lengths);

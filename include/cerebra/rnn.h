@@ -85,6 +85,7 @@ typedef struct cb_rnn_options {
     double dropout;     /* on the output of every layer but the last, as cb_dropout_new */
     bool eager;         /* run cells op by op, never compiled: for a debugger, and for gradients of
                            gradients */
+    int64_t recompute;  /* steps of a segment of time, see below; 0: nothing is computed again */
     bool equal_halves;  /* Cerebral cells: the lower half starts as a copy of the upper one */
     cb_init input_init, recurrent_init, bias_init, unit_init; /* by role; default: the table's */
 } cb_rnn_options;
@@ -93,8 +94,16 @@ typedef struct cb_rnn_options {
    are named "rnn.weight_ih_l0", "rnn.weight_ih_l0_reverse", .... Layer 0 reads `input` features,
    the others their predecessor's hidden x directions. The cell must outlive the network; one may be
    the user's own. NULL, recorded on params: CB_ERROR_SHAPE (an extent below 1), CB_ERROR_VALUE
-   (dropout outside [0, 1), reverse with bidirectional, an initialiser that makes halves equal when
-   that is not asked for, a cell with a bad table), CB_ERROR_MEMORY. */
+   (dropout outside [0, 1), recompute below 0, reverse with bidirectional, an initialiser that makes
+   halves equal when that is not asked for, a cell with a bad table), CB_ERROR_MEMORY.
+
+   Recomputation. With recompute = k, each direction of each layer runs in segments of k time steps
+   (the last may be shorter), each a cb_checkpoint: of what the cell computes, only the output of
+   each step and the states between segments are kept, and a segment is run again for its gradient.
+   That is memory for T / k states and for the intermediate results of k steps, least where k is
+   about sqrt(T), at the price of a second forward run; outputs, inputs and their gradients take
+   memory for T steps as ever. k of at least T: each direction is one segment. Results are those
+   without it, to rounding. Gradients of gradients are refused, CB_ERROR_TAPE. */
 #define cb_rnn_new(params, name, cell, input, ...)                                                 \
     cb_rnn_new_with(params, name, cell, input, &(cb_rnn_options){.hidden = __VA_ARGS__})
 CB_API cb_rnn *cb_rnn_new_with(cb_params *params, const char *name, const cb_cell *cell,

@@ -32,7 +32,8 @@ CB_API cb_status cb_tape_status(const cb_tape *tape);
 /* The message of that failure, such as "matmul: [128,512] x [256,64]: inner extents 512 and 256
    differ (op 17)"; "" when there is none. Lives until the next reset. */
 CB_API const char *cb_tape_error(const cb_tape *tape);
-/* Bytes the tape's arena holds (its high-water mark over all steps). */
+/* Bytes the tape's arena holds (its high-water mark over all steps), with that of what checkpoints
+   compute on (cb_checkpoint). */
 CB_API size_t cb_tape_bytes(const cb_tape *tape);
 
 /* Puts a plain tensor on the tape as a constant: no gradient flows to it. Shares the caller's

@@ -14,6 +14,7 @@ typedef struct network {
     int layers;
     bool bidirectional, reverse, lengths, embedding, carried, no_bias;
     double dropout;
+    int64_t recompute;
     uint64_t seed;
 } network;
 
@@ -73,13 +74,14 @@ static cb_tensor *whole(run *r, int rank, const int64_t *shape, int64_t below) {
     return t;
 }
 
-static run run_new(const network *net, bool eager) {
+static run run_new(const network *net, bool eager, int64_t recompute) {
     run r = {.net = net, .random = cb_random_seed(net->seed)};
     r.params = cb_params_new_dtype(net->seed, net->dtype);
     r.embedding = cb_embedding_new(r.params, "embedding", SYMBOLS, net->input);
     r.rnn = cb_rnn_new(r.params, "rnn", net->cell, net->input, net->hidden, .layers = net->layers,
                        .bidirectional = net->bidirectional, .reverse = net->reverse,
-                       .dropout = net->dropout, .no_bias = net->no_bias, .eager = eager);
+                       .dropout = net->dropout, .no_bias = net->no_bias, .eager = eager,
+                       .recompute = recompute);
     cr_assert_not_null(r.rnn, "%s", cb_params_error(r.params));
     for (int i = 0; i < net->layers; i++)
         cr_assert_eq(cb_rnn_eager_reason(r.rnn, i) != NULL, eager, "%s: %s", net->cell->name,
@@ -126,8 +128,8 @@ static cb_tensor *piece(run *r, cb_tensor **state, cb_tensor **x_gradient, numbe
     return loss;
 }
 
-static numbers numbers_of(const network *net, bool eager) {
-    run r = run_new(net, eager);
+static numbers numbers_of(const network *net, bool eager, int64_t recompute) {
+    run r = run_new(net, eager, recompute);
     numbers n = {0};
     cb_tensor *state[MOST_STATES], *state_gradient[MOST_STATES], *x_gradient[2] = {NULL};
     int states = cb_rnn_state_count(r.rnn);
@@ -150,24 +152,36 @@ static numbers numbers_of(const network *net, bool eager) {
     return n;
 }
 
-static void expect_equal(const network *net) {
-    numbers compiled = numbers_of(net, false), eager = numbers_of(net, true);
+/* That a run gives what the one op by op gives that keeps everything. */
+static void expect_equal_to(const network *net, const numbers *plain, bool eager,
+                            int64_t recompute) {
+    numbers n = numbers_of(net, eager, recompute);
     double scale = 1, worst = 0, tolerance = net->dtype == CB_F32 ? 1e-5 : 1e-12;
-    cr_assert_eq(compiled.count, eager.count);
-    for (int64_t i = 0; i < eager.count; i++)
-        scale = fmax(scale, fabs(eager.list[i]));
-    for (int64_t i = 0; i < eager.count; i++) {
-        double difference = fabs(compiled.list[i] - eager.list[i]) / scale;
+    cr_assert_eq(n.count, plain->count);
+    for (int64_t i = 0; i < n.count; i++)
+        scale = fmax(scale, fabs(plain->list[i]));
+    for (int64_t i = 0; i < n.count; i++) {
+        double difference = fabs(n.list[i] - plain->list[i]) / scale;
         worst = difference <= worst ? worst : difference; /* NaN is the worst of all */
     }
     cr_expect(worst <= tolerance,
               "%s %s: %g: time %d, batch %d, input %d, hidden %d, layers %d, bidirectional %d, "
-              "reverse %d, lengths %d, embedding %d, carried %d, no bias %d, dropout %g",
+              "reverse %d, lengths %d, embedding %d, carried %d, no bias %d, dropout %g, eager %d, "
+              "recompute %d",
               net->cell->name, cb_dtype_name(net->dtype), worst, (int)net->time, (int)net->batch,
               (int)net->input, (int)net->hidden, net->layers, net->bidirectional, net->reverse,
-              net->lengths, net->embedding, net->carried, net->no_bias, net->dropout);
-    free(compiled.list);
-    free(eager.list);
+              net->lengths, net->embedding, net->carried, net->no_bias, net->dropout, eager,
+              (int)recompute);
+    free(n.list);
+}
+
+static void expect_equal(const network *net) {
+    numbers plain = numbers_of(net, true, 0);
+    expect_equal_to(net, &plain, false, 0);
+    expect_equal_to(net, &plain, false, net->recompute);
+    if (net->seed % 4 == 0)
+        expect_equal_to(net, &plain, true, net->recompute);
+    free(plain.list);
 }
 
 static cb_random choices;
@@ -200,6 +214,7 @@ static void expect_equal_for(const cb_cell *cell, int cases, int64_t time, int64
                        .carried = one_in(3),
                        .no_bias = one_in(5),
                        .seed = (uint64_t)k};
+        net.recompute = any_up_to(net.time + 2);
         net.reverse = !net.bidirectional && one_in(3);
         net.dropout = net.layers == 2 && one_in(2) ? 0.3 : 0;
         expect_equal(&net);

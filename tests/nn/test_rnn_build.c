@@ -136,6 +136,9 @@ Test(rnn_build, bad_options_are_recorded_on_the_set) {
     expect_refused(p, cb_rnn_new(p, "net", &cb_lstm, 3, 5, .reverse = true, .bidirectional = true),
                    CB_ERROR_VALUE, "exclude each other");
     p = cb_params_new(1);
+    expect_refused(p, cb_rnn_new(p, "net", &cb_lstm, 3, 5, .recompute = -1), CB_ERROR_VALUE,
+                   "recompute is below 0");
+    p = cb_params_new(1);
     expect_refused(p, cb_rnn_new(p, "net", &cb_lstm, 3, INT64_MAX / 2), CB_ERROR_MEMORY,
                    "net.weight_ih_l0: no memory");
     p = cb_params_new(1);
