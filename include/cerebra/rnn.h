@@ -130,6 +130,12 @@ CB_API int64_t cb_rnn_output_size(const cb_rnn *rnn);
 /* Why the cell of a layer runs op by op; NULL when it is compiled, which it is where the compiler
    can: see scan.h. */
 CB_API const char *cb_rnn_eager_reason(const cb_rnn *rnn, int layer);
+/* What the compiler makes of a layer's cell, as cb_scan_describe (scan.h) writes it, for x of so
+   many time steps and sequences; table: rows of the embedding that x is looked up in, 0: none. Of
+   two directions, the first. Returns the length of the whole text, 0 as there or when there is no
+   such layer. */
+CB_API size_t cb_rnn_describe(const cb_rnn *rnn, int layer, int64_t time, int64_t batch,
+                              int64_t table, char *buffer, size_t size);
 
 /* What a run may be given and may give besides x and the output; all may be NULL. */
 typedef struct cb_rnn_io {

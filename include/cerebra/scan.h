@@ -51,7 +51,7 @@ typedef struct cb_scan_sizes {
     const char *const *state_names;  /* as many as there are states; NULL: s0, s1, ... */
 } cb_scan_sizes;
 
-#define CB_SCAN_MOST_DESCRIBED 1048576
+#define CB_SCAN_MOST_DESCRIBED 262144
 
 /* What the compiler makes of the step, for people to read: the step and its gradient as equations,
    what leaves the recurrence, what each pass did, the instructions of a step forward and backward

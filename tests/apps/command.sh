@@ -105,6 +105,18 @@ for option in batch hidden time symbols layers steps; do
         refuse 2 "--$option must be a whole number from 1" bench --cell lstm --$option "$value"
     done
 done
+refuse 2 'did you mean cerebral-lstm' explain --cell cerebral-lstn
+refuse 2 'no "transformer"' explain --cell transformer
+refuse 2 'did you mean explain' expalin
+refuse 2 'did you mean --symbols' explain --symbolz 3
+refuse 2 '--dtype: there is no "f16"' explain --dtype f16
+refuse 2 'unexpected argument' explain lstm
+for option in input hidden batch time; do
+    for value in 0 -5 12x 65537 99999999999999999999 ''; do
+        refuse 2 "--$option must be a whole number from 1" explain --cell lstm --$option "$value"
+    done
+done
+refuse 2 '--symbols must be a whole number from 0' explain --symbols -1
 refuse 2 '--warmup must be a whole number from 0' bench --warmup -1
 refuse 2 '--threads must be a whole number from 0' bench --threads -1
 expect 2 "$cerebra"
@@ -194,7 +206,7 @@ expect 0 "$cerebra" --help
 contains out reproduce
 expect 0 "$cerebra" --version
 contains out '^cerebra [0-9]'
-for subcommand in train sample eval reproduce plot cells bench; do
+for subcommand in train sample eval reproduce plot cells explain bench; do
     expect 0 "$cerebra" $subcommand --help
     contains out "^Usage: cerebra $subcommand"
 done
@@ -203,6 +215,34 @@ contains out '^cerebral-lstm$'
 contains out 'parameters with input 512 and hidden 512'
 expect 0 "$cerebra" cells --json --hidden 8
 contains out '"parameters"'
+
+# ---- What the compiler makes of each cell
+expect 0 "$cerebra" explain
+cp out list
+for cell in $("$cerebra" cells | grep -E '^[a-z]'); do
+    grep -Eq "^$cell +compiled$" list || complain "explain has not compiled $cell: $(cat list)"
+    for options in '' '--symbols 89 --dtype f64' '--no-bias --input 3 --hidden 7 --batch 1 --time 1'; do
+        expect 0 "$cerebra" explain --cell "$cell" $options
+        contains out "^$cell, "
+        contains out "^  h' = v"
+        contains out '^  merge '
+        contains out ' product .* (M N K); b'
+        contains out '^  a sequence, both '
+        [ -s err ] && complain "explain $cell $options: $(cat err)"
+        # Traced tensors stand for a batch of this size.
+        grep -q 1000003 out && complain "explain $cell $options names the trace's batch"
+    done
+done
+# 2560 rows of products with 2048 x 512 weights, forward and twice that backward; 89 rows of the table.
+expect 0 "$cerebra" explain --cell lstm --symbols 89
+contains out '^lstm, f32: batch 128, 20 time steps, x \[512\], h \[512\], c \[512\], x rows of a table of 89$'
+contains out '^  a sequence, both *16.67 GFLOP'
+expect 0 "$cerebra" explain --cell lstm --time 65536 --batch 65536 --input 65536 --hidden 65536
+if [ -w /dev/full ]; then
+    "$cerebra" explain --cell lstm >/dev/full 2>err && complain "explain: a full disk is no error"
+    [ "$(wc -l <err)" -eq 1 ] || complain "explain, a full disk: $(cat err)"
+fi
+rm -f list
 
 # ---- Timing
 small="--batch 4 --hidden 16 --time 5 --symbols 11 --steps 2 --warmup 1"

@@ -1,0 +1,235 @@
+/* Describing recurrences: figures computed by hand for small steps, and what is refused. */
+#include "tensor/memory.h"
+
+#include <cerebra/ops.h>
+#include <cerebra/rnn.h>
+#include <cerebra/scan.h>
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { INPUT = 3, HIDDEN = 4, BATCH = 2, TIME = 5 };
+
+static cb_scan *recurrence(cb_scan_step *step, int weights, int64_t (*shapes)[2]) {
+    cb_tensor shape[8], *pointers[8];
+    int64_t hidden = HIDDEN;
+    for (int i = 0; i < weights; i++) {
+        shape[i] = cb_tensor_wrap(CB_F64, shapes[i][1] > 0 ? 2 : 1, shapes[i], NULL);
+        pointers[i] = &shape[i];
+    }
+    cb_scan *scan = cb_scan_new(step, &(cb_scan_options){.name = "small",
+                                                         .dtype = CB_F64,
+                                                         .input = INPUT,
+                                                         .state_count = 1,
+                                                         .state_size = &hidden,
+                                                         .weight_count = weights,
+                                                         .weights = pointers});
+    cr_assert_not_null(scan);
+    return scan;
+}
+
+/* The description, with names h, W, U, b; the caller's to free. */
+static char *described(cb_scan *scan, int64_t table) {
+    static const char *const weights[] = {"W", "U", "b", "w3"}, *const states[] = {"h"};
+    const cb_scan_sizes sizes = {TIME, BATCH, table, weights, states};
+    size_t length = cb_scan_describe(scan, &sizes, NULL, 0);
+    char *text = malloc(length + 1);
+    cr_assert_gt(length, 0);
+    cr_assert_eq(cb_scan_describe(scan, &sizes, text, length + 1), length);
+    cr_assert_eq(strlen(text), length);
+    return text;
+}
+
+/* Whether a line of the text has all of these words, whatever is between them. */
+static bool has_line(const char *text, const char *a, const char *b, const char *c) {
+    char line[512];
+    for (const char *at = text; *at != '\0';) {
+        size_t length = strcspn(at, "\n");
+        size_t taken = length < sizeof(line) ? length : sizeof(line) - 1;
+        memcpy(line, at, taken);
+        line[taken] = '\0';
+        const char *found = strstr(line, a);
+        found = found != NULL ? strstr(found + strlen(a), b) : NULL;
+        if (found != NULL && strstr(found + strlen(b), c) != NULL)
+            return true;
+        at += length + (at[length] == '\n');
+    }
+    return false;
+}
+
+#define expect_line(text, a, b, c)                                                                 \
+    cr_expect(has_line(text, a, b, c), "no line with \"%s\", \"%s\", \"%s\" in\n%s", a, b, c, text)
+
+/* h' = tanh(x W' + h U' + b) */
+static void elman(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
+    next[0] = cb_tanh(cb_add(cb_linear(x, w[0], w[2]), cb_linear(state[0], w[1], NULL)));
+}
+static int64_t elman_shapes[3][2] = {{HIDDEN, INPUT}, {HIDDEN, HIDDEN}, {HIDDEN, 0}};
+
+Test(describe, equations_have_the_names_of_weights_and_states) {
+    cb_scan *scan = recurrence(elman, 3, elman_shapes);
+    char *text = described(scan, 0);
+    expect_line(text, "small, f64: batch 2, 5 time steps, x [3], h [4]", "", "");
+    expect_line(text, "o1 = matmul(x, W^T)", "[rows, 4]", "");
+    expect_line(text, "v1 = h U^T", "[4]", "");
+    expect_line(text, "v4 = tanh(v3)", "[4]", "");
+    expect_line(text, "h' = v4", "", "");
+    expect_line(text, "= sum over rows of h^T v", "[4, 4]", "");
+    expect_line(text, "dU^T += v", "", "");
+    expect_line(text, "rows: the 10 of x", "", "");
+    free(text);
+    cb_scan_free(scan);
+}
+
+/* A step forward: 2 x 4 x 4 x 2 operations in h U', then two sums and a tanh of 8 elements; it
+   reads h, U, o1, h U' and b and writes h U' and h', of 8 elements each but for 16 of U and 4 of b.
+   Backward: the seed, a square, 1 - it and a product of 8 elements, then a product with U. Outside
+   of the loop: 10 rows of x W', and the gradients of both; after it, those of U and b. */
+Test(describe, operations_and_bytes_are_those_counted_by_hand) {
+    cb_scan *scan = recurrence(elman, 3, elman_shapes);
+    char *text = described(scan, 0);
+    expect_line(text, "1 product 2 x 4 x 4 (M N K)", "64 FLOP, 256 B moved", "");
+    expect_line(text, "2 fused, 3 instructions", "2 add, 1 tanh", "24 FLOP, 224 B moved");
+    expect_line(text, "one step forward", "64 FLOP", "24 FLOP");
+    expect_line(text, "one step backward", "64 FLOP", "32 FLOP");
+    expect_line(text, "before the loop", "240 FLOP", "0 FLOP");
+    expect_line(text, "its gradient, products only", "480 FLOP", "");
+    expect_line(text, "after the loop", "320 FLOP", "40 FLOP");
+    expect_line(text, "a sequence forward", "560 FLOP", "120 FLOP");
+    expect_line(text, "a sequence backward", "1.12 kFLOP", "200 FLOP");
+    expect_line(text, "a sequence, both", "1.68 kFLOP", "320 FLOP");
+    expect_line(text, "[4]", "384 B", "all steps and before them: h");
+    expect_line(text, "computed outside: o1", "", "");
+    expect_line(text, "dU^T = product 4 x 4 x 10 (M N K)", "", "");
+    expect_line(text, "db = sum of 10 rows of 4 columns", "", "");
+    free(text);
+    cb_scan_free(scan);
+}
+
+Test(describe, a_table_with_fewer_rows_is_projected_instead_of_x) {
+    cb_scan *scan = recurrence(elman, 3, elman_shapes);
+    char *text = described(scan, 7);
+    expect_line(text, "rows: the 7 of the table", "10 of x", "");
+    expect_line(text, "before the loop", "168 FLOP", "");
+    expect_line(text, "db = sum of 7 rows", "", "");
+    free(text);
+    text = described(scan, 10);
+    expect_line(text, "rows: the 10 of x", "", "");
+    free(text);
+    cb_scan_free(scan);
+}
+
+/* Three matrices that multiply h, and a tanh that is written twice: its derivative, a square, 1 -
+   it and a product, is found twice then, too. */
+static void three(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
+    cb_tensor *a = cb_linear(state[0], w[0], NULL), *b = cb_linear(state[0], w[1], NULL);
+    cb_tensor *c = cb_linear(state[0], w[2], NULL);
+    (void)x;
+    next[0] = cb_mul(cb_add(cb_tanh(a), cb_tanh(a)), cb_mul(cb_sigmoid(b), cb_exp(c)));
+}
+
+Test(describe, passes_say_what_they_did) {
+    int64_t shapes[3][2] = {{HIDDEN, HIDDEN}, {HIDDEN, HIDDEN}, {HIDDEN, HIDDEN}};
+    cb_scan *scan = recurrence(three, 3, shapes);
+    char *text = described(scan, 0);
+    expect_line(text, "merge", "products forward 3 (4x4, 4x4, 4x4), ",
+                "backward 3 (4x4, 4x4, 4x4)");
+    expect_line(text, "become forward 1 (4x12), backward 1 (12x4)", "", "");
+    expect_line(text, "simplify", "equal to another 4, ", "");
+    expect_line(text, "defer", "products 3, sums over the batch 0", "");
+    expect_line(text, "forward   [4, 12]", ": W^T | U^T | b^T", "");
+    expect_line(text, "backward  [12, 4]", "; ", "; ");
+    free(text);
+    cb_scan_free(scan);
+}
+
+/* ---- Steps that are not compiled ------------------------------------------------------------- */
+
+/* Which function it is depends on an element. */
+static void reading(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
+    (void)w, (void)x;
+    next[0] = cb_tensor_get(state[0], (int64_t[]){0, 0}) > 0 ? cb_tanh(state[0]) : cb_neg(state[0]);
+}
+
+/* Sequences in another order. */
+static void mixing(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
+    (void)w, (void)x;
+    next[0] = cb_flip(state[0], 1, (int[]){0});
+}
+
+Test(describe, a_step_that_is_not_compiled_says_why) {
+    cb_scan *scan = recurrence(reading, 0, NULL);
+    char *text = described(scan, 0);
+    expect_line(text, "not compiled and runs op by op: the step reads elements", "", "");
+    cr_expect_null(strstr(text, "Buffers"));
+    free(text);
+    cb_scan_free(scan);
+    scan = recurrence(mixing, 0, NULL);
+    text = described(scan, 0);
+    expect_line(text, "not compiled and runs op by op: ", "flip", "");
+    free(text);
+    cb_scan_free(scan);
+}
+
+/* ---- The buffer ------------------------------------------------------------------------------ */
+
+Test(describe, what_does_not_fit_is_cut) {
+    cb_scan *scan = recurrence(elman, 3, elman_shapes);
+    const cb_scan_sizes sizes = {.time = TIME, .batch = BATCH};
+    char text[32];
+    size_t length = cb_scan_describe(scan, &sizes, NULL, 0);
+    memset(text, '#', sizeof(text));
+    cr_expect_eq(cb_scan_describe(scan, &sizes, text, 12), length);
+    cr_expect_str_eq(text, "small, f64:");
+    cr_expect_eq(text[12], '#');
+    cb_scan_free(scan);
+}
+
+Test(describe, sizes_out_of_range_are_refused) {
+    cb_scan *scan = recurrence(elman, 3, elman_shapes);
+    const cb_scan_sizes bad[] = {{.time = 0, .batch = 1},
+                                 {.time = 1, .batch = 0},
+                                 {.time = CB_SCAN_MOST_DESCRIBED + 1, .batch = 1},
+                                 {.time = 1, .batch = 1, .table = -1}};
+    char text[4] = "abc";
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        cr_expect_eq(cb_scan_describe(scan, &bad[i], text, sizeof(text)), 0);
+    cr_expect_str_eq(text, "");
+    cr_expect_eq(cb_scan_describe(scan, NULL, NULL, 0), 0);
+    cr_expect_eq(cb_scan_describe(NULL, &bad[0], NULL, 0), 0);
+    cb_scan_free(scan);
+}
+
+Test(describe, without_memory_there_is_no_text) {
+    cb_scan *scan = recurrence(elman, 3, elman_shapes);
+    const cb_scan_sizes sizes = {.time = TIME, .batch = BATCH};
+    size_t length = cb_scan_describe(scan, &sizes, NULL, 0);
+    int64_t before = cbi_allocation_count();
+    cb_scan_describe(scan, &sizes, NULL, 0);
+    int64_t allocations = cbi_allocation_count() - before;
+    cr_assert_gt(allocations, 10);
+    for (int64_t n = 0; n < allocations; n++) {
+        cbi_allocation_fail_after(n);
+        cr_expect_eq(cb_scan_describe(scan, &sizes, NULL, 0), 0, "allocation %d", (int)n);
+        cbi_allocation_fail_after(-1);
+    }
+    cr_expect_eq(cb_scan_describe(scan, &sizes, NULL, 0), length);
+    cb_scan_free(scan);
+}
+
+/* ---- Networks -------------------------------------------------------------------------------- */
+
+Test(describe, a_layer_of_a_network_has_the_names_of_its_cell) {
+    cb_params *params = cb_params_new(1);
+    cb_rnn *rnn = cb_rnn_new(params, "rnn", &cb_lstm, 6, 8, .layers = 2);
+    char text[16384];
+    size_t length = cb_rnn_describe(rnn, 1, 3, 2, 0, text, sizeof(text));
+    cr_assert_eq(strlen(text), length);
+    expect_line(text, "lstm, f32: batch 2, 3 time steps, x [8], h [8], c [8]", "", "");
+    expect_line(text, "= matmul(x, weight_ih^T)", "[rows, 32]", "");
+    expect_line(text, "c' = v", "", "");
+    cr_expect_eq(cb_rnn_describe(rnn, 2, 3, 2, 0, text, sizeof(text)), 0);
+    cr_expect_eq(cb_rnn_describe(NULL, 0, 3, 2, 0, text, sizeof(text)), 0);
+    cr_expect_str_eq(text, "");
+    cb_params_free(params);
+}
