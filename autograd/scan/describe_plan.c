@@ -11,7 +11,9 @@ enum { MOST_NAMES = 64 };
 static const char *name_of(const cbi_instruction *instruction) {
     switch (instruction->code) {
     case CBI_RUN_KERNEL:
-        return instruction->op->op.name;
+        return instruction->op == &cb_scale_op && instruction->parameters[0] == 1
+                   ? "copy"
+                   : instruction->op->op.name;
     case CBI_RUN_SPREAD:
         return "spread";
     case CBI_RUN_SUM:
@@ -90,8 +92,8 @@ static void describe_program(cbi_description *d, const cbi_program *program, con
         } else {
             while (end < program->count && program->list[end].code != CBI_RUN_PRODUCT)
                 end++;
-            cbi_describe(d, "fused, %d instructions, up to %lld columns", end - begin,
-                         (long long)widest(program, begin, end));
+            cbi_describe(d, "fused, %d instruction%s, up to %lld columns", end - begin,
+                         end - begin == 1 ? "" : "s", (long long)widest(program, begin, end));
             describe_ops(d, program, begin, end);
         }
         describe_buffers_of(d, program, begin, end, false);
