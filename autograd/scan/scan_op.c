@@ -271,13 +271,20 @@ static bool is_looked_up(cb_tensor *x, cb_tensor **table, cb_tensor **rows) {
            (*table)->shape[0] < x->shape[0] * x->shape[1];
 }
 
+/* A tensor of the given shape that begins at element `start` of the op's output. */
+static cb_tensor *part_of(cb_tensor *all, int64_t start, int rank, const int64_t *shape) {
+    int64_t count = 1;
+    for (int i = 0; i < rank; i++)
+        count *= shape[i];
+    return cb_reshape(cb_slice(all, 0, start, start + count, 1), rank, shape);
+}
+
 cb_tensor *cbi_scan_compiled(const cbi_plan *plan, cb_tensor *x, const cb_scan_io *io,
                              cb_tensor **state) {
     const cbi_graph *graph = plan->graph;
     scan_options options = {
         .plan = plan, .time = x->shape[0], .batch = x->shape[1], .reverse = io->reverse};
     cb_tensor *in[MOST_SCAN_INPUTS], *table = NULL, *rows = NULL;
-    int64_t hidden = graph->state_size[0];
     options.looked_up = is_looked_up(x, &table, &rows);
     options.has_lengths = io->lengths != NULL;
     cbi_imports_make(graph, io->weights,
@@ -293,16 +300,13 @@ cb_tensor *cbi_scan_compiled(const cbi_plan *plan, cb_tensor *x, const cb_scan_i
     if (options.has_lengths)
         in[count++] = cb_contiguous(cb_cast(io->lengths, CB_I64));
     cb_tensor *all = cb_apply(&cbi_scan_op, count, in, &options);
-    int64_t at = (options.time + 1) * options.batch * hidden;
-    cb_tensor *states =
-        cb_reshape(cb_slice(all, 0, 0, at, 1), CB_SHAPE(options.time + 1, options.batch, hidden));
-    state[0] = cb_select(states, 0, io->reverse ? 0 : options.time);
+    int64_t step = state_elements(&options, 0), at = (options.time + 1) * step;
+    state[0] = part_of(all, io->reverse ? 0 : options.time * step,
+                       CB_SHAPE(options.batch, graph->state_size[0]));
     for (int i = 1; i < graph->state_count; i++) {
-        int64_t elements = options.batch * graph->state_size[i];
-        state[i] = cb_reshape(cb_slice(all, 0, at, at + elements, 1),
-                              CB_SHAPE(options.batch, graph->state_size[i]));
-        at += elements;
+        state[i] = part_of(all, at, CB_SHAPE(options.batch, graph->state_size[i]));
+        at += state_elements(&options, i);
     }
-    return io->reverse ? cb_slice(states, 0, 0, options.time, 1)
-                       : cb_slice(states, 0, 1, CB_END, 1);
+    return part_of(all, io->reverse ? 0 : step,
+                   CB_SHAPE(options.time, options.batch, graph->state_size[0]));
 }
