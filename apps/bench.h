@@ -27,6 +27,7 @@ extern const char *const bench_step_names[BENCH_STEPS + 1]; /* ended by NULL */
 typedef struct bench_sizes {
     cb_dtype dtype; /* CB_F32 or CB_F64 */
     int64_t batch, hidden, time, symbols;
+    int64_t recompute;     /* of the recurrent layers: see cb_rnn_options */
     int64_t steps, warmup; /* counted, and run before them */
 } bench_sizes;
 

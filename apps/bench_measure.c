@@ -41,8 +41,8 @@ static bool make(subject *made, const bench_sizes *sizes, const bench_model *mod
     }
     int64_t hidden = sizes->hidden;
     made->embedding = cb_embedding_new(made->params, "embedding", sizes->symbols, hidden);
-    made->rnn =
-        cb_rnn_new(made->params, "rnn", model->cell, hidden, hidden, .layers = (int)model->layers);
+    made->rnn = cb_rnn_new(made->params, "rnn", model->cell, hidden, hidden,
+                           .layers = (int)model->layers, .recompute = sizes->recompute);
     made->head = cb_linear_new(made->params, "head", hidden, sizes->symbols);
     if (step == BENCH_TRAINING) {
         made->optimizer = cb_adagrad_new(made->params, .lr = 0.05, .initial_accumulator = 0.1);

@@ -129,14 +129,14 @@ bool bench_print_json(const bench_run *run) {
     for (int i = 0; i < run->model_count; i++) {
         json_array_append_new(models, model_json(run, i));
     }
-    json_t *object =
-        json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:i, s:f, s:o}, s:o}",
-                  "version", cb_version(), "dtype", cb_dtype_name(sizes->dtype), "threads",
-                  run->threads, "batch", (json_int_t)sizes->batch, "hidden",
-                  (json_int_t)sizes->hidden, "time", (json_int_t)sizes->time, "symbols",
-                  (json_int_t)sizes->symbols, "steps", (json_int_t)sizes->steps, "warmup",
-                  (json_int_t)sizes->warmup, "gemm", "size", BENCH_GEMM_SIZE, "gflop_per_second",
-                  bench_best_rate(run), "rates", rates, "models", models);
+    json_t *object = json_pack(
+        "{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:i, s:f, s:o}, s:o}", "version",
+        cb_version(), "dtype", cb_dtype_name(sizes->dtype), "threads", run->threads, "batch",
+        (json_int_t)sizes->batch, "hidden", (json_int_t)sizes->hidden, "time",
+        (json_int_t)sizes->time, "symbols", (json_int_t)sizes->symbols, "recompute",
+        (json_int_t)sizes->recompute, "steps", (json_int_t)sizes->steps, "warmup",
+        (json_int_t)sizes->warmup, "gemm", "size", BENCH_GEMM_SIZE, "gflop_per_second",
+        bench_best_rate(run), "rates", rates, "models", models);
     bool written =
         object != NULL && json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) == 0;
     json_decref(object);

@@ -32,7 +32,7 @@ static const char notes[] =
 typedef struct request {
     const char *data, *cell, *optimizer, *init;
     const char *log, *checkpoint;
-    int64_t layers, hidden, embedding, seq_len, threads;
+    int64_t layers, hidden, embedding, seq_len, recompute, threads;
     double dropout, lr, initial_accumulator, momentum, weight_decay, held_out;
     training_options training;
     bool quiet;
@@ -87,6 +87,10 @@ static options_outcome parse(request *asked, int argc, char **argv, char *error)
         {"dropout", .number = &asked->dropout, .value = "X",
          .help = "dropout rate on the output of each recurrent layer", .low = 0, .high = 1,
          .below_high = true},
+        {"recompute", .whole = &asked->recompute, .value = "K",
+         .help = "keep states every K characters only and compute the rest again:\nless memory for "
+                 "long windows, a third more time; 0: keep all",
+         .low = 0, .high = MODEL_LARGEST},
         {"init", .string = &asked->init, .value = "NAME",
          .help = "default, glorot-uniform, glorot-normal, kaiming-uniform,\nkaiming-normal or "
                  "orthogonal"},
@@ -189,7 +193,8 @@ static int train(const request *asked, const model_init *init, char *error) {
                                   .hidden = asked->hidden,
                                   .layers = asked->layers,
                                   .seq_len = asked->seq_len,
-                                  .dropout = asked->dropout},
+                                  .dropout = asked->dropout,
+                                  .recompute = asked->recompute},
                         .init = *init,
                         .options = asked->training,
                         .log = asked->log,

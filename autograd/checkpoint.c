@@ -10,7 +10,10 @@
    Variables that the function makes itself, such as parameters, get their gradients from that
    sweep. The tape knows nothing of them, so two things need care: a checkpoint none of whose inputs
    requires a gradient must take part in the reverse sweep all the same, and a sweep for chosen
-   tensors (cb_grad) must add nothing to such variables. */
+   tensors (cb_grad) must add nothing to such variables.
+
+   Random numbers that ops draw forward are noted, as the states of their generators, and drawn
+   again in the same order. */
 #include "autograd/op_list.h"
 #include "autograd/tape_internal.h"
 #include "tensor/kernels.h"
@@ -22,6 +25,7 @@
 typedef struct checkpoint_options {
     cb_checkpoint_function *function;
     const void *context;
+    cbi_drawn **drawn;  /* the random numbers that the function has drawn, in order */
     cb_tensor **result; /* while the op is applied: what the function has made */
 } checkpoint_options;
 
@@ -39,6 +43,7 @@ static cb_tape *scratch_begin(cb_tape *tape, bool recording) {
         return NULL;
     }
     cb_tape_reset(tape->scratch);
+    tape->scratch->parent = tape;
     tape->scratch->recording = recording && !tape->no_grad;
     tape->scratch_in_use = true;
     return tape->scratch;
@@ -50,6 +55,32 @@ static cb_status scratch_end(cb_tape *tape) {
     if (tape->scratch->status != CB_OK)
         cbi_tape_fail(tape, tape->scratch->status, "checkpoint: %s", tape->scratch->message);
     return tape->status;
+}
+
+cb_random cbi_draw(cb_tape *tape, cb_random *random, int64_t count) {
+    cb_random drawn = *random;
+    if (tape->drawing_again) {
+        if (tape->again == NULL) {
+            cbi_tape_fail(tape, CB_ERROR_VALUE, "the function has not done the same again");
+            return drawn;
+        }
+        drawn = tape->again->random;
+        tape->again = tape->again->next;
+    } else if (tape->parent != NULL) {
+        drawn = cbi_draw(tape->parent, random, count);
+    } else {
+        /* A number is at most one step of the counter. */
+        random->counter += (uint64_t)count;
+    }
+    if (tape->noting != NULL) {
+        cbi_block *block = cbi_block_new(tape->parent, sizeof(cbi_drawn));
+        if (block != NULL) {
+            cbi_drawn *note = *tape->noting = block->data;
+            *note = (cbi_drawn){.random = drawn};
+            tape->noting = &note->next;
+        }
+    }
+    return drawn;
 }
 
 /* Runs the function on the scratch tape; poisoned, recorded there, when it fails. */
@@ -78,6 +109,7 @@ static cb_status checkpoint_shape(const cb_call *call) {
     cb_tensor **leaves = leaves_new(scratch, call->count);
     for (int i = 0; i < call->count && leaves != NULL; i++)
         leaves[i] = cb_input(scratch, call->in[i]);
+    scratch->noting = options->drawn;
     const cb_tensor *result = *options->result = run(scratch, options, leaves);
     call->out->dtype = result->dtype;
     call->out->rank = result->rank;
@@ -115,6 +147,8 @@ static void checkpoint_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradie
     cb_tensor **leaves = leaves_new(scratch, call->count);
     for (int i = 0; i < call->count && leaves != NULL; i++)
         leaves[i] = leaf(scratch, call, i, gradients);
+    scratch->again = *options->drawn;
+    scratch->drawing_again = true;
     scratch->no_variables = tape->selective || tape->no_variables;
     cb_tensor *result = run(scratch, options, leaves);
     if (scratch->status == CB_OK && !cb_tensor_same_shape(result, g))
@@ -135,10 +169,10 @@ const cb_op cbi_checkpoint_op = {
     .vjp = checkpoint_vjp,
 };
 
-/* A copy of the context that lives as long as the step; NULL, recorded, when there is no memory. */
-static void *context_copy(cb_tape *tape, const void *context, size_t size) {
+/* A copy that lives as long as the step; NULL, recorded, when there is no memory. */
+static void *copy(cb_tape *tape, const void *bytes, size_t size) {
     cbi_block *block = cbi_block_new(tape, size);
-    return block != NULL ? memcpy(block->data, context, size) : NULL;
+    return block != NULL ? memcpy(block->data, bytes, size) : NULL;
 }
 
 cb_tensor *cb_checkpoint(cb_checkpoint_function *function, const void *context, size_t context_size,
@@ -152,10 +186,11 @@ cb_tensor *cb_checkpoint(cb_checkpoint_function *function, const void *context, 
         return cbi_tape_fail(tape, CB_ERROR_VALUE, "checkpoint: the function is NULL");
     if (tape->symbolic) /* there is nothing to keep */
         return function(context, inputs);
+    cbi_drawn *none = NULL, **drawn = copy(tape, &none, sizeof(none));
     if (context_size > 0)
-        context = context_copy(tape, context, context_size);
+        context = copy(tape, context, context_size);
     cb_tensor *result = NULL;
-    checkpoint_options options = {function, context, &result};
+    checkpoint_options options = {function, context, drawn, &result};
     cb_tensor *y = cb_apply(&cbi_checkpoint_op, count, inputs, &options);
     if (cbi_is_poisoned(y))
         return y;

@@ -81,9 +81,7 @@ cb_tensor *cb_dropout(cb_tensor *x, double rate, cb_random *random) {
     if (random == NULL)
         return cb_fail(x, CB_ERROR_VALUE, "dropout: the generator is NULL");
     dropout_options options = {rate, *random};
-    cb_tensor *y = cb_apply(&cbi_dropout_op, 1, &x, &options);
-    /* Past all that the mask has drawn: a number is at most one step of the counter. */
-    if (!cbi_is_poisoned(y))
-        random->counter += (uint64_t)cb_tensor_count(y);
-    return y;
+    if (cb_tape_of(x) != NULL && !cbi_is_poisoned(x))
+        options.random = cbi_draw(cb_tape_of(x), random, cb_tensor_count(x));
+    return cb_apply(&cbi_dropout_op, 1, &x, &options);
 }

@@ -96,6 +96,9 @@ void cb_tape_reset(cb_tape *tape) {
     tape->message[0] = '\0';
     tape->recording = !tape->no_grad;
     tape->sweeping = tape->selective = false;
+    tape->noting = NULL;
+    tape->again = NULL;
+    tape->drawing_again = false;
     tape->scratch_in_use = tape->no_variables = tape->met_variable = false;
     tape->ops = 0;
     tape->last = NULL;

@@ -3,6 +3,7 @@
 #define CEREBRA_AUTOGRAD_TAPE_INTERNAL_H
 
 #include <cerebra/op.h>
+#include <cerebra/random.h>
 
 #include "autograd/arena.h"
 
@@ -45,6 +46,13 @@ struct cb_node {
     int64_t kept;         /* the last cb_grad sweep that gives its gradient to the caller */
 };
 
+/* A generator as it was when a checkpoint's function drew from it. */
+typedef struct cbi_drawn cbi_drawn;
+struct cbi_drawn {
+    cb_random random;
+    cbi_drawn *next;
+};
+
 struct cb_tape {
     cbi_arena arena;
     cb_node poison; /* what failed ops return */
@@ -58,13 +66,17 @@ struct cb_tape {
     bool selective;   /* the sweep is for chosen inputs: see cb_node.wanted */
     cb_tape *scratch; /* where checkpoints compute, see checkpoint.c; NULL: none has yet */
     bool scratch_in_use;
-    bool no_variables; /* variables that are made now are constants */
-    bool met_variable; /* one has been made, or would have been if the tape recorded */
-    int64_t ops;       /* applied since the reset, for messages */
-    int64_t sweeps;    /* number of the running or last sweep */
-    cb_node *last;     /* the newest node that requires a gradient */
-    cbi_block *fresh;  /* blocks allocated in the sweep since the last vjp began */
-    cbi_block *free;   /* blocks of the sweep that can be used again */
+    cb_tape *parent;    /* of a scratch tape: whose it is */
+    cbi_drawn **noting; /* of a scratch tape: where the next draw is noted; NULL: nowhere */
+    cbi_drawn *again;   /* of a scratch tape: the next noted draw to be made again */
+    bool drawing_again; /* whether draws are noted ones */
+    bool no_variables;  /* variables that are made now are constants */
+    bool met_variable;  /* one has been made, or would have been if the tape recorded */
+    int64_t ops;        /* applied since the reset, for messages */
+    int64_t sweeps;     /* number of the running or last sweep */
+    cb_node *last;      /* the newest node that requires a gradient */
+    cbi_block *fresh;   /* blocks allocated in the sweep since the last vjp began */
+    cbi_block *free;    /* blocks of the sweep that can be used again */
 };
 
 /* Records the first failure; returns the poisoned tensor. tape may be NULL. */
@@ -96,6 +108,9 @@ cb_tensor *cbi_symbol(cb_tape *tape, cb_dtype dtype, int rank, const int64_t *sh
 /* cb_backward from an output of any shape: seed, shaped as it is, is the output's gradient. The
    output requires a gradient. */
 cb_status cbi_backward_from(cb_tensor *output, cb_tensor *seed);
+/* The state to draw count numbers with, for an op on the tape. The generator moves past them,
+   unless a checkpoint draws them again: then they are those of the first time. */
+cb_random cbi_draw(cb_tape *tape, cb_random *random, int64_t count);
 /* Gradients of several outputs at once: gradients[i] = d sum_k sum(outputs[k] * seeds[k]) / d
    inputs[i], recorded; NULL where no output depends on the input. For tracing. */
 cb_status cbi_vector_jacobian(int output_count, cb_tensor *const *outputs, cb_tensor *const *seeds,

@@ -10,16 +10,17 @@
 
 enum { MODEL_CELL_NAME_SIZE = 64, MODEL_MOST_LAYERS = 64, MODEL_LARGEST = 65536 };
 
-/* What is kept with the weights. */
+/* What is kept with the weights, but for the last one. */
 typedef struct model_config {
     char cell[MODEL_CELL_NAME_SIZE]; /* a name that model_cell knows */
     int64_t vocabulary;              /* characters */
     int64_t embedding;               /* features of a character's embedding */
     int64_t hidden;
     int64_t layers;
-    int64_t seq_len; /* characters in a training window */
-    double dropout;  /* on the output of every layer */
-    bool no_bias;    /* the recurrent part has no biases */
+    int64_t seq_len;   /* characters in a training window */
+    double dropout;    /* on the output of every layer */
+    bool no_bias;      /* the recurrent part has no biases */
+    int64_t recompute; /* how it is trained, not what it is: see cb_rnn_options */
 } model_config;
 
 /* How the weights start; {0} is every module's own choice. */

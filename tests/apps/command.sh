@@ -79,6 +79,7 @@ for option in hidden embedding layers seq-len batch epochs steps-per-epoch; do
 done
 refuse 2 '--lr must be a number greater than 0' train --data text.txt --lr 0 $keep
 refuse 2 '--lr must be a number' train --data text.txt --lr nan $keep
+refuse 2 '--recompute must be a whole number from 0' train --data text.txt --recompute -1 $keep
 refuse 2 '--dropout must be' train --data text.txt --dropout 1 $keep
 refuse 2 '--held-out must be' train --data text.txt --held-out -0.1 $keep
 refuse 2 'did you mean --epochs' train --epoch5 3
@@ -140,6 +141,8 @@ sed -n 2p log.csv | grep -Eq '^0,[0-9]\.[0-9]{5},[0-9]+\.[0-9]{3}$' || complain 
 [ -s err ] && complain "--quiet is not quiet: $(cat err)"
 "$cerebra" train --data - $tiny --threads 1 --log again.csv <text.txt || complain "standard input"
 [ "$(cut -d, -f1,2 log.csv)" = "$(cut -d, -f1,2 again.csv)" ] || complain "the same seed, other losses"
+expect 0 "$cerebra" train --data text.txt $tiny --recompute 4 --log other.csv
+[ "$(cut -d, -f1,2 log.csv | cut -c1-6)" = "$(cut -d, -f1,2 other.csv | cut -c1-6)" ] || complain "--recompute: other losses"
 expect 0 "$cerebra" train --data text.txt $tiny --seed 2 --log other.csv
 [ "$(cut -d, -f1,2 log.csv)" != "$(cut -d, -f1,2 other.csv)" ] || complain "--seed does nothing"
 expect 0 "$cerebra" train --data text.txt $tiny --held-out 0.2 --log -

@@ -144,6 +144,70 @@ Test(checkpoint, chosen_gradients_leave_parameters_alone) {
     cb_params_free(m.params);
 }
 
+/* ---- Random numbers -------------------------------------------------------------------------- */
+
+static cb_tensor *drops(const void *context, cb_tensor *const *in) {
+    cb_random *random = *(cb_random *const *)context;
+    cb_random own = cb_random_seed(5);
+    cb_tensor *y = cb_tanh(cb_dropout(in[0], 0.5, random));
+    return cb_square(cb_dropout(cb_dropout(y, 0.3, random), 0.2, &own));
+}
+
+static cb_tensor *drops_nested(const void *context, cb_tensor *const *in) {
+    cb_tensor *y = cb_dropout(in[0], 0.1, *(cb_random *const *)context);
+    y = cb_checkpoint(drops, context, sizeof(cb_random *), 1, &y);
+    return cb_dropout(y, 0.1, *(cb_random *const *)context);
+}
+
+static cb_tensor *drops_more_and_more(const void *context, cb_tensor *const *in) {
+    cb_tensor *y = in[0];
+    for (int i = 0; i <= runs; i++)
+        y = cb_dropout(y, 0.5, *(cb_random *const *)context);
+    runs++;
+    return y;
+}
+
+/* Dropout inside draws what it draws outside, and the same again for the gradient. */
+Test(checkpoint, dropout_is_repeated) {
+    cb_checkpoint_function *const functions[] = {drops, drops_nested};
+    cb_tape *tape = cb_tape_new();
+    cb_tensor *values = cb_tensor_new(CB_F64, CB_SHAPE(64, 64)), *gradients[2];
+    cb_tensor_fill(values, 0.7);
+    for (int k = 0; k < 2; k++) {
+        double losses[2];
+        cb_random after[2];
+        for (int inside = 0; inside < 2; inside++) {
+            cb_random random = cb_random_seed(3), *generator = &random;
+            gradients[inside] = cb_tensor_new(CB_F64, CB_SHAPE(64, 64));
+            cb_tape_reset(tape);
+            cb_tensor *x = cb_variable_into(tape, values, gradients[inside]), *y = x;
+            for (int i = 0; i < 3; i++) {
+                y = inside ? cb_checkpoint(functions[k], &generator, sizeof(generator), 1, &y)
+                           : functions[k](&generator, &y);
+                y = cb_dropout(y, 0.2, generator);
+            }
+            cb_tensor *loss = cb_sum(y, CB_ALL_AXES, false);
+            cr_assert_eq(cb_backward(loss), CB_OK, "%s", cb_tape_error(tape));
+            losses[inside] = cb_item(loss);
+            after[inside] = random;
+        }
+        cr_expect(losses[0] == losses[1] && losses[0] > 0, "%g, %g", losses[0], losses[1]);
+        cr_expect_eq(after[0].counter, after[1].counter);
+        cr_expect(cbt_close(gradients[1], gradients[0], 1e-15));
+        cb_tensor_free(gradients[0]);
+        cb_tensor_free(gradients[1]);
+    }
+    cb_random random = cb_random_seed(3), *generator = &random;
+    cb_tape_reset(tape);
+    cb_tensor *x = cb_variable(tape, values);
+    runs = 0;
+    x = cb_checkpoint(drops_more_and_more, &generator, sizeof(generator), 1, &x);
+    cr_expect_eq(cb_backward(cb_sum(x, CB_ALL_AXES, false)), CB_ERROR_VALUE);
+    cr_expect(strstr(cb_tape_error(tape), "not done the same"), "%s", cb_tape_error(tape));
+    cb_tape_free(tape);
+    cb_tensor_free(values);
+}
+
 Test(checkpoint, a_tape_without_gradients_runs_the_function_once) {
     for (int record = 0; record < 2; record++) {
         cb_tape *tape = record ? cb_tape_new() : cb_tape_new_no_grad();
