@@ -57,7 +57,11 @@ typedef struct cbi_target {
     cb_tensor tensor; /* of the import's shape; of a matrix, with any strides */
 } cbi_target;
 
-/* Forms the gradients of all imports, after the last step backward. */
-void cbi_recurrence_gradients(const cbi_recurrence *run, const cbi_target *targets);
+/* Bytes of memory that forming the gradients takes. */
+size_t cbi_recurrence_sums_bytes(const cbi_recurrence *run, const cbi_target *targets);
+/* Forms the gradients of all imports, after the last step backward. memory: NULL when it takes
+ * none.
+ */
+void cbi_recurrence_gradients(const cbi_recurrence *run, const cbi_target *targets, char *memory);
 
 #endif

@@ -165,8 +165,12 @@ static cb_status scan_gradient_forward(const cb_call *call) {
     char *out = place_targets(options, &run, call->out->data);
     if (allocate_pass(call, &run, true) != CB_OK)
         return CB_ERROR_MEMORY;
+    size_t sums_bytes = cbi_recurrence_sums_bytes(&run, options->targets);
+    char *sums = sums_bytes > 0 ? cb_call_scratch(call, sums_bytes) : NULL;
+    if (sums_bytes > 0 && sums == NULL)
+        return CB_ERROR_MEMORY;
     cbi_recurrence_backward(&run);
-    cbi_recurrence_gradients(&run, options->targets);
+    cbi_recurrence_gradients(&run, options->targets, sums);
     for (int i = 0; i < graph->state_count; i++) {
         int64_t bytes = state_elements(options, i) * size;
         memcpy(out, run.buffers[options->plan->gradient_buffer[i]], (size_t)bytes);

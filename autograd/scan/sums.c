@@ -89,6 +89,102 @@ static void vector_gradient(const cbi_recurrence *run, const cbi_value *sum, boo
         cbi_reduce(CBI_SUM, &out, &in);
 }
 
+/* ---- Products with the same left operand ----------------------------------------------------- */
+
+enum { MOST_GROUPED = 16 };
+
+/* Imports whose gradients are products of one left operand with neighbouring columns: one product
+   forms them all. */
+typedef struct group {
+    int count, imports[MOST_GROUPED];
+    int64_t rows, columns; /* of the product */
+} group;
+
+/* The product that an import's gradient is; NULL when it is not one, or one of several terms. */
+static const cbi_value *product_of(const cbi_graph *graph, int import) {
+    const cbi_import *i = &graph->imports[import];
+    const cbi_value *value = i->gradient_count == 1 ? &graph->values[i->gradients[0]] : NULL;
+    return value != NULL && value->kind == CBI_BATCH_PRODUCT ? value : NULL;
+}
+
+/* The import whose gradient is a product with the same left operand and the columns from `column`
+   on of a buffer; -1 when there is none. */
+static int neighbour(const cbi_recurrence *run, const cbi_target *targets, int left, int buffer,
+                     int64_t column) {
+    const cbi_graph *graph = run->plan->graph;
+    for (int i = 0; i < graph->import_count; i++) {
+        const cbi_value *product = targets[i].wanted ? product_of(graph, i) : NULL;
+        if (product == NULL || product->in[0] != left)
+            continue;
+        cbi_place place = cbi_plan_place(run->plan, product->in[1], 1);
+        if (place.buffer == buffer && place.column == column)
+            return i;
+    }
+    return -1;
+}
+
+/* The group that begins with an import; alone when it has no neighbours to its right, empty when it
+   is itself one's neighbour and belongs to that one's group. */
+static group group_of(const cbi_recurrence *run, const cbi_target *targets, int import) {
+    const cbi_graph *graph = run->plan->graph;
+    const cbi_value *product = product_of(graph, import);
+    group g = {.count = 0};
+    if (product == NULL)
+        return g;
+    cbi_place place = cbi_plan_place(run->plan, product->in[1], 1);
+    for (int i = 0; i < graph->import_count; i++) {
+        const cbi_value *other = targets[i].wanted ? product_of(graph, i) : NULL;
+        if (other == NULL || other->in[0] != product->in[0] || i == import)
+            continue;
+        cbi_place left = cbi_plan_place(run->plan, other->in[1], 1);
+        if (left.buffer == place.buffer &&
+            left.column + graph->values[other->in[1]].columns == place.column)
+            return g;
+    }
+    g.rows = graph->values[product->in[0]].columns;
+    for (int i = import; i >= 0 && g.count < MOST_GROUPED;
+         i = neighbour(run, targets, product->in[0], place.buffer, place.column + g.columns)) {
+        g.imports[g.count++] = i;
+        g.columns += graph->values[product_of(graph, i)->in[1]].columns;
+    }
+    return g;
+}
+
+size_t cbi_recurrence_sums_bytes(const cbi_recurrence *run, const cbi_target *targets) {
+    int64_t most = 0;
+    for (int i = 0; i < run->plan->graph->import_count; i++) {
+        group g = targets[i].wanted ? group_of(run, targets, i) : (group){.count = 0};
+        if (g.count > 1 && g.rows * g.columns > most)
+            most = g.rows * g.columns;
+    }
+    return (size_t)(most * cbi_element_size(run));
+}
+
+/* Forms the gradients of a group in one product, beside where they are wanted, and hands them out.
+ */
+static void group_gradient(const cbi_recurrence *run, const group *g, const cbi_target *targets,
+                           char *memory) {
+    const cbi_graph *graph = run->plan->graph;
+    const cbi_value *product = product_of(graph, g->imports[0]);
+    cb_tensor a = over_time(run, product->in[0]), b = over_time(run, product->in[1]);
+    cbi_gemm(a.dtype, g->rows, g->columns, a.shape[0], (cbi_matrix){a.data, 1, a.stride[0]},
+             (cbi_matrix){b.data, b.stride[0], 1}, false, (cbi_matrix){memory, 1, g->rows});
+    for (int k = 0; k < g->count; k++) {
+        const cbi_target *target = &targets[g->imports[k]];
+        cb_tensor part = target->tensor;
+        part.data = memory;
+        part.stride[0] = 1;
+        part.stride[1] = g->rows;
+        if (target->add)
+            cbi_add_into(&target->tensor, &part);
+        else
+            cbi_copy(&target->tensor, &part);
+        memory += part.shape[1] * g->rows * cbi_element_size(run);
+    }
+}
+
+/* ---- Each import ----------------------------------------------------------------------------- */
+
 static void import_gradient(const cbi_recurrence *run, int import, const cbi_target *targets) {
     const cbi_import *i = &run->plan->graph->imports[import];
     const cbi_target *target = &targets[import];
@@ -105,10 +201,19 @@ static void import_gradient(const cbi_recurrence *run, int import, const cbi_tar
     }
 }
 
-void cbi_recurrence_gradients(const cbi_recurrence *run, const cbi_target *targets) {
+void cbi_recurrence_gradients(const cbi_recurrence *run, const cbi_target *targets, char *memory) {
     const cbi_graph *graph = run->plan->graph;
+    bool done[CBI_GRAPH_IMPORTS] = {false};
+    for (int i = 0; i < graph->import_count && memory != NULL; i++) {
+        group g = targets[i].wanted ? group_of(run, targets, i) : (group){.count = 0};
+        if (g.count < 2)
+            continue;
+        group_gradient(run, &g, targets, memory);
+        for (int k = 0; k < g.count; k++)
+            done[g.imports[k]] = true;
+    }
     for (int rows = 1; rows >= 0; rows--)
         for (int i = 0; i < graph->import_count; i++)
-            if (targets[i].wanted && graph->imports[i].rows == (rows == 1))
+            if (targets[i].wanted && !done[i] && graph->imports[i].rows == (rows == 1))
                 import_gradient(run, i, targets);
 }
