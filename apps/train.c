@@ -89,7 +89,7 @@ static options_outcome parse(request *asked, int argc, char **argv, char *error)
          .below_high = true},
         {"recompute", .whole = &asked->recompute, .value = "K",
          .help = "keep states every K characters only and compute the rest again:\nless memory for "
-                 "long windows, a third more time; 0: keep all",
+                 "long windows, about 1.5 times the time; 0: keep all",
          .low = 0, .high = MODEL_LARGEST},
         {"init", .string = &asked->init, .value = "NAME",
          .help = "default, glorot-uniform, glorot-normal, kaiming-uniform,\nkaiming-normal or "
