@@ -160,6 +160,15 @@ size_t cbi_recurrence_sums_bytes(const cbi_recurrence *run, const cbi_target *ta
     return (size_t)(most * cbi_element_size(run));
 }
 
+static cb_tensor transposed(const cb_tensor *matrix) {
+    cb_tensor t = *matrix;
+    for (int i = 0; i < 2; i++) {
+        t.shape[i] = matrix->shape[1 - i];
+        t.stride[i] = matrix->stride[1 - i];
+    }
+    return t;
+}
+
 /* Forms the gradients of a group in one product, beside where they are wanted, and hands them out.
  */
 static void group_gradient(const cbi_recurrence *run, const group *g, const cbi_target *targets,
@@ -170,16 +179,17 @@ static void group_gradient(const cbi_recurrence *run, const group *g, const cbi_
     cbi_gemm(a.dtype, g->rows, g->columns, a.shape[0], (cbi_matrix){a.data, 1, a.stride[0]},
              (cbi_matrix){b.data, b.stride[0], 1}, false, (cbi_matrix){memory, 1, g->rows});
     for (int k = 0; k < g->count; k++) {
+        /* Column by column, as the product lies and as most targets do. */
         const cbi_target *target = &targets[g->imports[k]];
-        cb_tensor part = target->tensor;
+        cb_tensor to = transposed(&target->tensor), part = to;
         part.data = memory;
-        part.stride[0] = 1;
-        part.stride[1] = g->rows;
+        part.stride[0] = g->rows;
+        part.stride[1] = 1;
         if (target->add)
-            cbi_add_into(&target->tensor, &part);
+            cbi_add_into(&to, &part);
         else
-            cbi_copy(&target->tensor, &part);
-        memory += part.shape[1] * g->rows * cbi_element_size(run);
+            cbi_copy(&to, &part);
+        memory += part.shape[0] * g->rows * cbi_element_size(run);
     }
 }
 
