@@ -2,6 +2,7 @@
 #include "tensor/memory.h"
 #include "tensor/packed.h"
 
+#include <cerebra/random.h>
 #include <criterion/criterion.h>
 #include <math.h>
 
@@ -37,7 +38,8 @@ static void check(cb_dtype dtype, int64_t m, int64_t n1, int64_t n2, int64_t k1,
                  (cbi_matrix){(char *)t->data + (n1 * k + top) * size, 1, k});
         cbi_pack_rows(dtype, m, k, top, depth, (char *)x->data + top * size, k + 1, rows);
     }
-    cbi_packed_multiply(&packed, 0, cbi_packed_panels(&packed), m, rows, accumulate, y->data, stride);
+    cbi_packed_multiply(&packed, 0, cbi_packed_panels(&packed), m, rows, accumulate, y->data,
+                        stride);
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < stride; j++) {
             double expected = j >= n || accumulate ? 2 : 0;
@@ -69,4 +71,46 @@ Test(packed, equals_the_plain_product_for_all_sizes) {
 Test(packed, depths_beyond_one_piece_accumulate) {
     check(CB_F32, 9, 40, 24, 500, 700, false);
     check(CB_F64, 9, 40, 24, 500, 700, true);
+}
+
+/* The first rows of a product of `rows` random rows, in the rows' own memory. */
+static cb_tensor *first_rows(cb_dtype dtype, int64_t rows, bool accumulate) {
+    enum { N = 40, K = 77, MOST = 13 };
+    cb_random random = cb_random_seed(3);
+    cb_tensor *exact[3] = {cb_tensor_new(CB_F64, CB_SHAPE(MOST, K)),
+                           cb_tensor_new(CB_F64, CB_SHAPE(K, N)),
+                           cb_tensor_new(CB_F64, CB_SHAPE(MOST, N))},
+              *t[3];
+    for (int i = 0; i < 3; i++) {
+        cb_random_uniform_f64(&random, cb_tensor_count(exact[i]), exact[i]->data, -1, 1);
+        t[i] = cb_tensor_copy(exact[i], dtype);
+        cb_tensor_free(exact[i]);
+    }
+    void *weights = cbi_allocate(cbi_packed_bytes(dtype, K, N));
+    void *packed_rows = cbi_allocate(cbi_packed_rows_bytes(dtype, rows, K));
+    cbi_packed packed = cbi_packed_in(dtype, K, N, weights);
+    cbi_pack(&packed, 0, K, 0, N, (cbi_matrix){t[1]->data, N, 1});
+    cbi_pack_rows(dtype, rows, K, 0, K, t[0]->data, K, packed_rows);
+    cbi_packed_multiply(&packed, 0, cbi_packed_panels(&packed), rows, packed_rows, accumulate,
+                        t[2]->data, N);
+    cbi_free(weights);
+    cbi_free(packed_rows);
+    cb_tensor_free(t[0]);
+    cb_tensor_free(t[1]);
+    return t[2];
+}
+
+Test(packed, a_row_does_not_depend_on_how_many_are_beside_it) {
+    for (int dtype = CB_F32; dtype <= CB_F64; dtype++)
+        for (int accumulate = 0; accumulate < 2; accumulate++) {
+            cb_tensor *all = first_rows((cb_dtype)dtype, 13, accumulate == 1);
+            for (int64_t rows = 1; rows < 13; rows++) {
+                cb_tensor *few = first_rows((cb_dtype)dtype, rows, accumulate == 1);
+                cr_expect_arr_eq(few->data, all->data,
+                                 (size_t)(rows * 40) * cb_dtype_size((cb_dtype)dtype), "%d rows",
+                                 (int)rows);
+                cb_tensor_free(few);
+            }
+            cb_tensor_free(all);
+        }
 }
