@@ -1,6 +1,7 @@
 /* The last rows of a batch rarely fill a tile of BLIS's microkernel: 64 rows are ten tiles of 6 and
-   4 rows more, and computing these as if they were 6 costs a thirtieth of the product. Here are
-   kernels for 2 and for 4 rows, for the tiles of 6 rows that BLIS has for AVX2.
+   4 rows more, and computing these as if they were 6 costs a thirtieth of the product; with tiles
+   of 12 it is an eighth. Here are kernels for fewer rows of the tiles that BLIS has for AVX2 and
+   AVX-512.
 
    An element must not depend on how the batch is cut into tiles, and with it on the number of
    threads. These kernels add up its products one after the other with fused multiply-adds, as
@@ -13,84 +14,99 @@
 #include <pthread.h>
 #include <string.h>
 
-enum { TALL = 6, MOST_WIDTH = 16, TRIED_DEPTH = 37 };
+enum { MOST_TALL = 14, MOST_WIDTH = 32, TRIED_DEPTH = 37 };
 
-/* Sums over a row of the tile, 64 bytes of them, in as many registers as it takes. */
-typedef float row_f32 __attribute__((vector_size(64), aligned(4), may_alias));
-typedef double row_f64 __attribute__((vector_size(64), aligned(8), may_alias));
+/* 64 bytes of a row of the tile. */
+typedef float part_f32 __attribute__((vector_size(64), aligned(4), may_alias));
+typedef double part_f64 __attribute__((vector_size(64), aligned(8), may_alias));
 
-#define EDGE(name, row, type, width, rows)                                                         \
-    CBI_MULTIVERSION static void name(int64_t depth, const type *x, const type *w,                 \
-                                      bool accumulate, type *y, int64_t row_stride) {              \
-        row sum[rows];                                                                             \
+/* A tile's first `rows` rows of `parts` times 64 bytes; activations lie in panels of `tall` rows.
+ */
+#define EDGE(name, type, part, tall, parts, rows)                                                  \
+    CBI_MULTIVERSION static void name(int64_t depth, const void *activations, const void *weights, \
+                                      bool accumulate, void *y, int64_t row_stride) {              \
+        enum { LANES = 64 / sizeof(type) };                                                        \
+        const type *x = activations, *w = weights;                                                 \
+        part sum[rows][parts];                                                                     \
         for (int r = 0; r < (rows); r++)                                                           \
-            sum[r] = (row){0};                                                                     \
-        for (int64_t k = 0; k < depth; k++) {                                                      \
-            row weights = *(const row *)(w + k * (width));                                         \
-            for (int r = 0; r < (rows); r++)                                                       \
-                sum[r] += x[k * TALL + r] * weights;                                               \
-        }                                                                                          \
-        for (int r = 0; r < (rows); r++) {                                                         \
-            row *to = (row *)(y + r * row_stride);                                                 \
-            if (accumulate)                                                                        \
-                sum[r] += *to;                                                                     \
-            *to = sum[r];                                                                          \
-        }                                                                                          \
+            for (int p = 0; p < (parts); p++)                                                      \
+                sum[r][p] = (part){0};                                                             \
+        for (int64_t k = 0; k < depth; k++, x += (tall), w += LANES * (parts))                     \
+            for (int p = 0; p < (parts); p++) {                                                    \
+                part column = *(const part *)(w + LANES * p);                                      \
+                for (int r = 0; r < (rows); r++)                                                   \
+                    sum[r][p] += x[r] * column;                                                    \
+            }                                                                                      \
+        for (int r = 0; r < (rows); r++)                                                           \
+            for (int p = 0; p < (parts); p++) {                                                    \
+                part *to = (part *)((type *)y + r * row_stride + LANES * p);                       \
+                if (accumulate)                                                                    \
+                    sum[r][p] += *to;                                                              \
+                *to = sum[r][p];                                                                   \
+            }                                                                                      \
     }
-EDGE(edge_2_f32, row_f32, float, 16, 2)
-EDGE(edge_4_f32, row_f32, float, 16, 4)
-EDGE(edge_2_f64, row_f64, double, 8, 2)
-EDGE(edge_4_f64, row_f64, double, 8, 4)
+EDGE(edge_f32_6_2, float, part_f32, 6, 1, 2)
+EDGE(edge_f32_6_4, float, part_f32, 6, 1, 4)
+EDGE(edge_f64_6_2, double, part_f64, 6, 1, 2)
+EDGE(edge_f64_6_4, double, part_f64, 6, 1, 4)
+EDGE(edge_f32_12_4, float, part_f32, 12, 2, 4)
+EDGE(edge_f32_12_8, float, part_f32, 12, 2, 8)
+EDGE(edge_f64_14_4, double, part_f64, 14, 2, 4)
+EDGE(edge_f64_14_8, double, part_f64, 14, 2, 8)
 
-static void multiply(cb_dtype dtype, int64_t rows, int64_t depth, const void *x, const void *w,
-                     bool accumulate, void *y, int64_t row_stride) {
-    if (dtype == CB_F32)
-        (rows <= 2 ? edge_2_f32 : edge_4_f32)(depth, x, w, accumulate, y, row_stride);
-    else
-        (rows <= 2 ? edge_2_f64 : edge_4_f64)(depth, x, w, accumulate, y, row_stride);
-}
+typedef struct edge {
+    cb_dtype dtype;
+    int64_t tall, width, rows; /* of the panels; computed */
+    void (*run)(int64_t depth, const void *x, const void *w, bool accumulate, void *y,
+                int64_t row_stride);
+} edge;
+
+/* Fewer rows first. */
+static const edge edges[] = {
+    {CB_F32, 6, 16, 2, edge_f32_6_2},   {CB_F32, 6, 16, 4, edge_f32_6_4},
+    {CB_F64, 6, 8, 2, edge_f64_6_2},    {CB_F64, 6, 8, 4, edge_f64_6_4},
+    {CB_F32, 12, 32, 4, edge_f32_12_4}, {CB_F32, 12, 32, 8, edge_f32_12_8},
+    {CB_F64, 14, 16, 4, edge_f64_14_4}, {CB_F64, 14, 16, 8, edge_f64_14_8},
+};
+enum { EDGES = sizeof(edges) / sizeof(edges[0]) };
 
 /* ---- Whether they give what the kernel gives ------------------------------------------------- */
 
-static bool same[2]; /* f32, f64 */
+static bool usable[EDGES];
 
 static void fill(cb_dtype dtype, void *data, int count) {
     uint32_t state = 12345;
     for (int i = 0; i < count; i++) {
         state = state * 1664525u + 1013904223u;
-        double value = (double)(state >> 8) / 16777216.0 - 0.5;
-        if (dtype == CB_F32)
-            ((float *)data)[i] = (float)value;
-        else
-            ((double *)data)[i] = value;
+        cbi_store(dtype, (char *)data + i * (int)cb_dtype_size(dtype),
+                  (double)(state >> 8) / 16777216.0 - 0.5);
     }
 }
 
-static bool gives_the_same(cb_dtype dtype, int64_t rows, bool accumulate) {
-    const cbi_microkernel *kernel = cbi_microkernel_of(dtype);
-    double x[TALL * TRIED_DEPTH] __attribute__((aligned(64)));
+static bool gives_the_same(const edge *e, const cbi_microkernel *kernel, bool accumulate) {
+    double x[MOST_TALL * TRIED_DEPTH] __attribute__((aligned(64)));
     double w[MOST_WIDTH * TRIED_DEPTH] __attribute__((aligned(64)));
-    double y[2][TALL * MOST_WIDTH] __attribute__((aligned(64)));
-    int64_t width = kernel->columns;
-    fill(dtype, x, TALL * TRIED_DEPTH);
-    fill(dtype, w, MOST_WIDTH * TRIED_DEPTH);
-    fill(dtype, y[0], TALL * MOST_WIDTH);
-    fill(dtype, y[1], TALL * MOST_WIDTH);
-    kernel->run(TALL, width, TRIED_DEPTH, x, w, accumulate, y[0], width, 1);
-    multiply(dtype, rows, TRIED_DEPTH, x, w, accumulate, y[1], width);
-    return memcmp(y[0], y[1], (size_t)(rows * width) * cb_dtype_size(dtype)) == 0;
+    double y[2][MOST_TALL * MOST_WIDTH] __attribute__((aligned(64)));
+    fill(e->dtype, x, MOST_TALL * TRIED_DEPTH);
+    fill(e->dtype, w, MOST_WIDTH * TRIED_DEPTH);
+    fill(e->dtype, y[0], MOST_TALL * MOST_WIDTH);
+    fill(e->dtype, y[1], MOST_TALL * MOST_WIDTH);
+    if (kernel->row_major)
+        kernel->run(e->tall, e->width, TRIED_DEPTH, x, w, accumulate, y[0], e->width, 1);
+    else
+        kernel->run(e->width, e->tall, TRIED_DEPTH, w, x, accumulate, y[0], 1, e->width);
+    e->run(TRIED_DEPTH, x, w, accumulate, y[1], e->width);
+    return memcmp(y[0], y[1], (size_t)(e->rows * e->width) * cb_dtype_size(e->dtype)) == 0;
 }
 
 static void try_out(void) {
-    static const cb_dtype dtypes[] = {CB_F32, CB_F64};
-    for (int i = 0; i < 2; i++) {
-        const cbi_microkernel *kernel = cbi_microkernel_of(dtypes[i]);
-        int64_t width = 64 / (int64_t)cb_dtype_size(dtypes[i]);
-        same[i] =
-            kernel->usable && kernel->row_major && kernel->rows == TALL && kernel->columns == width;
-        for (int64_t rows = 2; rows <= 4; rows += 2)
-            for (int accumulate = 0; accumulate < 2; accumulate++)
-                same[i] = same[i] && gives_the_same(dtypes[i], rows, accumulate == 1);
+    for (int i = 0; i < EDGES; i++) {
+        const cbi_microkernel *kernel = cbi_microkernel_of(edges[i].dtype);
+        int64_t tall = kernel->row_major ? kernel->rows : kernel->columns;
+        int64_t width = kernel->row_major ? kernel->columns : kernel->rows;
+        usable[i] = kernel->usable && tall == edges[i].tall && width == edges[i].width &&
+                    gives_the_same(&edges[i], kernel, false) &&
+                    gives_the_same(&edges[i], kernel, true);
     }
 }
 
@@ -98,8 +114,10 @@ bool cbi_edge_multiply(cb_dtype dtype, int64_t rows, int64_t depth, const void *
                        bool accumulate, void *y, int64_t row_stride) {
     static pthread_once_t tried = PTHREAD_ONCE_INIT;
     pthread_once(&tried, try_out);
-    if (rows > 4 || !same[dtype == CB_F32 ? 0 : 1])
-        return false;
-    multiply(dtype, rows, depth, x, w, accumulate, y, row_stride);
-    return true;
+    for (int i = 0; i < EDGES; i++)
+        if (usable[i] && edges[i].dtype == dtype && edges[i].rows >= rows) {
+            edges[i].run(depth, x, w, accumulate, y, row_stride);
+            return true;
+        }
+    return false;
 }

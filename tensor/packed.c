@@ -54,80 +54,70 @@ cbi_packed cbi_packed_in(cb_dtype dtype, int64_t k, int64_t n, void *memory) {
     return (cbi_packed){dtype, k, n, weights_width(cbi_microkernel_of(dtype)), memory};
 }
 
-/* Fills places [place, place + count) of a panel's rows [0, depth) from a [depth, count] matrix,
-   and those behind them up to `padded` with zeros. */
-#define FILL(type)                                                                                 \
-    for (int64_t i = 0; i < depth; i++) {                                                          \
-        for (int64_t c = 0; c < count; c++)                                                        \
-            target[i * width + c] = from[i * row_stride + c * column_stride];                      \
-        for (int64_t c = count; c < padded; c++)                                                   \
-            target[i * width + c] = 0;                                                             \
-    }
-
 #ifdef __SSE2__
-/* Six rows side by side, four columns at a time: the common case in f32. */
-static int64_t pack_six_rows(float *target, int64_t depth, const float *from, int64_t stride) {
+/* Interleaves columns [0, depth) of `width` rows, an even number, four columns and two rows at a
+   time: how activations are packed, and weights that lie transposed. Returns how many columns are
+   done. */
+static int64_t interleave_f32(float *target, int64_t width, int64_t depth, const float *from,
+                              int64_t stride) {
     int64_t i = 0;
     for (; i + 4 <= depth; i += 4)
-        for (int pair = 0; pair < 3; pair++) {
-            __m128 even = _mm_loadu_ps(from + i + 2 * pair * stride);
-            __m128 odd = _mm_loadu_ps(from + i + (2 * pair + 1) * stride);
+        for (int64_t c = 0; c < width; c += 2) {
+            __m128 even = _mm_loadu_ps(from + i + c * stride);
+            __m128 odd = _mm_loadu_ps(from + i + (c + 1) * stride);
             __m128 low = _mm_unpacklo_ps(even, odd), high = _mm_unpackhi_ps(even, odd);
-            float *to = target + i * 6 + 2 * pair;
+            float *to = target + i * width + c;
             _mm_storel_pi((__m64 *)(void *)to, low);
-            _mm_storeh_pi((__m64 *)(void *)(to + 6), low);
-            _mm_storel_pi((__m64 *)(void *)(to + 12), high);
-            _mm_storeh_pi((__m64 *)(void *)(to + 18), high);
+            _mm_storeh_pi((__m64 *)(void *)(to + width), low);
+            _mm_storel_pi((__m64 *)(void *)(to + 2 * width), high);
+            _mm_storeh_pi((__m64 *)(void *)(to + 3 * width), high);
         }
     return i;
 }
 #else
-static int64_t pack_six_rows(float *target, int64_t depth, const float *from, int64_t stride) {
-    (void)target, (void)depth, (void)from, (void)stride;
+static int64_t interleave_f32(float *target, int64_t width, int64_t depth, const float *from,
+                              int64_t stride) {
+    (void)target, (void)width, (void)depth, (void)from, (void)stride;
     return 0;
 }
 #endif
 /* Nothing of the kind for f64. */
-static int64_t pack_no_rows(double *target, int64_t depth, const double *from, int64_t stride) {
-    (void)target, (void)depth, (void)from, (void)stride;
+static int64_t interleave_f64(double *target, int64_t width, int64_t depth, const double *from,
+                              int64_t stride) {
+    (void)target, (void)width, (void)depth, (void)from, (void)stride;
     return 0;
 }
 
-/* Copies a [depth, count] block, strides in elements, into panels of `width`: element (i, j) goes
+/* Copies a [depth, columns] block, strides in elements, into panels of `width`: element (i, j) goes
    to panel (first + j) / width, row top + i, place (first + j) % width. The last panel is filled up
-   with zeros when the block reaches the end of all columns. Whole panels whose rows lie apart and
-   columns side by side, or the other way round, are what is mostly packed: these loops have
-   constant strides. */
-#define PACK(name, type, six_rows)                                                                 \
-    static void name(type *panels, int64_t k, int64_t all, int64_t width, int64_t top,             \
-                     int64_t depth, int64_t first, int64_t columns, const type *source,            \
-                     int64_t row_stride, int64_t column_stride) {                                  \
+   with zeros when the block reaches the end of all columns. */
+#define PACK(suffix, type)                                                                         \
+    static void pack_##suffix(type *panels, int64_t k, int64_t all, int64_t width, int64_t top,    \
+                              int64_t depth, int64_t first, int64_t columns, const type *source,   \
+                              int64_t row_stride, int64_t column_stride) {                         \
         for (int64_t j = 0; j < columns;) {                                                        \
-            int64_t at = first + j, place = at % width;                                            \
+            int64_t at = first + j, place = at % width, i = 0;                                     \
             int64_t count = width - place < columns - j ? width - place : columns - j;             \
             int64_t padded = at + count == all ? width - place : count;                            \
             type *target = panels + at / width * width * k + top * width + place;                  \
             const type *from = source + j * column_stride;                                         \
             j += count;                                                                            \
-            if (row_stride == 1 && count == 6 && width == 6) {                                     \
-                for (int64_t i = six_rows(target, depth, from, column_stride); i < depth; i++)     \
-                    for (int64_t c = 0; c < 6; c++)                                                \
-                        target[i * 6 + c] = from[i + c * column_stride];                           \
-            } else if (column_stride == 1 && count == 16 && width == 16) {                         \
-                for (int64_t i = 0; i < depth; i++)                                                \
-                    for (int64_t c = 0; c < 16; c++)                                               \
-                        target[i * 16 + c] = from[i * row_stride + c];                             \
-            } else if (row_stride == 1 && count == 16 && width == 16) {                            \
-                for (int64_t i = 0; i < depth; i++)                                                \
-                    for (int64_t c = 0; c < 16; c++)                                               \
-                        target[i * 16 + c] = from[i + c * column_stride];                          \
-            } else {                                                                               \
-                FILL(type)                                                                         \
+            if (row_stride == 1 && count == width && width % 2 == 0)                               \
+                i = interleave_##suffix(target, width, depth, from, column_stride);                \
+            for (; i < depth; i++) {                                                               \
+                if (column_stride == 1)                                                            \
+                    memcpy(target + i * width, from + i * row_stride,                              \
+                           (size_t)count * sizeof(type));                                          \
+                else                                                                               \
+                    for (int64_t c = 0; c < count; c++)                                            \
+                        target[i * width + c] = from[i * row_stride + c * column_stride];          \
+                for (int64_t c = count; c < padded; c++)                                           \
+                    target[i * width + c] = 0;                                                     \
             }                                                                                      \
         }                                                                                          \
     }
-PACK(pack_f32, float, pack_six_rows)
-PACK(pack_f64, double, pack_no_rows)
+PACK(f32, float)
+PACK(f64, double)
 
 static void pack(cb_dtype dtype, void *panels, int64_t k, int64_t all, int64_t width, int64_t top,
                  int64_t depth, int64_t first, int64_t count, const void *source,
