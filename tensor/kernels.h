@@ -52,8 +52,8 @@ typedef struct cbi_matrix {
 } cbi_matrix;
 void cbi_gemm(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix a, cbi_matrix b,
               bool accumulate, cbi_matrix c);
-/* The same for a few rows, read from B as it lies; cbi_gemm uses it where it can. False, and nothing
-   done, for more rows and for strides that it is not made for. */
+/* The same for a few rows, read from B as it lies; cbi_gemm uses it where it can. False, and
+   nothing done, for more rows and for strides that it is not made for. */
 bool cbi_gemv(cb_dtype dtype, int64_t rows, int64_t n, int64_t k, cbi_matrix a, cbi_matrix b,
               bool accumulate, cbi_matrix c);
 

@@ -1,7 +1,7 @@
 /* The heap. Allocations are counted, and can be made to fail, for the tests of out-of-memory.
 
-   Large ones ask for huge pages: weights and activations are read from one end to the other at every
-   step, and finding their pages costs as much as reading them where a machine is virtual. */
+   Large ones ask for huge pages: weights and activations are read from one end to the other at
+   every step, and finding their pages costs as much as reading them where a machine is virtual. */
 #define _DEFAULT_SOURCE /* for madvise */
 #include "tensor/memory.h"
 
