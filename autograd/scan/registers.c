@@ -3,6 +3,8 @@
    so that all of them together stay in the L1 cache. */
 #include "autograd/scan/plan_internal.h"
 
+#include <stdio.h>
+
 /* A register while room is given out: where it starts, and when it is read last. */
 typedef struct slot {
     int64_t start, columns;
@@ -54,6 +56,8 @@ void cbi_find_registers(cbi_planner *p) {
                 best = &slots[k];
         if (best == NULL && count == MOST_SLOTS) {
             p->failed = true;
+            snprintf(p->plan->graph->reason, sizeof(p->plan->graph->reason),
+                     "more than %d values are needed at once", MOST_SLOTS);
             return;
         }
         if (best == NULL) {

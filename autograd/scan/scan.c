@@ -60,7 +60,8 @@ static void compile(cb_scan *scan) {
     else if (graph != NULL && (graph->reason[0] != '\0' || !cbi_imports_check(graph)))
         snprintf(scan->reason, sizeof(scan->reason), "%s", graph->reason);
     else if (graph == NULL || (scan->plan = cbi_plan_new(graph)) == NULL)
-        snprintf(scan->reason, sizeof(scan->reason), "out of memory");
+        snprintf(scan->reason, sizeof(scan->reason), "%s",
+                 graph != NULL && graph->reason[0] != '\0' ? graph->reason : "out of memory");
     if (scan->plan == NULL)
         cbi_graph_free(graph);
 }

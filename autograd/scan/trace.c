@@ -34,6 +34,9 @@ static void refuse(cbi_graph *graph, const char *reason) {
         snprintf(graph->reason, sizeof(graph->reason), "%s", reason);
 }
 
+/* A trace is walked by recursion, and its values are compared with each other. */
+enum { MOST_OPS = 1024 };
+
 static bool run_step(cbi_graph *graph, cbi_step *step, int64_t input, cb_tensor *const *weights,
                      cb_tensor **next) {
     cb_tape *tape = graph->trace;
@@ -45,6 +48,10 @@ static bool run_step(cbi_graph *graph, cbi_step *step, int64_t input, cb_tensor 
     for (int i = 0; i < graph->state_count; i++)
         graph->state[i] = cbi_symbol(tape, graph->dtype, CB_SHAPE(CBI_BATCH, graph->state_size[i]));
     step(graph->weights, graph->x, graph->state, next);
+    if (tape->ops > MOST_OPS) {
+        refuse(graph, "the step has more than 1024 ops");
+        return false;
+    }
     for (int i = 0; i < graph->state_count && cb_tape_status(tape) == CB_OK; i++)
         if (cb_tape_of(next[i]) == tape)
             next[i] = cbi_regroup(graph, next[i]);

@@ -285,6 +285,26 @@ static const cb_cell_param one_weight[] = {
     {"weight_ih", .rows = {1, CB_HIDDEN}, .columns = {1, CB_INPUT}, .role = CB_INPUT_WEIGHT},
 };
 
+static void has_thousands_of_ops(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
+                                 cb_tensor **next) {
+    cb_tensor *h = state[0];
+    for (int i = 0; i < 3000; i++)
+        h = cb_tanh(h);
+    next[0] = plain(w, x, h);
+}
+
+/* The sum is formed back to front: all terms are there before the first is used. */
+static void needs_hundreds_at_once(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
+                                   cb_tensor **next) {
+    enum { TERMS = 300 };
+    cb_tensor *term[TERMS], *sum = plain(w, x, state[0]);
+    for (int i = 0; i < TERMS; i++)
+        term[i] = cb_scale(state[0], 1e-3 * (i + 2));
+    for (int i = TERMS - 1; i >= 0; i--)
+        sum = cb_mul(sum, cb_sigmoid(term[i]));
+    next[0] = sum;
+}
+
 /* That a step runs op by op for the reason, with the results of the eager network unless it draws
    random numbers. */
 static void expect_not_compiled(cb_scan_step *step, bool on_tape, const char *reason) {
@@ -330,6 +350,11 @@ Test(compiled, a_step_that_differs_from_run_to_run_is_run_op_by_op) {
     expect_not_compiled(drops_units, false, "dropout");
     expect_not_compiled(uses_a_tensor_from_outside, false, "not among its weights");
     expect_not_compiled(uses_a_tensor_of_the_tape, true, "another tape");
+}
+
+Test(compiled, a_step_that_is_too_long_is_run_op_by_op) {
+    expect_not_compiled(has_thousands_of_ops, false, "more than 1024 ops");
+    expect_not_compiled(needs_hundreds_at_once, false, "needed at once");
 }
 
 /* A gradient of a gradient: refused where it is compiled, there where it is not. */
