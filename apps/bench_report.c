@@ -66,6 +66,10 @@ static double mebibytes(int64_t bytes) {
     return (double)bytes / (1 << 20);
 }
 
+static const char *plural(int64_t count) {
+    return count == 1 ? "" : "s";
+}
+
 void bench_print_table(const bench_run *run) {
     const bench_sizes *sizes = &run->sizes;
     int width = (int)strlen("model");
@@ -73,11 +77,12 @@ void bench_print_table(const bench_run *run) {
         int length = (int)strlen(run->models[i].name);
         width = length > width ? length : width;
     }
-    printf("batch %lld, hidden %lld, %lld time steps, %lld symbols, %s, %d thread%s; "
-           "medians of %lld steps\n",
+    printf("batch %lld, hidden %lld, %lld time step%s, %lld symbol%s, %s, %d thread%s; "
+           "medians of %lld step%s\n",
            (long long)sizes->batch, (long long)sizes->hidden, (long long)sizes->time,
-           (long long)sizes->symbols, cb_dtype_name(sizes->dtype), run->threads,
-           run->threads == 1 ? "" : "s", (long long)sizes->steps);
+           plural(sizes->time), (long long)sizes->symbols, plural(sizes->symbols),
+           cb_dtype_name(sizes->dtype), run->threads, plural(run->threads), (long long)sizes->steps,
+           plural(sizes->steps));
     printf("best rate of a %d-cubed product: %.1f GFLOP/s\n\n", BENCH_GEMM_SIZE,
            bench_best_rate(run));
     printf("%-*s  %-8s  %9s  %8s  %8s  %6s  %6s  %11s  %8s  %8s\n", width, "model", "step",

@@ -30,7 +30,7 @@ static const char notes[] =
 typedef struct request {
     const char *cell, *dtype;
     int64_t input, hidden, batch, time, symbols;
-    bool no_bias;
+    bool batch_given, time_given, symbols_given, no_bias;
 } request;
 
 static const request defaults = {
@@ -45,12 +45,12 @@ static options_outcome parse(request *asked, int argc, char **argv, char *error)
         {"hidden", .whole = &asked->hidden, .value = "N", .help = "hidden size", .low = 1,
          .high = MODEL_LARGEST},
         {"batch", .whole = &asked->batch, .value = "N", .help = "sequences in a step", .low = 1,
-         .high = MODEL_LARGEST},
+         .high = MODEL_LARGEST, .given = &asked->batch_given},
         {"time", .whole = &asked->time, .value = "N", .help = "time steps", .low = 1,
-         .high = MODEL_LARGEST},
+         .high = MODEL_LARGEST, .given = &asked->time_given},
         {"symbols", .whole = &asked->symbols, .value = "N",
          .help = "the input is looked up in an embedding with so many\nrows; 0: it is not",
-         .low = 0, .high = MODEL_LARGEST},
+         .low = 0, .high = MODEL_LARGEST, .given = &asked->symbols_given},
         {"dtype", .string = &asked->dtype, .value = "NAME", .help = "f32 or f64"},
         {"no-bias", .flag = &asked->no_bias, .help = "leave the cell's biases out"},
         {.name = NULL},
@@ -59,10 +59,20 @@ static options_outcome parse(request *asked, int argc, char **argv, char *error)
     return options_parse(&table, argc, argv, error);
 }
 
+/* Whether a cell is compiled depends on none of the sizes of a run. */
+static bool check_list(const request *asked, char *error) {
+    const char *useless = asked->batch_given     ? "batch"
+                          : asked->time_given    ? "time"
+                          : asked->symbols_given ? "symbols"
+                                                 : NULL;
+    return useless == NULL ||
+           failure(error, FAILURE_SIZE, "--%s means nothing without --cell", useless);
+}
+
 static bool check(const request *asked, char *error) {
     static const char *const dtypes[] = {"f32", "f64", NULL};
     return options_check_name("dtype", asked->dtype, dtypes, error) &&
-           (asked->cell == NULL || model_check_cell(asked->cell, error));
+           (asked->cell == NULL ? check_list(asked, error) : model_check_cell(asked->cell, error));
 }
 
 static int64_t extent_of(cb_cell_extent extent, const request *asked) {

@@ -13,12 +13,14 @@
 
 #include <cerebra/cerebra.h>
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 enum { SYMBOLS = 89, HIDDEN = 512, TIME = 20, BATCH = 128 };
+enum { MOST = 1000 }; /* of whatever is counted on the command line */
 
 static double milliseconds(void) {
     struct timespec now;
@@ -77,30 +79,61 @@ static const cb_cell *find_cell(const char *name) {
     return found;
 }
 
+/* ---- The command line ------------------------------------------------------------------------ */
+
+typedef struct request {
+    const cb_cell *cell;
+    int layers, steps, threads; /* threads 0: all cores */
+} request;
+
+static bool parse_count(const char *option, const char *text, int *count) {
+    char *end;
+    long value = strtol(text, &end, 10);
+    if (end == text || *end != '\0' || value < 1 || value > MOST) {
+        fprintf(stderr, "step: %s must be a whole number from 1 to %d, not \"%s\"\n", option, MOST,
+                text);
+        return false;
+    }
+    *count = (int)value;
+    return true;
+}
+
+static bool parse(request *asked, int argc, char **argv) {
+    bool good = true;
+    for (int i = 1; i < argc && good; i += 2) {
+        const char *option = argv[i], *text = i + 1 < argc ? argv[i + 1] : "";
+        if (strcmp(option, "--layers") == 0) {
+            good = parse_count(option, text, &asked->layers);
+        } else if (strcmp(option, "--steps") == 0) {
+            good = parse_count(option, text, &asked->steps);
+        } else if (strcmp(option, "--threads") == 0) {
+            good = parse_count(option, text, &asked->threads);
+        } else if (strcmp(option, "--cell") == 0) {
+            asked->cell = find_cell(text);
+            good = asked->cell != NULL;
+            if (!good)
+                fprintf(stderr, "step: there is no cell \"%s\"\n", text);
+        } else {
+            fprintf(stderr, "step: there is no option \"%s\"\n", option);
+            good = false;
+        }
+    }
+    return good;
+}
+
 int main(int argc, char **argv) {
-    const char *cell = "lstm";
-    int layers = 1, steps = 10;
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], "--cell") == 0)
-            cell = argv[i + 1];
-        else if (strcmp(argv[i], "--layers") == 0)
-            layers = atoi(argv[i + 1]);
-        else if (strcmp(argv[i], "--steps") == 0)
-            steps = atoi(argv[i + 1]);
-        else if (strcmp(argv[i], "--threads") == 0)
-            cb_set_threads(atoi(argv[i + 1]));
-    }
-    if (find_cell(cell) == NULL) {
-        fprintf(stderr, "step: there is no cell \"%s\"\n", cell);
+    request asked = {.cell = &cb_lstm, .layers = 1, .steps = 10};
+    if (!parse(&asked, argc, argv))
         return 2;
-    }
-    model m = model_new(find_cell(cell), layers);
+    if (asked.threads > 0)
+        cb_set_threads(asked.threads);
+    model m = model_new(asked.cell, asked.layers);
     cb_tape *tape = cb_tape_new();
     cb_random random = cb_random_seed(2);
     cb_tensor *x = cb_tensor_new(CB_I64, CB_SHAPE(TIME, BATCH));
     cb_tensor *y = cb_tensor_new(CB_I64, CB_SHAPE(TIME, BATCH));
     cb_status status = x != NULL && y != NULL ? cb_params_status(m.params) : CB_ERROR_MEMORY;
-    for (int i = 0; i < steps && status == CB_OK; i++) {
+    for (int i = 0; i < asked.steps && status == CB_OK; i++) {
         double begin = milliseconds();
         status = step(&m, tape, &random, x, y);
         printf("%.2f\n", milliseconds() - begin);

@@ -63,6 +63,7 @@ static bool gradients_right(void) {
 /* ---- The task -------------------------------------------------------------------------------- */
 
 enum { BYTES = 256, TIME = 24, BATCH = 16, WIDTH = 16, HIDDEN = 48, MOST_TEXT = 1 << 24 };
+enum { MOST_STEPS = 1000000 };
 
 static const char rhyme[] = "The tape has noted what each op has done,\n"
                             "so gradients run backward, one by one.\n"
@@ -138,8 +139,32 @@ static int train(const unsigned char *text, size_t length, int steps, bool eager
     return status == CB_OK ? 0 : 1;
 }
 
+/* What the command line asks for, but for the text. */
+static bool parse(int argc, char **argv, int *steps, bool *eager) {
+    char *end = "";
+    long value = argc > 2 ? strtol(argv[2], &end, 10) : 200;
+    if (argc > 2 && (end == argv[2] || *end != '\0' || value < 0 || value > MOST_STEPS)) {
+        fprintf(stderr, "train_custom_cell: STEPS must be a whole number from 0 to %d, not %s\n",
+                MOST_STEPS, argv[2]);
+        return false;
+    }
+    if (argc > 4 || (argc > 3 && strcmp(argv[3], "eager") != 0)) {
+        fprintf(stderr,
+                "train_custom_cell: \"%s\" means nothing here; there is TEXT, STEPS, eager\n",
+                argv[argc > 4 ? 4 : 3]);
+        return false;
+    }
+    *steps = (int)value;
+    *eager = argc > 3;
+    return true;
+}
+
 int main(int argc, char **argv) {
     static unsigned char text[MOST_TEXT];
+    int steps;
+    bool eager;
+    if (!parse(argc, argv, &steps, &eager))
+        return 2;
     size_t length = sizeof rhyme - 1;
     FILE *stream = argc > 1 ? fopen(argv[1], "rb") : NULL;
     if (stream != NULL) {
@@ -152,7 +177,5 @@ int main(int argc, char **argv) {
     }
     if (!gradients_right())
         return 1;
-    int steps = argc > 2 ? atoi(argv[2]) : 200;
-    bool eager = argc > 3 && strcmp(argv[3], "eager") == 0;
     return train(stream != NULL ? text : (const unsigned char *)rhyme, length, steps, eager);
 }

@@ -52,6 +52,13 @@ done
 if ./train_custom_cell no-such-file 2>err; then
     fail "train_custom_cell.c reads a file that is not there"
 fi
+for words in abc 1x -1 "1 eagre" "1 eager more"; do
+    # shellcheck disable=SC2086
+    ./train_custom_cell train_custom_cell.c $words >out 2>err && code=0 || code=$?
+    if [ "$code" -ne 2 ] || [ -s out ] || [ "$(wc -l <err)" -ne 1 ]; then
+        fail "train_custom_cell.c takes \"$words\": $(cat out err)"
+    fi
+done
 
 # Every header stands alone, in C and in C++.
 have_cxx=$(command -v "$cxx") || echo "skipped: there is no C++ compiler $cxx"
