@@ -53,11 +53,19 @@ static const request defaults = {
     .training = {.epochs = 500, .steps_per_epoch = 100, .batch = 128, .seed = 1},
 };
 
-static options_outcome parse(request *asked, int argc, char **argv, char *error) {
-    training_options *training = &asked->training;
-    option_row rows[] = {
+/* Adds rows to a table that has room for OPTIONS_MOST of them. */
+static void append(option_row *rows, int *count, const option_row *more, size_t bytes) {
+    memcpy(rows + *count, more, bytes);
+    *count += (int)(bytes / sizeof(option_row));
+}
+
+static void add_model_options(request *asked, option_row *rows, int *count) {
+    const option_row mine[] = {
         {"data", .string = &asked->data, .value = "FILE",
          .help = "UTF-8 text to train on; \"-\": standard input (the bundled script)"},
+        {"held-out", .number = &asked->held_out, .value = "X",
+         .help = "part of the text, at its end, that is only measured on", .low = 0, .high = 1,
+         .below_high = true},
         {"cell", .string = &asked->cell, .value = "NAME",
          .help = "recurrent cell, see cerebra cells"},
         {"layers", .whole = &asked->layers, .value = "N", .help = "recurrent layers", .low = 1,
@@ -68,8 +76,22 @@ static options_outcome parse(request *asked, int argc, char **argv, char *error)
          .help = "size of a character's embedding", .low = 1, .high = MODEL_LARGEST},
         {"seq-len", .whole = &asked->seq_len, .value = "N", .help = "characters in a window",
          .low = 1, .high = MODEL_LARGEST},
-        {"batch", .whole = &training->batch, .value = "N", .help = "windows in a step", .low = 1,
-         .high = 1000000},
+        {"dropout", .number = &asked->dropout, .value = "X",
+         .help = "dropout rate on the output of each recurrent layer", .low = 0, .high = 1,
+         .below_high = true},
+        {"recompute", .whole = &asked->recompute, .value = "K",
+         .help = "keep states every K characters only and compute the rest again:\nless memory for "
+                 "long windows, about 1.5 times the time; 0: keep all",
+         .low = 0, .high = MODEL_LARGEST},
+        {"init", .string = &asked->init, .value = "NAME",
+         .help = "default, glorot-uniform, glorot-normal, kaiming-uniform,\nkaiming-normal or "
+                 "orthogonal"},
+    };
+    append(rows, count, mine, sizeof mine);
+}
+
+static void add_optimizer_options(request *asked, option_row *rows, int *count) {
+    const option_row mine[] = {
         {"optimizer", .string = &asked->optimizer, .value = "NAME",
          .help = "sgd, adagrad, adam, adamw or rmsprop"},
         {"lr", .number = &asked->lr, .value = "X",
@@ -81,19 +103,18 @@ static options_outcome parse(request *asked, int argc, char **argv, char *error)
          .help = "momentum of sgd and rmsprop (0)", .low = 0, .high = 1, .below_high = true},
         {"weight-decay", .number = &asked->weight_decay, .value = "X",
          .help = "weight decay (adamw: 0.01, others: 0)", .low = 0, .high = INFINITY},
-        {"clip-norm", .number = &training->clip_norm, .value = "X",
+        {"clip-norm", .number = &asked->training.clip_norm, .value = "X",
          .help = "largest norm of all gradients together; 0: no clipping", .low = 0,
          .high = INFINITY},
-        {"dropout", .number = &asked->dropout, .value = "X",
-         .help = "dropout rate on the output of each recurrent layer", .low = 0, .high = 1,
-         .below_high = true},
-        {"recompute", .whole = &asked->recompute, .value = "K",
-         .help = "keep states every K characters only and compute the rest again:\nless memory for "
-                 "long windows, about 1.5 times the time; 0: keep all",
-         .low = 0, .high = MODEL_LARGEST},
-        {"init", .string = &asked->init, .value = "NAME",
-         .help = "default, glorot-uniform, glorot-normal, kaiming-uniform,\nkaiming-normal or "
-                 "orthogonal"},
+    };
+    append(rows, count, mine, sizeof mine);
+}
+
+static void add_run_options(request *asked, option_row *rows, int *count) {
+    training_options *training = &asked->training;
+    const option_row mine[] = {
+        {"batch", .whole = &training->batch, .value = "N", .help = "windows in a step", .low = 1,
+         .high = 1000000},
         {"epochs", .whole = &training->epochs, .value = "N", .help = "epochs", .low = 1,
          .high = 10000000},
         {"steps-per-epoch", .whole = &training->steps_per_epoch, .value = "N",
@@ -102,16 +123,21 @@ static options_outcome parse(request *asked, int argc, char **argv, char *error)
          .help = "determines initial weights, batches and dropout"},
         {"threads", .whole = &asked->threads, .value = "N", .help = "threads; 0: all cores",
          .low = 0, .high = 1024},
-        {"held-out", .number = &asked->held_out, .value = "X",
-         .help = "part of the text, at its end, that is only measured on", .low = 0, .high = 1,
-         .below_high = true},
         {"log", .string = &asked->log, .value = "FILE",
          .help = "CSV file for the losses; \"-\": standard output (none)"},
         {"checkpoint", .string = &asked->checkpoint, .value = "FILE",
          .help = "safetensors file for the trained model (none)"},
         {"quiet", 'q', .flag = &asked->quiet, .help = "show no progress"},
-        {.name = NULL},
     };
+    append(rows, count, mine, sizeof mine);
+}
+
+static options_outcome parse(request *asked, int argc, char **argv, char *error) {
+    option_row rows[OPTIONS_MOST] = {{.name = NULL}}; /* ended by a row without a name */
+    int count = 0;
+    add_model_options(asked, rows, &count);
+    add_optimizer_options(asked, rows, &count);
+    add_run_options(asked, rows, &count);
     const option_table table = {"train", usage, notes, rows};
     return options_parse(&table, argc, argv, error);
 }
