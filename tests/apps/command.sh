@@ -85,6 +85,8 @@ refuse 2 '--held-out must be' train --data text.txt --held-out -0.1 $keep
 refuse 2 'did you mean --epochs' train --epoch5 3
 refuse 2 'did you mean adagrad' train --optimizer adagrd
 refuse 2 'means nothing to the optimizer adam' train --optimizer adam --initial-accumulator 1
+refuse 2 '--momentum means nothing to the optimizer adagrad' train --momentum 0.5
+refuse 2 '--momentum must be a number' train --optimizer sgd --momentum 1
 refuse 2 'did you mean glorot-uniform' train --init glorot-unifrom
 refuse 2 'name the same file' train --data text.txt --log a --checkpoint a
 refuse 2 'would be overwritten' train --data precious.csv --log precious.csv
@@ -118,6 +120,9 @@ for option in input hidden batch time; do
     done
 done
 refuse 2 '--symbols must be a whole number from 0' explain --symbols -1
+for option in batch time symbols; do
+    refuse 2 "--$option means nothing without --cell" explain --$option 3
+done
 refuse 2 '--warmup must be a whole number from 0' bench --warmup -1
 refuse 2 '--threads must be a whole number from 0' bench --threads -1
 expect 2 "$cerebra"
@@ -145,6 +150,9 @@ expect 0 "$cerebra" train --data text.txt $tiny --recompute 4 --log other.csv
 [ "$(cut -d, -f1,2 log.csv | cut -c1-6)" = "$(cut -d, -f1,2 other.csv | cut -c1-6)" ] || complain "--recompute: other losses"
 expect 0 "$cerebra" train --data text.txt $tiny --seed 2 --log other.csv
 [ "$(cut -d, -f1,2 log.csv)" != "$(cut -d, -f1,2 other.csv)" ] || complain "--seed does nothing"
+expect 0 "$cerebra" train --data text.txt $tiny --optimizer sgd --lr 0.5 --log other.csv
+expect 0 "$cerebra" train --data text.txt $tiny --optimizer sgd --lr 0.5 --momentum 0.9 --log again.csv
+[ "$(cut -d, -f2 other.csv)" != "$(cut -d, -f2 again.csv)" ] || complain "--momentum does nothing"
 expect 0 "$cerebra" train --data text.txt $tiny --held-out 0.2 --log -
 contains out '^epoch,loss,seconds,held_out_loss$'
 for optimizer in sgd adam adamw rmsprop; do
@@ -203,6 +211,39 @@ code=$?
 [ $code -eq 130 ] || complain "exit code $code after SIGINT"
 contains err 'interrupted; the weights are in stopped.safetensors'
 expect 0 "$cerebra" sample --checkpoint stopped.safetensors --length 5
+
+# ---- Charts: a letter is a <use>, a curve a path in its colour
+printf 'epoch,loss,minutes\n0,3.5,1\n10,2.5,4\n20,2,9\n' >curve.csv
+draw() {
+    expect 0 "$cerebra" plot curve.csv --quiet --out chart.svg "$@"
+}
+letters() {
+    grep -c '<use ' chart.svg
+}
+start_of_curve() {
+    sed -n 's/.*rgb(0%,44.7%,69.8%).* d="M \([0-9]*\).*/\1/p' chart.svg | head -n 1
+}
+draw
+letters=$(letters)
+start=$(start_of_curve)
+contains chart.svg '^Line chart of loss over epoch\.'
+contains chart.svg 'width="1600pt" height="1000pt"'
+draw --x minutes
+contains chart.svg '^Line chart of loss over minutes\.'
+draw --xlabel ten_things
+contains chart.svg '^Line chart of loss over ten_things\.'
+[ "$(letters)" -eq $((letters + 5)) ] || complain "--xlabel: $(letters) letters, $letters with \"epoch\""
+draw --ylabel ten_things
+contains chart.svg '^Line chart of ten_things over epoch\.'
+[ "$(letters)" -eq $((letters + 6)) ] || complain "--ylabel: $(letters) letters, $letters with \"loss\""
+draw --xmin -10
+[ "$(start_of_curve)" -gt $((start + 300)) ] || complain "--xmin -10: the curve starts at $(start_of_curve), not $start"
+draw --height 333
+contains chart.svg 'width="1600pt" height="333pt"'
+refuse 1 'no column named "steps"' plot curve.csv --x steps --out new.svg
+refuse 2 '--height must be a whole number' plot curve.csv --height 99 --out new.svg
+refuse 2 '--xmin must be a number' plot curve.csv --xmin left --out new.svg
+rm -f curve.csv chart.svg
 
 # ---- The rest
 expect 0 "$cerebra" --help
@@ -304,6 +345,14 @@ for protocol in published controlled; do
     contains "$protocol/run/report.md" 'after 678 epochs'
 done
 [ "$(wc -l <published/run/stacked-lstm.csv)" -eq 4 ] || complain "--stacked-epochs"
+[ "$(wc -l <published/run/halves-equal.csv)" -eq 3 ] || complain "halves-equal.csv is not as long as --epochs"
+for epochs in 0 1; do
+    expect 0 "$cerebra" reproduce --data text.txt --out halves-$epochs --models cerebral-lstm --hidden 16 \
+        --batch 4 --seq-len 10 --epochs 2 --halves-epochs $epochs --steps-per-epoch 3 --quiet
+done
+[ -e halves-0/halves-equal.csv ] && complain "--halves-epochs 0 runs equal halves"
+[ "$(wc -l <halves-1/halves-equal.csv)" -eq 2 ] || complain "--halves-epochs 1: $(cat halves-1/halves-equal.csv)"
+[ "$(wc -l <halves-1/cerebral-lstm.csv)" -eq 3 ] || complain "--halves-epochs changes the other model"
 contains controlled/run/widened-lstm.csv held_out_loss
 contains controlled/run/report.md 'Held-out'
 expect 0 "$cerebra" sample --checkpoint published/run/stacked-lstm.safetensors --length 5
