@@ -3,8 +3,9 @@
 
     python3 bench/compare_torch.py BUILD_DIRECTORY [OPTION ...]
 
-needs PyTorch, and for the Cerebral LSTM as its author published it his package (pip install torch
-cerebral_lstm); torch.compile needs a C++ compiler. What cannot be run is said and left out.
+needs PyTorch (the `torch` package), and for the Cerebral LSTM as its author published it his
+package (`cerebral_lstm`); torch.compile needs a C++ compiler. What cannot be run is said and left
+out.
 
 A round runs some training steps of `cerebra bench` and then as many in each rival: f32, Adagrad,
 the sizes of the paper's experiments, everything from the batch to the updated weights. Every
@@ -231,7 +232,7 @@ def main():
     try:
         version = importlib.metadata.version("torch")
     except importlib.metadata.PackageNotFoundError:
-        sys.exit("compare_torch.py: PyTorch is not installed (pip install torch)")
+        sys.exit("compare_torch.py: this needs PyTorch (the `torch` package)")
     print(
         f"PyTorch {version}, threads: {options.threads}, rounds: {options.rounds}; "
         "medians, and ranges in brackets"

@@ -2,11 +2,11 @@
 """Writes the reference vectors: one NAME.safetensors beside this script for every case.
 
 The tests compare the library with these files, so that neither Python nor PyTorch is needed to
-run them. To write the files again:
+run them. To write the files again, which needs PyTorch (the `torch` package), NumPy and
+cerebral_lstm:
 
-    python3 -m venv oracle && oracle/bin/pip install torch numpy cerebral_lstm
-    oracle/bin/python tests/reference/generate.py            writes every file
-    oracle/bin/python tests/reference/generate.py --check    compares the files with f32 PyTorch
+    python tests/reference/generate.py            writes every file
+    python tests/reference/generate.py --check    compares the files with f32 PyTorch
 
 The stored files were written with Python 3.11, torch 2.15.0, numpy 2.4.6, cerebral_lstm 1.1.1
 (the package of the paper's author).

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Writes npy/*.npy, files as NumPy writes them, for the tests of the .npy reader and writer.
 
-    pip install numpy
     python tests/reference/numpy_npy.py
 
-The stored files were written with numpy 2.4.6. Element k of an array, counted in row-major order, is
-k / 2 - 3 if it is a float and 1000 k - 3 if it is an integer.
+This needs NumPy (the `numpy` package). The stored files were written with numpy 2.4.6. Element k of
+an array, counted in row-major order, is k / 2 - 3 if it is a float and 1000 k - 3 if it is an
+integer.
 """
 
 import pathlib

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 """Writes print_cases.safetensors: arrays and the text that NumPy's str() gives for each.
 
-    pip install numpy
     python tests/reference/numpy_print.py            writes the file
     python tests/reference/numpy_print.py --random N FILE
                                                      N random arrays instead, for a wider comparison
 
-The stored file was written with numpy 2.4.6. For every case NAME the file holds a tensor NAME, the
-memory of an array, and the metadata NAME.layout and NAME.text: the first is the view of that memory
-that was printed, as numbers separated by spaces (rank, offset of the first element, shape, strides;
-offset and strides in elements), the second what str() gave for it.
+This needs NumPy (the `numpy` package). The stored file was written with numpy 2.4.6. For every case
+NAME the file holds a tensor NAME, the memory of an array, and the metadata NAME.layout and
+NAME.text: the first is the view of that memory that was printed, as numbers separated by spaces
+(rank, offset of the first element, shape, strides; offset and strides in elements), the second what
+str() gave for it.
 """
 
 import ctypes
