@@ -1,6 +1,8 @@
 /* The recurrent driver: layers, directions, dropout, lengths and carried state around any cell.
 
-   Time is the business of cb_scan (scan.h), which sees a cell as nothing but its step. */
+   Time is the business of cb_scan (scan.h), which sees a cell as nothing but its step. With
+   recomputation, a direction runs as checkpointed segments of time instead of in one go; see
+   rnn_segments.c. */
 #include "autograd/op_list.h"
 #include "autograd/scan/scan_internal.h"
 #include "autograd/tape_internal.h"

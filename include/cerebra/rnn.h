@@ -2,7 +2,7 @@
 
    A cell is a cb_cell: equations as text, a table of parameters, and a step in plain ops. It has no
    backward code and no kernel; docs/adding-a-cell.md builds one. The driver gives it layers,
-   directions, dropout, lengths and carried state. */
+   directions, dropout, lengths, carried state, and recomputation for long sequences. */
 #ifndef CEREBRA_RNN_H
 #define CEREBRA_RNN_H
 
