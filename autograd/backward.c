@@ -263,7 +263,9 @@ static cb_status differentiable(const char *name, cb_tensor *output) {
     cb_tape *tape = cb_tape_of(output);
     if (tape == NULL)
         return output != NULL && cbi_is_poisoned(output) ? CB_ERROR_MEMORY : CB_ERROR_TAPE;
-    if (tape->status == CB_OK && !output->node->requires_grad)
+    if (tape->status == CB_OK && tape->symbolic)
+        cbi_tape_fail(tape, CB_ERROR_TAPE, "%s: the step of a recurrence takes a gradient", name);
+    else if (tape->status == CB_OK && !output->node->requires_grad)
         cbi_tape_fail(tape, CB_ERROR_TAPE, "%s: %s", name,
                       tape->no_grad ? "the tape records no gradients"
                                     : "no variable reaches the output");

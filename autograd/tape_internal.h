@@ -37,7 +37,8 @@ struct cb_node {
     cb_tensor *sink;   /* of a variable: where cb_backward adds its gradient; NULL: none yet */
     cb_tensor *grad;   /* in the running sweep: its gradient so far */
     int value;         /* of a trace, once read: 1 + its number in the graph (graph.h) */
-    int follows; /* of a trace: whether it depends on the state: 1 no, 2 yes; 0: not known yet */
+    int follows;   /* of a trace: whether it depends on the state: 1 no, 2 yes; 0: not known yet */
+    cb_node *twin; /* of a trace: the same node of another trace of the step */
     cb_tensor *regrouped; /* of a trace: what stands for it with its sums in another order */
     bool checked;         /* of a trace: seen by the check of what is hoisted */
     void *saved;          /* what a compiled recurrence leaves for its gradient */

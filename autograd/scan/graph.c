@@ -29,8 +29,9 @@ static bool same_inputs(const cbi_value *a, const cbi_value *b) {
 static bool same_value(const cbi_value *a, const cbi_value *b) {
     return a->kind == b->kind && a->rows == b->rows && a->columns == b->columns &&
            a->index == b->index && a->start == b->start && a->across == b->across &&
-           a->op == b->op && a->parameters[0] == b->parameters[0] &&
-           a->parameters[1] == b->parameters[1] && same_inputs(a, b);
+           a->op == b->op && same_inputs(a, b) &&
+           /* By their bits: 0 and -0 are two numbers. */
+           memcmp(a->parameters, b->parameters, sizeof(a->parameters)) == 0;
 }
 
 int cbi_graph_add(cbi_graph *graph, cbi_value value) {

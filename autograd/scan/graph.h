@@ -59,6 +59,7 @@ typedef struct cbi_pass_counts {
 
 #define CBI_GRAPH_STATES  8
 #define CBI_GRAPH_IMPORTS 256
+#define CBI_GRAPH_WEIGHTS 32
 
 typedef struct cbi_graph {
     cb_dtype dtype;
@@ -76,12 +77,13 @@ typedef struct cbi_graph {
     int value_count, value_room;
     cbi_value *values;
     int forward_count; /* values below this number are computed without seeds */
+    bool repeats;      /* what cbi_step_repeats says of the step */
     char reason[256];  /* why there is no graph; "" when there is one */
     cbi_pass_counts counts;
 } cbi_graph;
 
 /* The extent that stands for the batch in a trace: a prime that no model's layer has. */
-#define CBI_BATCH 1000003
+#define CBI_BATCH 100003
 
 /* A recurrence's step in plain ops; see cb_cell. */
 typedef void cbi_step(cb_tensor *const *weights, cb_tensor *x, cb_tensor *const *state,
@@ -100,6 +102,9 @@ enum { CBI_GRAPH_INPUTS = 65 };
 /* Adds a value unless an equal one is there; returns its number, -1 when there is no memory. in is
    copied. Constants are folded and identities dropped, so that the number may be an input's. */
 int cbi_graph_add(cbi_graph *graph, cbi_value value);
+/* Whether a step that was traced, and gave next, does the same when it is called again for another
+   number of sequences (repeat.c). False when there is no memory, too. */
+bool cbi_step_repeats(cbi_graph *graph, cbi_step *step, cb_tensor *const *next);
 /* Whether a traced tensor depends on a state or on a seed. */
 bool cbi_follows_state(const cbi_graph *graph, cb_node *node);
 /* The value that stands for a traced tensor computed outside (hoist.c): -1 when there is no memory.

@@ -157,8 +157,9 @@ void cbi_imports_make(const cbi_graph *graph, cb_tensor *const *weights, cb_tens
     replay r = {.graph = graph, .tape = cb_tape_of(x), .weights = weights, .x = x};
     for (int i = 0; i < graph->import_count; i++) {
         made[i] = make(&r, graph->imports[i].traced);
-        /* The recurrence reads rows and vectors in order; matrices are packed from any strides. */
-        if (graph->imports[i].rows || made[i]->rank < 2)
+        /* The recurrence reads rows and vectors, of one row too, in order; matrices are packed from
+           any strides. */
+        if (graph->imports[i].rows || made[i]->rank < 2 || made[i]->shape[0] == 1)
             made[i] = cb_contiguous(made[i]);
     }
 }

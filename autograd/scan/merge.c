@@ -139,6 +139,8 @@ static int merge_sum(cbi_rewrite *rewrite, int old) {
     if (!is_sum(rewrite->old, old) || s->inner[old])
         return cbi_rewrite_copy(rewrite, old);
     int count = find_terms(rewrite, old, terms);
+    if (count == MOST) /* there may be more, which would be left out of what is merged */
+        return cbi_rewrite_copy(rewrite, old);
     int taken = take_products(rewrite, old, terms, &count, products);
     if (taken == 0)
         return cbi_rewrite_copy(rewrite, old);

@@ -17,7 +17,8 @@ static int refuse(cbi_graph *graph, const char *op, const char *why) {
 }
 
 static bool has_rows(const cb_tensor *t) {
-    return t->rank >= 1 && t->rank <= 2 && t->shape[0] == CBI_BATCH;
+    return t->rank >= 1 && t->rank <= 2 && t->shape[0] == CBI_BATCH &&
+           (t->rank == 1 || t->shape[1] != CBI_BATCH);
 }
 
 static int64_t columns_of(const cb_tensor *t) {
@@ -125,14 +126,13 @@ static int add_joins(cbi_graph *graph, int a, int b) {
         int in[2] = {part_of(graph, a, at, end - at), part_of(graph, b, at, end - at)};
         if (in[0] < 0 || in[1] < 0)
             return -1;
-        bool rows = graph->values[in[0]].rows || graph->values[in[1]].rows;
-        pieces[count++] = !rows ? zeros(graph, end - at)
-                                : cbi_graph_add(graph, (cbi_value){.kind = CBI_ELEMENTWISE,
-                                                                   .rows = true,
-                                                                   .columns = end - at,
-                                                                   .count = 2,
-                                                                   .in = in,
-                                                                   .op = &cb_add_op});
+        int piece = cbi_graph_add(graph, (cbi_value){.kind = CBI_ELEMENTWISE,
+                                                     .rows = true,
+                                                     .columns = end - at,
+                                                     .count = 2,
+                                                     .in = in,
+                                                     .op = &cb_add_op});
+        pieces[count++] = is_constant(graph, piece) ? wide_constant(graph, piece, end - at) : piece;
         at = end;
     }
     return join(graph, count, pieces);
@@ -228,6 +228,8 @@ static int read_matmul(cbi_graph *graph, cb_node *node) {
 /* A transposed product over the batch is the product with its operands exchanged. */
 static int read_permute(cbi_graph *graph, cb_node *node) {
     bool transposed;
+    if (node->tensor.rank != 2)
+        return refuse(graph, "permute", "only matrices are transposed");
     cb_tensor *below = below_transposes(&node->tensor, &transposed);
     int value = cbi_graph_read(graph, below);
     if (value < 0 || !transposed || is_constant(graph, value))

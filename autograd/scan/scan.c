@@ -10,7 +10,8 @@
 #include <string.h>
 
 cb_scan *cb_scan_new(cb_scan_step *step, const cb_scan_options *options) {
-    if (step == NULL || options == NULL || options->state_count < 1 ||
+    if (step == NULL || options == NULL || options->state_size == NULL ||
+        (options->weights == NULL && options->weight_count > 0) || options->state_count < 1 ||
         options->state_count > CB_SCAN_MAX_STATES || options->weight_count < 0 ||
         options->weight_count > CB_SCAN_MAX_WEIGHTS)
         return NULL;
@@ -48,8 +49,14 @@ void cb_scan_free(cb_scan *scan) {
 
 /* ---- Compiling ------------------------------------------------------------------------------- */
 
+static const char out_of_memory[] = "out of memory";
+
 static void compile(cb_scan *scan) {
     cb_tensor *weights[CB_SCAN_MAX_WEIGHTS];
+    if (!cb_dtype_is_float(scan->dtype)) {
+        snprintf(scan->reason, sizeof(scan->reason), "only f32 and f64 are compiled");
+        return;
+    }
     for (int i = 0; i < scan->weight_count; i++)
         weights[i] = scan->has_weight[i] ? &scan->weights[i] : NULL;
     cbi_graph *graph = cbi_graph_trace(scan->step, scan->dtype, scan->input, scan->state_count,
@@ -59,9 +66,12 @@ static void compile(cb_scan *scan) {
                  "the step reads elements: what it computes may depend on them");
     else if (graph != NULL && (graph->reason[0] != '\0' || !cbi_imports_check(graph)))
         snprintf(scan->reason, sizeof(scan->reason), "%s", graph->reason);
+    else if (graph != NULL && !graph->repeats)
+        snprintf(scan->reason, sizeof(scan->reason),
+                 "the step differs from call to call, or with the number of sequences");
     else if (graph == NULL || (scan->plan = cbi_plan_new(graph)) == NULL)
         snprintf(scan->reason, sizeof(scan->reason), "%s",
-                 graph != NULL && graph->reason[0] != '\0' ? graph->reason : "out of memory");
+                 graph != NULL && graph->reason[0] != '\0' ? graph->reason : out_of_memory);
     if (scan->plan == NULL)
         cbi_graph_free(graph);
 }
@@ -70,7 +80,7 @@ const cbi_plan *cbi_scan_plan(cb_scan *scan) {
     pthread_mutex_lock(&scan->lock);
     if (!scan->compiled)
         compile(scan);
-    scan->compiled = true;
+    scan->compiled = strcmp(scan->reason, out_of_memory) != 0; /* there may be some next time */
     pthread_mutex_unlock(&scan->lock);
     return scan->plan;
 }
@@ -151,14 +161,16 @@ static cb_tensor *run(cb_scan *scan, cb_tensor *x, const cb_scan_io *io, cb_tens
 
 cb_tensor *cb_scan_run(cb_scan *scan, cb_tensor *x, const cb_scan_io *io) {
     cb_tape *tape = cb_tape_of(x);
-    cb_tensor *state[CB_SCAN_MAX_STATES];
-    if (tape == NULL || cbi_is_poisoned(x) || tape->status != CB_OK)
-        return cbi_poison(tape);
-    if (scan == NULL)
-        return cb_fail(x, CB_ERROR_MEMORY, "scan: there is no recurrence");
-    memcpy(state, io->initial, sizeof(*state) * (size_t)scan->state_count);
-    cb_tensor *y = run(scan, x, io, state);
-    for (int i = 0; i < scan->state_count && io->final != NULL; i++)
-        io->final[i] = tape->status == CB_OK ? state[i] : cbi_poison(tape);
-    return tape->status == CB_OK ? y : cbi_poison(tape);
+    cb_tensor *state[CB_SCAN_MAX_STATES], *y = cbi_poison(tape);
+    if (scan == NULL || io == NULL || io->initial == NULL ||
+        (io->weights == NULL && scan->weight_count > 0))
+        cb_fail(x, CB_ERROR_VALUE, "scan: the recurrence, its weights or its states are NULL");
+    else if (tape != NULL && !cbi_is_poisoned(x) && tape->status == CB_OK) {
+        memcpy(state, io->initial, sizeof(*state) * (size_t)scan->state_count);
+        y = run(scan, x, io, state);
+    }
+    bool good = tape != NULL && tape->status == CB_OK && !cbi_is_poisoned(y);
+    for (int i = 0; scan != NULL && io != NULL && io->final != NULL && i < scan->state_count; i++)
+        io->final[i] = good ? state[i] : cbi_poison(tape);
+    return good ? y : cbi_poison(tape);
 }

@@ -10,9 +10,10 @@
 #include <cerebra/ops.h>
 #include <string.h>
 
-enum { MOST_SCAN_INPUTS = CBI_GRAPH_IMPORTS + CBI_GRAPH_STATES + 2 };
+enum { MOST_SCAN_INPUTS = CBI_GRAPH_IMPORTS + CBI_GRAPH_STATES + 3 };
 
-/* Inputs: imports, initial states, then row_of and lengths where there are any. */
+/* Inputs: imports, initial states, then row_of and lengths where there are any, and x where rows
+   are looked up in its stead. */
 typedef struct scan_options {
     const cbi_plan *plan;
     int64_t time, batch;
@@ -225,6 +226,13 @@ static void scan_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
                 "eager");
         return;
     }
+    const cb_node *x = call->in[call->count - 1]->node;
+    if (options.looked_up && x->tape->selective && x->kept == x->tape->sweeps) {
+        cb_fail(g, CB_ERROR_TAPE,
+                "scan: rows of a table are looked up one by one and have no gradient; ask for the "
+                "table's, or make it eager");
+        return;
+    }
     in[0] = cb_contiguous(g);
     memcpy(in + 1, call->in, sizeof(*in) * (size_t)call->count);
     options.forward = call->out->node;
@@ -303,6 +311,8 @@ cb_tensor *cbi_scan_compiled(const cbi_plan *plan, cb_tensor *x, const cb_scan_i
         in[count++] = cb_contiguous(cb_cast(rows, CB_I64));
     if (options.has_lengths)
         in[count++] = cb_contiguous(cb_cast(io->lengths, CB_I64));
+    if (options.looked_up)
+        in[count++] = x;
     cb_tensor *all = cb_apply(&cbi_scan_op, count, in, &options);
     int64_t step = state_elements(&options, 0), at = (options.time + 1) * step;
     state[0] = part_of(all, io->reverse ? 0 : options.time * step,

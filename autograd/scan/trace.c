@@ -52,6 +52,7 @@ static bool run_step(cbi_graph *graph, cbi_step *step, int64_t input, cb_tensor 
         refuse(graph, "the step has more than 1024 ops");
         return false;
     }
+    graph->repeats = cb_tape_status(tape) == CB_OK && cbi_step_repeats(graph, step, next);
     for (int i = 0; i < graph->state_count && cb_tape_status(tape) == CB_OK; i++)
         if (cb_tape_of(next[i]) == tape)
             next[i] = cbi_regroup(graph, next[i]);
