@@ -285,6 +285,31 @@ static const cb_cell_param one_weight[] = {
     {"weight_ih", .rows = {1, CB_HIDDEN}, .columns = {1, CB_INPUT}, .role = CB_INPUT_WEIGHT},
 };
 
+static void counts_the_batch(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
+                             cb_tensor **next) {
+    next[0] = cb_scale(plain(w, x, state[0]), 1.0 / (double)x->shape[0]);
+}
+
+static void compares_pairs(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
+                           cb_tensor **next) {
+    cb_tensor *sum = cb_sum(state[0], CB_AXES(1), false);
+    cb_tensor *less = cb_less(sum, cb_unsqueeze(sum, 1));
+    next[0] = cb_add(plain(w, x, state[0]), cb_sum(less, CB_AXES(1), true));
+}
+
+static void takes_a_gradient(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
+                             cb_tensor **next) {
+    cb_tensor *h = cb_variable(cb_tape_of(x), state[0]);
+    cb_backward(cb_sum(cb_square(h), CB_ALL_AXES, false));
+    next[0] = plain(w, x, cb_gradient(h) != NULL ? cb_input(cb_tape_of(x), cb_gradient(h)) : h);
+}
+
+static void exchanges_heads(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
+                            cb_tensor **next) {
+    cb_tensor *heads = cb_reshape(plain(w, x, state[0]), CB_SHAPE(x->shape[0], 2, 2));
+    next[0] = cb_reshape(cb_transpose(heads, 1, 2), CB_SHAPE(x->shape[0], 4));
+}
+
 static void has_thousands_of_ops(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
                                  cb_tensor **next) {
     cb_tensor *h = state[0];
@@ -350,6 +375,32 @@ Test(compiled, a_step_that_differs_from_run_to_run_is_run_op_by_op) {
     expect_not_compiled(drops_units, false, "dropout");
     expect_not_compiled(uses_a_tensor_from_outside, false, "not among its weights");
     expect_not_compiled(uses_a_tensor_of_the_tape, true, "another tape");
+}
+
+Test(compiled, a_step_that_knows_the_batch_is_run_op_by_op) {
+    expect_not_compiled(counts_the_batch, false, "with the number of sequences");
+    expect_not_compiled(compares_pairs, false, "less");
+}
+
+Test(compiled, a_step_that_takes_a_gradient_or_more_axes_is_run_op_by_op) {
+    expect_not_compiled(takes_a_gradient, false, "takes a gradient");
+    expect_not_compiled(exchanges_heads, false, "permute");
+}
+
+/* What is looked up in a table has no gradient of its own, and says so. */
+Test(compiled, looked_up_rows_are_no_input_of_cb_grad) {
+    int64_t symbols[6 * 2] = {0, 1, 2, 0, 1, 2, 2, 1, 0, 0, 1, 1};
+    cb_tensor rows = cb_tensor_wrap(CB_I64, CB_SHAPE(6, 2), symbols);
+    cb_params *params = cb_params_new(1);
+    cb_module *embedding = cb_embedding_new(params, "embedding", 3, 4);
+    cb_rnn *rnn = cb_rnn_new(params, "rnn", &cb_lstm, 4, 4);
+    cb_tape *tape = cb_tape_new();
+    cb_tensor *x = cb_forward(embedding, cb_input(tape, &rows)), *g;
+    cb_tensor *loss = cb_sum(cb_rnn_forward(rnn, x, NULL), CB_ALL_AXES, false);
+    cr_expect_eq(cb_grad(loss, NULL, false, 1, &x, &g), CB_ERROR_TAPE);
+    cr_expect(strstr(cb_tape_error(tape), "ask for the table's"), "%s", cb_tape_error(tape));
+    cb_tape_free(tape);
+    cb_params_free(params);
 }
 
 Test(compiled, a_step_that_is_too_long_is_run_op_by_op) {

@@ -45,6 +45,23 @@ STEP(reads_b_twice, cb_add(cb_tanh(b), cb_mul(h, b)), cb_linear(cb_tanh(c), U, c
 STEP(is_linear, cb_linear(c, U, NULL), cb_linear(cb_mul(h, x), U, b))
 STEP(takes_pieces_of_x, join(half(x, 1), half(h, 0)), cb_add(half(join(x, c), 1), x))
 
+STEP(adds_a_column, cb_add(h, cb_transpose(cb_slice(U, 1, 0, 1, 1), 0, 1)), cb_tanh(c))
+STEP(adds_a_spread_number, cb_add(h, cb_expand(cb_slice(b, 0, 0, 1, 1), CB_SHAPE(1, SIZE))), z)
+STEP(adds_to_joined_numbers,
+     cb_add(join(cb_full_like(half(h, 0), 1), half(h, 0)),
+            cb_add(b, join(cb_full_like(half(h, 0), 1), cb_full_like(half(h, 0), 2)))),
+     z)
+
+/* More products in one sum than are merged into one. */
+static void adds_seventy_products(cb_tensor *const *weights, cb_tensor *x, cb_tensor *const *state,
+                                  cb_tensor **next) {
+    cb_tensor *sum = cb_linear(x, weights[0], weights[2]);
+    for (int i = 0; i < 70; i++)
+        sum = cb_add(sum, cb_linear(state[i % 2], cb_scale(weights[1], 0.01 * (i + 1)), NULL));
+    next[0] = cb_tanh(sum);
+    next[1] = cb_mul(state[1], next[0]);
+}
+
 typedef struct odd_cell {
     const char *name;
     cb_scan_step *step;
@@ -63,6 +80,10 @@ static const odd_cell odd_cells[] = {
     {"reads_b_twice", reads_b_twice},
     {"is_linear", is_linear},
     {"takes_pieces_of_x", takes_pieces_of_x},
+    {"adds_a_column", adds_a_column},
+    {"adds_a_spread_number", adds_a_spread_number},
+    {"adds_to_joined_numbers", adds_to_joined_numbers},
+    {"adds_seventy_products", adds_seventy_products},
 };
 
 static const cb_cell_param weights_of_all[] = {
