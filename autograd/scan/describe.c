@@ -159,9 +159,9 @@ static bool describe_passes(cbi_description *d, int read, cbi_pass_counts traced
 
 static void describe_setting(cbi_description *d) {
     const cb_scan *scan = d->scan;
-    cbi_describe(d, "%s, %s: batch %lld, %lld time steps, x [%lld]", scan->name,
+    cbi_describe(d, "%s, %s: batch %lld, %lld time step%s, x [%lld]", scan->name,
                  cb_dtype_name(scan->dtype), (long long)d->sizes->batch, (long long)d->sizes->time,
-                 (long long)scan->input);
+                 d->sizes->time == 1 ? "" : "s", (long long)scan->input);
     for (int i = 0; i < scan->state_count; i++) {
         cbi_describe(d, ", ");
         cbi_describe_state(d, i);
