@@ -103,7 +103,12 @@ typedef struct cb_rnn_options {
    That is memory for T / k states and for the intermediate results of k steps, least where k is
    about sqrt(T), at the price of a second forward run; outputs, inputs and their gradients take
    memory for T steps as ever. k of at least T: each direction is one segment. Results are those
-   without it, to rounding. Gradients of gradients are refused, CB_ERROR_TAPE. */
+   without it, to rounding. Gradients of gradients are refused, CB_ERROR_TAPE.
+
+   Looked-up rows. Where x is rows of a table (an embedding) that has fewer rows than there are
+   steps in all sequences, the table takes its place. cb_backward gives the table its gradient, but
+   cb_grad for x itself fails with CB_ERROR_TAPE, and with recompute finds 0: make the network eager
+   for it. */
 #define cb_rnn_new(params, name, cell, input, ...)                                                 \
     cb_rnn_new_with(params, name, cell, input, &(cb_rnn_options){.hidden = __VA_ARGS__})
 CB_API cb_rnn *cb_rnn_new_with(cb_params *params, const char *name, const cb_cell *cell,
