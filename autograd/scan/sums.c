@@ -15,6 +15,8 @@ static cb_tensor over_time(const cbi_recurrence *run, int value) {
     return t;
 }
 
+enum { AHEAD = 2 }; /* rows asked for before they are added: they come from memory */
+
 typedef struct scatter_job {
     const cbi_recurrence *run;
     cb_tensor source;
@@ -24,19 +26,16 @@ typedef struct scatter_job {
 /* Adds columns [begin, end) of all rows to their rows of the table. */
 static void scatter_columns(void *context, int64_t begin, int64_t end) {
     const scatter_job *job = context;
-    int64_t rows = job->source.shape[0], size = (int64_t)cb_dtype_size(job->source.dtype);
-    for (int64_t r = 0; r < rows; r++) {
-        int64_t to = job->run->row_of[r] * job->target->stride[0];
-        int64_t from = r * job->source.stride[0], next = (from + job->source.stride[0]) * size;
-        for (int64_t at = begin * size; r + 1 < rows && at < end * size; at += 64)
-            __builtin_prefetch((const char *)job->source.data + next + at);
-        if (job->source.dtype == CB_F32)
-            for (int64_t c = begin; c < end; c++)
-                ((float *)job->target->data)[to + c] += ((const float *)job->source.data)[from + c];
-        else
-            for (int64_t c = begin; c < end; c++)
-                ((double *)job->target->data)[to + c] +=
-                    ((const double *)job->source.data)[from + c];
+    cb_dtype dtype = job->source.dtype;
+    int64_t size = (int64_t)cb_dtype_size(dtype), stride = job->source.stride[0] * size;
+    const char *from = (const char *)job->source.data + begin * size;
+    for (int64_t r = 0; r < job->source.shape[0]; r++, from += stride) {
+        char *to = (char *)job->target->data +
+                   (job->run->row_of[r] * job->target->stride[0] + begin) * size;
+        for (int64_t at = 0; r + AHEAD < job->source.shape[0] && at < (end - begin) * size;
+             at += 64)
+            __builtin_prefetch(from + AHEAD * stride + at);
+        cb_add_op.kernels[dtype](end - begin, to, (const void *[]){to, from}, NULL);
     }
 }
 
