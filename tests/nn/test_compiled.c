@@ -426,3 +426,51 @@ Test(compiled, second_gradients_need_the_eager_network) {
         cb_params_free(params);
     }
 }
+
+/* ---- cb_scan by itself ----------------------------------------------------------------------- */
+
+static void adds(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
+    (void)w;
+    next[0] = cb_add(state[0], x);
+}
+
+Test(compiled, integers_are_run_op_by_op) {
+    int64_t size = 2;
+    int32_t ones[3 * 1 * 2] = {1, 2, 3, 4, 5, 6};
+    cb_scan *scan = cb_scan_new(
+        adds,
+        &(cb_scan_options){.dtype = CB_I32, .input = 2, .state_count = 1, .state_size = &size});
+    cr_assert_not_null(scan);
+    cr_expect_str_eq(cb_scan_reason(scan), "only f32 and f64 are compiled");
+    cb_tape *tape = cb_tape_new();
+    cb_tensor x = cb_tensor_wrap(CB_I32, CB_SHAPE(3, 1, 2), ones), *final;
+    cb_tensor *zero = cb_full(tape, CB_I32, CB_SHAPE(1, 2), 0);
+    cb_scan_run(scan, cb_input(tape, &x), &(cb_scan_io){.initial = &zero, .final = &final});
+    cr_assert_eq(cb_tape_status(tape), CB_OK, "%s", cb_tape_error(tape));
+    cr_expect_eq(((const int32_t *) final->data)[0], 9);
+    cr_expect_eq(((const int32_t *) final->data)[1], 12);
+    cb_tape_free(tape);
+    cb_scan_free(scan);
+}
+
+Test(compiled, a_recurrence_without_its_arguments_is_an_error) {
+    int64_t size = 2;
+    cb_scan_options good = {.dtype = CB_F32, .input = 2, .state_count = 1, .state_size = &size};
+    cb_scan_options no_sizes = good, no_weights = good;
+    no_sizes.state_size = NULL;
+    no_weights.weight_count = 1;
+    cr_expect_null(cb_scan_new(NULL, &good));
+    cr_expect_null(cb_scan_new(adds, NULL));
+    cr_expect_null(cb_scan_new(adds, &no_sizes));
+    cr_expect_null(cb_scan_new(adds, &no_weights));
+    cb_scan *scan = cb_scan_new(adds, &good);
+    const cb_scan_io no_states = {.initial = NULL};
+    for (int k = 0; k < 3; k++) {
+        cb_tape *tape = cb_tape_new();
+        cb_tensor *x = cb_full(tape, CB_F32, CB_SHAPE(3, 1, 2), 1);
+        cb_scan_run(k == 0 ? NULL : scan, x, k == 1 ? NULL : &no_states);
+        cr_expect_eq(cb_tape_status(tape), CB_ERROR_VALUE);
+        cb_tape_free(tape);
+    }
+    cb_scan_free(scan);
+}
