@@ -25,10 +25,6 @@ static cbi_place place_of(const cbi_instruction *instruction, int k) {
     return k < 0 ? instruction->out : instruction->in[k];
 }
 
-static bool same_place(cbi_place a, cbi_place b) {
-    return a.buffer == b.buffer && a.later == b.later && a.name == b.name && a.column == b.column;
-}
-
 /* Whether instructions [begin, at), or earlier operands of instruction `at`, use operand k's place.
    Reading and writing are two uses. */
 static bool used_before(const cbi_program *program, int begin, int at, int k) {
@@ -39,7 +35,7 @@ static bool used_before(const cbi_program *program, int begin, int at, int k) {
             if (i == at && (m < 0 || m >= k))
                 continue;
             bool counts = k >= 0 || m < 0; /* what was written before is in the cache for reading */
-            if (counts && same_place(place_of(other, m), place))
+            if (counts && cbi_same_place(place_of(other, m), place))
                 return true;
         }
     }

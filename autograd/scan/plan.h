@@ -104,4 +104,8 @@ void cbi_plan_free(cbi_plan *plan);
 /* Where a value can be read, in the forward (0) or the backward (1) step. */
 cbi_place cbi_plan_place(const cbi_plan *plan, int value, int pass);
 
+static inline bool cbi_same_place(cbi_place a, cbi_place b) {
+    return a.buffer == b.buffer && a.later == b.later && a.name == b.name && a.column == b.column;
+}
+
 #endif

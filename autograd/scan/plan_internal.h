@@ -26,10 +26,6 @@ static inline cbi_program *cbi_program_of(cbi_planner *p) {
     return p->pass == 0 ? &p->plan->forward : &p->plan->backward;
 }
 
-static inline bool cbi_same_place(cbi_place a, cbi_place b) {
-    return a.buffer == b.buffer && a.later == b.later && a.name == b.name && a.column == b.column;
-}
-
 /* The value that parts are parts of. */
 static inline int cbi_whole_of(const cbi_planner *p, int v) {
     while (cbi_value_of(p, v)->kind == CBI_PART)

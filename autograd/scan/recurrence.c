@@ -152,15 +152,11 @@ static void run_steps(cbi_tile *t, void *context,
     }
 }
 
-static bool same_place(cbi_place a, cbi_place b) {
-    return a.buffer == b.buffer && a.later == b.later && a.name == b.name && a.column == b.column;
-}
-
 /* Packs a product's left operand. Products that share it share its packing. */
 static void pack_left(cbi_tile *t, int i) {
     const cbi_instruction *instruction = &t->program->list[i];
     const cbi_operand *left = &t->operands[i * CBI_OPERANDS + 1];
-    if (!t->is_packed || !same_place(t->packed_place, instruction->in[0]))
+    if (!t->is_packed || !cbi_same_place(t->packed_place, instruction->in[0]))
         cbi_pack_rows(t->run->plan->graph->dtype, t->rows, instruction->depth, 0,
                       instruction->depth, left->base + t->first * left->stride,
                       left->stride / cbi_element_size(t->run), t->packed_rows);
