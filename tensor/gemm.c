@@ -9,6 +9,7 @@
    code ("sup") is off: which of two kernels computes an element would depend on how the output is
    split, and with it the rounding. */
 #include "tensor/kernels.h"
+#include "tensor/multiversion.h"
 #include "tensor/packed.h"
 #include "tensor/parallel.h"
 
@@ -25,8 +26,7 @@ static int best_configuration(void) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                  __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+    bool avx512 = cbi_cpu_has_avx512();
     /* Zen 4 executes 512-bit operations in two halves and gains nothing from them (99 GFLOP/s with
        skx, 108 with zen3); Zen 5 does, and differs by this instruction. */
     bool halved = __builtin_cpu_is("amd") && !__builtin_cpu_supports("avx512vp2intersect");

@@ -28,6 +28,7 @@
 #define CBI_TENSOR_MULTIVERSION_H
 
 #include <limits.h> /* defines __GLIBC__ */
+#include <stdbool.h>
 
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
@@ -37,20 +38,41 @@
 #define CBI_THREAD_SANITIZER 1
 #endif
 
-#if defined(CBI_NO_MULTIVERSION) || defined(CBI_THREAD_SANITIZER) || !defined(__x86_64__) ||       \
-    !defined(__GLIBC__)
-#define CBI_MULTIVERSION
-#elif !defined(__clang__) && defined(__GNUC__) && __GNUC__ >= 12
+#if !defined(CBI_NO_MULTIVERSION) && !defined(CBI_THREAD_SANITIZER) && defined(__x86_64__) &&      \
+    defined(__GLIBC__)
+#if !defined(__clang__) && defined(__GNUC__) && __GNUC__ >= 12
 #define CBI_MULTIVERSION                                                                           \
     __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #elif defined(__has_attribute)
 #if __has_attribute(target_clones)
 #define CBI_MULTIVERSION __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define CBI_MULTIVERSION
 #endif
-#else
-#define CBI_MULTIVERSION
 #endif
+#endif
+#ifndef CBI_MULTIVERSION
+#define CBI_MULTIVERSION
+#define CBI_SINGLE_VERSION 1
+#endif
+
+/* Whether the CPU has AVX-512, as far as x86-64-v4 and BLIS's kernels for it need it. */
+static inline bool cbi_cpu_has_avx512(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512cd");
+#else
+    return false;
+#endif
+}
+
+/* Whether multiversioned functions use AVX-512 here. */
+static inline bool cbi_multiversion_has_avx512(void) {
+#if defined(CBI_SINGLE_VERSION) && !defined(__AVX512F__)
+    return false;
+#else
+    return cbi_cpu_has_avx512();
+#endif
+}
 
 #endif

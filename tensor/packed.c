@@ -8,8 +8,8 @@
    less often (1024 gives 107 GFLOP/s where 256 gives 105, at 64 x 2048 x 512 on a Zen 4). */
 #include "tensor/packed.h"
 
-#include "tensor/edge.h"
 #include "tensor/parallel.h"
+#include "tensor/tiles.h"
 
 #include <string.h>
 #ifdef __SSE2__
@@ -173,38 +173,58 @@ void cbi_pack_rows(cb_dtype dtype, int64_t rows, int64_t k, int64_t top, int64_t
          row_stride);
 }
 
-/* One tile of the output, m x n of it in y. BLIS's kernels are slow at the edge of a matrix: there
-   the whole tile is computed beside it and copied. */
-static void multiply_tile(const cbi_microkernel *kernel, cb_dtype dtype, int64_t depth,
-                          const char *x, const char *w, int64_t m, int64_t n, bool accumulate,
-                          char *y, int64_t row_stride) {
-    int64_t rows = rows_width(kernel), columns = weights_width(kernel), stride = row_stride;
-    size_t size = cb_dtype_size(dtype);
-    double whole[MOST_TILE] __attribute__((aligned(64)));
-    bool edge = m < rows || n < columns;
-    char *c = edge ? (char *)whole : y;
-    if (edge)
-        stride = columns;
-    for (int64_t r = 0; edge && accumulate && r < m; r++)
-        memcpy(c + (size_t)(r * stride) * size, y + (size_t)(r * row_stride) * size,
-               (size_t)n * size);
-    if (edge && m < rows && cbi_edge_multiply(dtype, m, depth, x, w, accumulate, c, stride))
-        ; /* done */
-    else if (kernel->row_major)
-        kernel->run(rows, columns, depth, x, w, accumulate, c, stride, 1);
+/* One tile of BLIS's kernel, `rows` x `width` in c. */
+static void kernel_tile(const cbi_microkernel *kernel, int64_t depth, const void *x, const void *w,
+                        bool accumulate, void *c, int64_t row_stride) {
+    if (kernel->row_major)
+        kernel->run(kernel->rows, kernel->columns, depth, x, w, accumulate, c, row_stride, 1);
     else
-        kernel->run(columns, rows, depth, w, x, accumulate, c, 1, stride);
-    for (int64_t r = 0; edge && r < m; r++)
-        memcpy(y + (size_t)(r * row_stride) * size, c + (size_t)(r * stride) * size,
-               (size_t)n * size);
+        kernel->run(kernel->rows, kernel->columns, depth, w, x, accumulate, c, 1, row_stride);
 }
 
-/* Asks for part `i` of `parts` of the panel behind the present one, so that the weights, which lie
-   far from the core, are near when their turn comes. */
-static void fetch_ahead(const char *panel, int64_t bytes, int64_t i, int64_t parts) {
-    int64_t part = (bytes + parts - 1) / parts, end = (i + 1) * part;
-    for (int64_t at = i * part; at < (end < bytes ? end : bytes); at += 64)
-        __builtin_prefetch(panel + at, 0, 2);
+/* What is multiplied: a piece of the depth of some neighbouring panels of the weights. */
+typedef struct strip {
+    cb_dtype dtype;
+    int64_t depth, panels, panel_stride; /* in elements */
+    int64_t columns;                     /* of the output, fewer than the panels' at its end */
+    bool accumulate;
+    const char *w;
+} strip;
+
+/* The strip's product with m rows of activations that share a panel. Kernels compute whole tiles:
+   where y has fewer rows or columns, the tile is computed beside it and copied. */
+static void multiply_tile(const cbi_microkernel *kernel, const strip *s, int64_t m, const char *x,
+                          char *y, int64_t row_stride) {
+    int64_t rows = rows_width(kernel), columns = weights_width(kernel) * s->panels;
+    size_t size = cb_dtype_size(s->dtype);
+    const cbi_tile *tile = s->panels > 1 || m < rows ? cbi_tile_of(s->dtype, s->panels, m) : NULL;
+    if (tile != NULL)
+        rows = tile->computed;
+    double whole[CBI_WIDE * MOST_TILE] __attribute__((aligned(64)));
+    bool edge = m < rows || s->columns < columns;
+    char *c = edge ? (char *)whole : y;
+    int64_t stride = edge ? columns : row_stride;
+    for (int64_t r = 0; edge && s->accumulate && r < m; r++)
+        memcpy(c + (size_t)(r * stride) * size, y + (size_t)(r * row_stride) * size,
+               (size_t)s->columns * size);
+    if (tile != NULL)
+        tile->run(s->depth, x, s->w, s->panel_stride, s->accumulate, c, stride);
+    else
+        kernel_tile(kernel, s->depth, x, s->w, s->accumulate, c, stride);
+    for (int64_t r = 0; edge && r < m; r++)
+        memcpy(y + (size_t)(r * row_stride) * size, c + (size_t)(r * stride) * size,
+               (size_t)s->columns * size);
+}
+
+/* Asks for part `i` of `parts` of the panels behind the present ones, so that the weights, which
+   lie far from the core, are near when their turn comes. */
+static void fetch_ahead(const strip *s, int64_t width, int64_t i, int64_t parts) {
+    int64_t size = (int64_t)cb_dtype_size(s->dtype), bytes = s->depth * width * size;
+    int64_t part = (bytes + parts - 1) / parts,
+            end = (i + 1) * part < bytes ? (i + 1) * part : bytes;
+    for (int64_t p = 0; p < s->panels; p++)
+        for (int64_t at = i * part; at < end; at += 64)
+            __builtin_prefetch(s->w + (s->panels + p) * s->panel_stride * size + at, 0, 2);
 }
 
 void cbi_packed_multiply(const cbi_packed *weights, int64_t begin, int64_t end, int64_t rows,
@@ -213,20 +233,21 @@ void cbi_packed_multiply(const cbi_packed *weights, int64_t begin, int64_t end, 
     int64_t size = (int64_t)cb_dtype_size(weights->dtype), k = weights->k, width = weights->width;
     int64_t tall = rows_width(kernel), first = begin * width, last = end * width;
     last = last < weights->n ? last : weights->n;
+    bool wide = cbi_tile_of(weights->dtype, CBI_WIDE, tall) != NULL;
     if (k == 0 && !accumulate)
         for (int64_t r = 0; r < rows; r++)
             memset((char *)y + (r * row_stride + first) * size, 0, (size_t)((last - first) * size));
     for (int64_t top = 0; top < k; top += DEPTH) {
-        int64_t depth = k - top < DEPTH ? k - top : DEPTH;
-        for (int64_t j = first; j < last; j += width) {
-            int64_t columns = last - j < width ? last - j : width;
-            const char *w = weights->panels + (j * k + top * width) * size;
+        strip s = {weights->dtype, k - top < DEPTH ? k - top : DEPTH, .panel_stride = width * k,
+                   .accumulate = accumulate || top > 0};
+        for (int64_t j = first; j < last; j += s.panels * width) {
+            s.panels = wide && last - j >= CBI_WIDE * width ? CBI_WIDE : 1;
+            s.columns = last - j < s.panels * width ? last - j : s.panels * width;
+            s.w = weights->panels + (j * k + top * width) * size;
             for (int64_t i = 0; i < rows; i += tall) {
-                fetch_ahead(w + k * width * size, depth * width * size, i / tall,
-                            panels_of(rows, tall));
-                multiply_tile(kernel, weights->dtype, depth,
-                              (const char *)packed_rows + (i * k + top * tall) * size, w,
-                              rows - i < tall ? rows - i : tall, columns, accumulate || top > 0,
+                fetch_ahead(&s, width, i / tall, panels_of(rows, tall));
+                multiply_tile(kernel, &s, rows - i < tall ? rows - i : tall,
+                              (const char *)packed_rows + (i * k + top * tall) * size,
                               (char *)y + (i * row_stride + j) * size, row_stride);
             }
         }

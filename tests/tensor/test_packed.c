@@ -73,9 +73,11 @@ Test(packed, depths_beyond_one_piece_accumulate) {
     check(CB_F64, 9, 40, 24, 500, 700, true);
 }
 
-/* The first rows of a product of `rows` random rows, in the rows' own memory. */
-static cb_tensor *first_rows(cb_dtype dtype, int64_t rows, bool accumulate) {
-    enum { N = 40, K = 77, MOST = 13 };
+enum { N = 168, K = 77, MOST = 13 };
+
+/* The first rows of a product of `rows` random rows, in the rows' own memory, computed in two goes:
+   the weights' panels before number `cut` and those after. */
+static cb_tensor *first_rows(cb_dtype dtype, int64_t rows, int64_t cut, bool accumulate) {
     cb_random random = cb_random_seed(3);
     cb_tensor *exact[3] = {cb_tensor_new(CB_F64, CB_SHAPE(MOST, K)),
                            cb_tensor_new(CB_F64, CB_SHAPE(K, N)),
@@ -91,7 +93,8 @@ static cb_tensor *first_rows(cb_dtype dtype, int64_t rows, bool accumulate) {
     cbi_packed packed = cbi_packed_in(dtype, K, N, weights);
     cbi_pack(&packed, 0, K, 0, N, (cbi_matrix){t[1]->data, N, 1});
     cbi_pack_rows(dtype, rows, K, 0, K, t[0]->data, K, packed_rows);
-    cbi_packed_multiply(&packed, 0, cbi_packed_panels(&packed), rows, packed_rows, accumulate,
+    cbi_packed_multiply(&packed, 0, cut, rows, packed_rows, accumulate, t[2]->data, N);
+    cbi_packed_multiply(&packed, cut, cbi_packed_panels(&packed), rows, packed_rows, accumulate,
                         t[2]->data, N);
     cbi_free(weights);
     cbi_free(packed_rows);
@@ -100,17 +103,19 @@ static cb_tensor *first_rows(cb_dtype dtype, int64_t rows, bool accumulate) {
     return t[2];
 }
 
-Test(packed, a_row_does_not_depend_on_how_many_are_beside_it) {
+/* Nor on which panels of the weights are multiplied at once, several of them by wider tiles. */
+Test(packed, an_element_does_not_depend_on_what_is_beside_it) {
     for (int dtype = CB_F32; dtype <= CB_F64; dtype++)
         for (int accumulate = 0; accumulate < 2; accumulate++) {
-            cb_tensor *all = first_rows((cb_dtype)dtype, 13, accumulate == 1);
-            for (int64_t rows = 1; rows < 13; rows++) {
-                cb_tensor *few = first_rows((cb_dtype)dtype, rows, accumulate == 1);
-                cr_expect_arr_eq(few->data, all->data,
-                                 (size_t)(rows * 40) * cb_dtype_size((cb_dtype)dtype), "%d rows",
-                                 (int)rows);
-                cb_tensor_free(few);
-            }
+            cb_tensor *all = first_rows((cb_dtype)dtype, MOST, 0, accumulate == 1);
+            for (int64_t rows = 1; rows <= MOST; rows++)
+                for (int64_t cut = 0; cut < 5; cut++) {
+                    cb_tensor *few = first_rows((cb_dtype)dtype, rows, cut, accumulate == 1);
+                    cr_expect_arr_eq(few->data, all->data,
+                                     (size_t)(rows * N) * cb_dtype_size((cb_dtype)dtype),
+                                     "%d rows, cut at panel %d", (int)rows, (int)cut);
+                    cb_tensor_free(few);
+                }
             cb_tensor_free(all);
         }
 }

@@ -1,0 +1,25 @@
+/* Tiles of other shapes than those of BLIS's microkernel, for products over packed operands; see
+   tiles.c. */
+#ifndef CEREBRA_TENSOR_TILES_H
+#define CEREBRA_TENSOR_TILES_H
+
+#include "tensor/packed.h"
+
+enum { CBI_WIDE = 4 }; /* panels of weights side by side, of a wide tile */
+
+/* y (+)= x w for the first `rows` rows of a panel x of activations and `panels`, 1 or CBI_WIDE,
+   panels of weights, panel_stride elements apart from each other; y's rows are row_stride apart.
+   Bit for bit what BLIS's microkernel computes, panel by panel. Computes `computed` rows. */
+typedef struct cbi_tile {
+    cb_dtype dtype;
+    int64_t tall, width; /* of the panels, as BLIS's microkernel has them */
+    int64_t panels, computed;
+    void (*run)(int64_t depth, const void *x, const void *w, int64_t panel_stride, bool accumulate,
+                void *y, int64_t row_stride);
+} cbi_tile;
+
+/* The tile that computes the fewest rows from `rows` on, with so many panels; NULL where there is
+   none that is known to give the same bits, and to be faster than the microkernel. */
+const cbi_tile *cbi_tile_of(cb_dtype dtype, int64_t panels, int64_t rows);
+
+#endif
