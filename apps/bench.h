@@ -68,7 +68,8 @@ typedef struct bench_run {
    fails, result->error says so. */
 void bench_measure_steps(const bench_sizes *sizes, const bench_model *model, bench_step step,
                          bench_result *result);
-/* Times C = A B, all of BENCH_GEMM_SIZE rows and columns, several times. */
+/* Times C = A B by BLIS's own call, all of BENCH_GEMM_SIZE rows and columns, several times: what
+   steps are measured against, whatever products the library computes otherwise. */
 void bench_measure_rate(const bench_sizes *sizes, bench_result *result);
 
 /* Starts a process that measures a model's steps (model NULL: the product) and waits for its

@@ -104,10 +104,8 @@ static void gemm_range(void *context, int64_t begin, int64_t end) {
 /* Multiplications that make a second thread worth its start. */
 #define GRAIN_MULTIPLICATIONS 400000
 
-void cbi_gemm(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix a, cbi_matrix b,
-              bool accumulate, cbi_matrix c) {
-    if (m <= 0 || n <= 0 || cbi_gemv(dtype, m, n, k, a, b, accumulate, c))
-        return;
+void cbi_gemm_blis(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix a, cbi_matrix b,
+                   bool accumulate, cbi_matrix c) {
     pthread_once(&configured, configure);
     gemm_job job = {dtype, m, n, k, a, b, c, accumulate, .split_rows = m > n};
     int64_t longest = job.split_rows ? m : n, other = job.split_rows ? n : m;
@@ -115,6 +113,13 @@ void cbi_gemm(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix a, cbi
     int64_t tiles = (longest + job.tile - 1) / job.tile;
     int64_t grain = GRAIN_MULTIPLICATIONS / (job.tile * other * (k > 0 ? k : 1)) + 1;
     cbi_parallel_for(tiles, grain, gemm_range, &job);
+}
+
+void cbi_gemm(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix a, cbi_matrix b,
+              bool accumulate, cbi_matrix c) {
+    if (m > 0 && n > 0 && !cbi_gemv(dtype, m, n, k, a, b, accumulate, c) &&
+        !cbi_gemm_packed(dtype, m, n, k, a, b, accumulate, c))
+        cbi_gemm_blis(dtype, m, n, k, a, b, accumulate, c);
 }
 
 /* ---- The microkernel alone ------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 #ifndef CEREBRA_TENSOR_KERNELS_H
 #define CEREBRA_TENSOR_KERNELS_H
 
+#include <cerebra/export.h>
 #include <cerebra/random.h>
 #include <cerebra/tensor.h>
 
@@ -52,9 +53,16 @@ typedef struct cbi_matrix {
 } cbi_matrix;
 void cbi_gemm(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix a, cbi_matrix b,
               bool accumulate, cbi_matrix c);
+/* The same with BLIS's own call, for m and n above 0; what cbi_gemm falls back to. */
+CB_API void cbi_gemm_blis(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix a,
+                          cbi_matrix b, bool accumulate, cbi_matrix c);
 /* The same for a few rows, read from B as it lies; cbi_gemm uses it where it can. False, and
    nothing done, for more rows and for strides that it is not made for. */
 bool cbi_gemv(cb_dtype dtype, int64_t rows, int64_t n, int64_t k, cbi_matrix a, cbi_matrix b,
               bool accumulate, cbi_matrix c);
+/* The same for large products on CPUs whose kernels are worth it; cbi_gemm uses it where it can.
+   False, and nothing done, elsewhere, and when memory is short. */
+bool cbi_gemm_packed(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix a, cbi_matrix b,
+                     bool accumulate, cbi_matrix c);
 
 #endif

@@ -5,7 +5,9 @@
 #define _DEFAULT_SOURCE /* for madvise */
 #include "tensor/memory.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,7 +17,12 @@
 static _Atomic int64_t allocations;
 static _Atomic int64_t remaining = -1;
 
-void *cbi_allocate(size_t bytes) {
+/* What an allocation of so many bytes takes: whole lines. */
+static size_t rounded(size_t bytes) {
+    return bytes == 0 ? 64 : (bytes + 63) / 64 * 64;
+}
+
+static void *allocate(size_t bytes) {
     atomic_fetch_add(&allocations, 1);
     if (atomic_load(&remaining) >= 0 && atomic_fetch_sub(&remaining, 1) <= 0) {
         atomic_store(&remaining, 0);
@@ -24,21 +31,61 @@ void *cbi_allocate(size_t bytes) {
     if (bytes > SIZE_MAX - 64)
         return NULL;
     size_t alignment = bytes >= HUGE_PAGE ? HUGE_PAGE : 64;
-    size_t rounded = bytes == 0 ? 64 : (bytes + 63) / 64 * 64;
     void *memory = NULL;
-    if (posix_memalign(&memory, alignment, rounded) != 0)
+    if (posix_memalign(&memory, alignment, rounded(bytes)) != 0)
         return NULL;
 #ifdef MADV_HUGEPAGE
     if (alignment == HUGE_PAGE) /* a wish: whether it is granted makes no difference but to speed */
-        (void)madvise(memory, rounded / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+        (void)madvise(memory, rounded(bytes) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
 #endif
-    memset(memory, 0, rounded);
+    return memory;
+}
+
+void *cbi_allocate(size_t bytes) {
+    void *memory = allocate(bytes);
+    if (memory != NULL)
+        memset(memory, 0, rounded(bytes));
     return memory;
 }
 
 void cbi_free(void *memory) {
     free(memory);
 }
+
+/* ---- A thread's scratch memory: a line with its size, and then the memory
+ * ------------------------ */
+
+static pthread_key_t scratch_key;
+static bool has_scratch_key;
+
+static void make_scratch_key(void) {
+    has_scratch_key = pthread_key_create(&scratch_key, cbi_free) == 0;
+}
+
+void *cbi_scratch(size_t bytes) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_scratch_key);
+    char *kept = has_scratch_key ? pthread_getspecific(scratch_key) : NULL;
+    size_t size = 0;
+    if (kept != NULL)
+        memcpy(&size, kept, sizeof size);
+    if (kept != NULL && size >= bytes)
+        return kept + 64;
+    if (!has_scratch_key || pthread_setspecific(scratch_key, NULL) != 0 || bytes > SIZE_MAX - 128)
+        return NULL;
+    cbi_free(kept);
+    kept = allocate(bytes + 64);
+    if (kept == NULL)
+        return NULL;
+    memcpy(kept, &bytes, sizeof bytes);
+    if (pthread_setspecific(scratch_key, kept) != 0) {
+        cbi_free(kept);
+        return NULL;
+    }
+    return kept + 64;
+}
+
+/* ---- For tests ------------------------------------------------------------------------------- */
 
 int64_t cbi_allocation_count(void) {
     return atomic_load(&allocations);

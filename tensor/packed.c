@@ -3,9 +3,9 @@
    computed, so that the long side of a tile always runs along the weights' columns.
 
    k is cut into pieces so that a panel of activations stays in the L1 cache. A panel of weights is
-   streamed through it, once for each tile of rows, from the L2 cache into which it was fetched
-   ahead of its turn: for that, pieces can be longer than BLIS's own, and long ones call the kernel
-   less often (1024 gives 107 GFLOP/s where 256 gives 105, at 64 x 2048 x 512 on a Zen 4). */
+   streamed through it, once for each tile of rows, from the L2 cache: for that, pieces can be
+   longer than BLIS's own, and long ones call the kernel less often (1024 gives 107 GFLOP/s where
+   256 gives 105, at 64 x 2048 x 512 on a Zen 4). */
 #include "tensor/packed.h"
 
 #include "tensor/parallel.h"
@@ -60,19 +60,20 @@ cbi_packed cbi_packed_in(cb_dtype dtype, int64_t k, int64_t n, void *memory) {
    done. */
 static int64_t interleave_f32(float *target, int64_t width, int64_t depth, const float *from,
                               int64_t stride) {
-    int64_t i = 0;
-    for (; i + 4 <= depth; i += 4)
-        for (int64_t c = 0; c < width; c += 2) {
-            __m128 even = _mm_loadu_ps(from + i + c * stride);
-            __m128 odd = _mm_loadu_ps(from + i + (c + 1) * stride);
-            __m128 low = _mm_unpacklo_ps(even, odd), high = _mm_unpackhi_ps(even, odd);
-            float *to = target + i * width + c;
-            _mm_storel_pi((__m64 *)(void *)to, low);
-            _mm_storeh_pi((__m64 *)(void *)(to + width), low);
-            _mm_storel_pi((__m64 *)(void *)(to + 2 * width), high);
-            _mm_storeh_pi((__m64 *)(void *)(to + 3 * width), high);
-        }
-    return i;
+    int64_t done = depth / 4 * 4;
+    for (int64_t top = 0; top < done; top += 16) /* a cache line's columns */
+        for (int64_t c = 0; c < width; c += 2)
+            for (int64_t i = top; i < top + 16 && i < done; i += 4) {
+                __m128 even = _mm_loadu_ps(from + i + c * stride);
+                __m128 odd = _mm_loadu_ps(from + i + (c + 1) * stride);
+                __m128 low = _mm_unpacklo_ps(even, odd), high = _mm_unpackhi_ps(even, odd);
+                float *to = target + i * width + c;
+                _mm_storel_pi((__m64 *)(void *)to, low);
+                _mm_storeh_pi((__m64 *)(void *)(to + width), low);
+                _mm_storel_pi((__m64 *)(void *)(to + 2 * width), high);
+                _mm_storeh_pi((__m64 *)(void *)(to + 3 * width), high);
+            }
+    return done;
 }
 #else
 static int64_t interleave_f32(float *target, int64_t width, int64_t depth, const float *from,
@@ -88,6 +89,30 @@ static int64_t interleave_f64(double *target, int64_t width, int64_t depth, cons
     return 0;
 }
 
+/* Copies `count` whole panels from rows whose elements are neighbours, four rows at a time: they
+   stay in the L1 cache even when they are a power of two apart. `bytes` is a panel's width. */
+static inline void copy_panels_of(size_t bytes, int64_t count, int64_t depth, char *to,
+                                  size_t panel_stride, const char *from, size_t row_stride) {
+    for (int64_t top = 0; top < depth; top += 4)
+        for (int64_t p = 0; p < count; p++)
+            for (int64_t i = top; i < top + 4 && i < depth; i++)
+                memcpy(to + (size_t)p * panel_stride + (size_t)i * bytes,
+                       from + (size_t)i * row_stride + (size_t)p * bytes, bytes);
+}
+
+/* The same, with copies of a known size for the kernels there are. */
+static void copy_panels(size_t bytes, int64_t count, int64_t depth, char *to, size_t panel_stride,
+                        const char *from, size_t row_stride) {
+    if (bytes == 24)
+        copy_panels_of(24, count, depth, to, panel_stride, from, row_stride);
+    else if (bytes == 48)
+        copy_panels_of(48, count, depth, to, panel_stride, from, row_stride);
+    else if (bytes == 64)
+        copy_panels_of(64, count, depth, to, panel_stride, from, row_stride);
+    else
+        copy_panels_of(bytes, count, depth, to, panel_stride, from, row_stride);
+}
+
 /* Copies a [depth, columns] block, strides in elements, into panels of `width`: element (i, j) goes
    to panel (first + j) / width, row top + i, place (first + j) % width. The last panel is filled up
    with zeros when the block reaches the end of all columns. */
@@ -101,6 +126,14 @@ static int64_t interleave_f64(double *target, int64_t width, int64_t depth, cons
             int64_t padded = at + count == all ? width - place : count;                            \
             type *target = panels + at / width * width * k + top * width + place;                  \
             const type *from = source + j * column_stride;                                         \
+            int64_t whole = column_stride == 1 && place == 0 ? (columns - j) / width : 0;          \
+            if (whole > 0) {                                                                       \
+                copy_panels((size_t)width * sizeof(type), whole, depth, (char *)target,            \
+                            (size_t)(width * k) * sizeof(type), (const char *)from,                \
+                            (size_t)row_stride * sizeof(type));                                    \
+                j += whole * width;                                                                \
+                continue;                                                                          \
+            }                                                                                      \
             j += count;                                                                            \
             if (row_stride == 1 && count == width && width % 2 == 0)                               \
                 i = interleave_##suffix(target, width, depth, from, column_stride);                \
@@ -168,9 +201,9 @@ size_t cbi_packed_rows_bytes(cb_dtype dtype, int64_t rows, int64_t k) {
 }
 
 void cbi_pack_rows(cb_dtype dtype, int64_t rows, int64_t k, int64_t top, int64_t depth,
-                   const void *x, int64_t row_stride, void *memory) {
-    pack(dtype, memory, k, rows, rows_width(cbi_microkernel_of(dtype)), top, depth, 0, rows, x, 1,
-         row_stride);
+                   cbi_matrix x, void *memory) {
+    pack(dtype, memory, k, rows, rows_width(cbi_microkernel_of(dtype)), top, depth, 0, rows, x.data,
+         x.column_stride, x.row_stride);
 }
 
 /* One tile of BLIS's kernel, `rows` x `width` in c. */
@@ -216,17 +249,6 @@ static void multiply_tile(const cbi_microkernel *kernel, const strip *s, int64_t
                (size_t)s->columns * size);
 }
 
-/* Asks for part `i` of `parts` of the panels behind the present ones, so that the weights, which
-   lie far from the core, are near when their turn comes. */
-static void fetch_ahead(const strip *s, int64_t width, int64_t i, int64_t parts) {
-    int64_t size = (int64_t)cb_dtype_size(s->dtype), bytes = s->depth * width * size;
-    int64_t part = (bytes + parts - 1) / parts,
-            end = (i + 1) * part < bytes ? (i + 1) * part : bytes;
-    for (int64_t p = 0; p < s->panels; p++)
-        for (int64_t at = i * part; at < end; at += 64)
-            __builtin_prefetch(s->w + (s->panels + p) * s->panel_stride * size + at, 0, 2);
-}
-
 void cbi_packed_multiply(const cbi_packed *weights, int64_t begin, int64_t end, int64_t rows,
                          const void *packed_rows, bool accumulate, void *y, int64_t row_stride) {
     const cbi_microkernel *kernel = cbi_microkernel_of(weights->dtype);
@@ -244,12 +266,10 @@ void cbi_packed_multiply(const cbi_packed *weights, int64_t begin, int64_t end, 
             s.panels = wide && last - j >= CBI_WIDE * width ? CBI_WIDE : 1;
             s.columns = last - j < s.panels * width ? last - j : s.panels * width;
             s.w = weights->panels + (j * k + top * width) * size;
-            for (int64_t i = 0; i < rows; i += tall) {
-                fetch_ahead(&s, width, i / tall, panels_of(rows, tall));
+            for (int64_t i = 0; i < rows; i += tall)
                 multiply_tile(kernel, &s, rows - i < tall ? rows - i : tall,
                               (const char *)packed_rows + (i * k + top * tall) * size,
                               (char *)y + (i * row_stride + j) * size, row_stride);
-            }
         }
     }
 }

@@ -50,10 +50,10 @@ int64_t cbi_packed_panels(const cbi_packed *packed);
 int64_t cbi_packed_rows(cb_dtype dtype);
 /* Bytes that packing `rows` rows of k activations takes. */
 size_t cbi_packed_rows_bytes(cb_dtype dtype, int64_t rows, int64_t k);
-/* Packs rows x [rows, depth], row_stride apart, columns contiguous, as columns [top, top + depth)
-   of the packed activations [rows, k]. On the calling thread. */
+/* Packs rows x [rows, depth], of any strides, as columns [top, top + depth) of the packed
+   activations [rows, k]. On the calling thread. */
 void cbi_pack_rows(cb_dtype dtype, int64_t rows, int64_t k, int64_t top, int64_t depth,
-                   const void *x, int64_t row_stride, void *memory);
+                   cbi_matrix x, void *memory);
 /* y = x W, or y += x W, for panels [begin, end) of the weights: y [rows, n], row_stride apart, from
    packed rows. What is computed of an element does not depend on the panels or on the other rows.
    On the calling thread. */

@@ -39,6 +39,9 @@ typedef double part_f64 __attribute__((vector_size(64), aligned(8), may_alias));
         part sum[rows][ALL], column[ALL];                                                          \
         UNROLL for (int r = 0; r < (rows); r++) UNROLL for (int p = 0; p < ALL; p++) sum[r][p] =   \
             (part){0};                                                                             \
+        for (int r = 0; r < (rows); r++)                                                           \
+            for (int p = 0; p < ALL; p++)                                                          \
+                __builtin_prefetch((type *)y + r * row_stride + LANES * p, 1);                     \
         for (int64_t k = 0; k < depth; k++, x += (tall), w += LANES * (parts)) {                   \
             UNROLL for (int p = 0; p < ALL; p++) column[p] =                                       \
                 *(const part *)(w + p / (parts)*panel_stride + LANES * (p % (parts)));             \

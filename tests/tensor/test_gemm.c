@@ -111,3 +111,87 @@ Test(gemm, threads_change_no_bit) {
         cb_tensor_free(once), cb_tensor_free(again);
     }
 }
+
+/* A copy of a [rows, columns] f64 tensor with gaps between its rows, or between its columns. */
+static cb_tensor *laid_out(const cb_tensor *exact, cb_dtype dtype, bool transposed,
+                           cbi_matrix *matrix) {
+    int64_t rows = exact->shape[0], columns = exact->shape[1];
+    int64_t stride = (transposed ? rows : columns) + 3;
+    cb_tensor *t = cb_tensor_new(dtype, CB_SHAPE(transposed ? columns : rows, stride));
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns; j++)
+            cb_tensor_set(t, transposed ? (int64_t[]){j, i} : (int64_t[]){i, j},
+                          cb_tensor_get(exact, (int64_t[]){i, j}));
+    *matrix = (cbi_matrix){t->data, transposed ? 1 : stride, transposed ? stride : 1};
+    return t;
+}
+
+/* Whether what a computed matrix has in its gaps is still there, and the rest is the product. */
+static void expect_only(const cb_tensor *c, cbi_matrix matrix, const cb_tensor *product,
+                        const char *what) {
+    double tolerance = c->dtype == CB_F32 ? 1e-3 : 1e-11;
+    int64_t gaps = 0;
+    for (int64_t i = 0; i < product->shape[0]; i++)
+        for (int64_t j = 0; j < product->shape[1]; j++) {
+            double x = at(c->dtype, matrix, i, j), y = cb_tensor_get(product, (int64_t[]){i, j});
+            cr_assert(fabs(x - y) <= tolerance, "%s at %lld, %lld: %g, not %g", what, (long long)i,
+                      (long long)j, x, y);
+        }
+    for (int64_t i = 0; i < c->shape[0]; i++)
+        for (int64_t j = c->shape[1] - 3; j < c->shape[1]; j++)
+            gaps += cb_tensor_get(c, (int64_t[]){i, j}) == 0;
+    cr_assert_eq(gaps, 3 * c->shape[0], "%s: written beside the product", what);
+}
+
+/* Where operands are packed for the call: several pieces of the depth, rows and columns that fill
+   no tile, every layout, and any number of threads. */
+static void check_layouts(cb_dtype dtype, int64_t m, int64_t n, int64_t k) {
+    cb_random random = cb_random_seed(9);
+    cb_tensor *exact[3] = {cb_tensor_new(CB_F64, CB_SHAPE(m, k)),
+                           cb_tensor_new(CB_F64, CB_SHAPE(k, n)),
+                           cb_tensor_new(CB_F64, CB_SHAPE(m, n))};
+    const double *a = exact[0]->data, *b = exact[1]->data;
+    double *c = exact[2]->data;
+    cb_random_uniform_f64(&random, m * k, exact[0]->data, -1, 1);
+    cb_random_uniform_f64(&random, k * n, exact[1]->data, -1, 1);
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t l = 0; l < k; l++)
+            for (int64_t j = 0; j < n; j++)
+                c[i * n + j] += a[i * k + l] * b[l * n + j];
+    cb_tensor *twice = cb_tensor_copy(exact[2], CB_F64);
+    for (int64_t i = 0; i < m * n; i++)
+        ((double *)twice->data)[i] *= 2;
+    for (int layout = 0; layout < 8; layout++) {
+        cbi_matrix x[3];
+        cb_tensor *t[3], *first = NULL;
+        for (int i = 0; i < 3; i++)
+            t[i] = laid_out(exact[i], dtype, (layout >> i) % 2 == 1, &x[i]);
+        for (int threads = 1; threads <= 3; threads++) {
+            char what[80];
+            snprintf(what, sizeof what, "%s, layout %d, %d threads", cb_dtype_name(dtype), layout,
+                     threads);
+            cb_set_threads(threads);
+            cbi_gemm(dtype, m, n, k, x[0], x[1], false, x[2]);
+            expect_only(t[2], x[2], exact[2], what);
+            cbi_gemm(dtype, m, n, k, x[0], x[1], true, x[2]);
+            expect_only(t[2], x[2], twice, what);
+            if (first == NULL)
+                first = cb_tensor_copy(t[2], dtype);
+            cr_expect_arr_eq(t[2]->data, first->data, cb_tensor_bytes(first), "%s", what);
+        }
+        cb_tensor_free(first);
+        for (int i = 0; i < 3; i++)
+            cb_tensor_free(t[i]);
+    }
+    cb_tensor_free(twice);
+    for (int i = 0; i < 3; i++)
+        cb_tensor_free(exact[i]);
+}
+
+Test(gemm, large_ones_of_any_layout) {
+    for (int dtype = CB_F32; dtype <= CB_F64; dtype++) {
+        check_layouts((cb_dtype)dtype, 301, 77, 600);
+        check_layouts((cb_dtype)dtype, 64, 263, 1030);
+        check_layouts((cb_dtype)dtype, 259, 300, 65);
+    }
+}

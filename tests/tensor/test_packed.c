@@ -36,7 +36,8 @@ static void check(cb_dtype dtype, int64_t m, int64_t n1, int64_t n2, int64_t k1,
         cbi_pack(&packed, top, depth, 0, n1, (cbi_matrix){(char *)w->data + top * n * size, n, 1});
         cbi_pack(&packed, top, depth, n1, n2,
                  (cbi_matrix){(char *)t->data + (n1 * k + top) * size, 1, k});
-        cbi_pack_rows(dtype, m, k, top, depth, (char *)x->data + top * size, k + 1, rows);
+        cbi_pack_rows(dtype, m, k, top, depth, (cbi_matrix){(char *)x->data + top * size, k + 1, 1},
+                      rows);
     }
     cbi_packed_multiply(&packed, 0, cbi_packed_panels(&packed), m, rows, accumulate, y->data,
                         stride);
@@ -92,7 +93,7 @@ static cb_tensor *first_rows(cb_dtype dtype, int64_t rows, int64_t cut, bool acc
     void *packed_rows = cbi_allocate(cbi_packed_rows_bytes(dtype, rows, K));
     cbi_packed packed = cbi_packed_in(dtype, K, N, weights);
     cbi_pack(&packed, 0, K, 0, N, (cbi_matrix){t[1]->data, N, 1});
-    cbi_pack_rows(dtype, rows, K, 0, K, t[0]->data, K, packed_rows);
+    cbi_pack_rows(dtype, rows, K, 0, K, (cbi_matrix){t[0]->data, K, 1}, packed_rows);
     cbi_packed_multiply(&packed, 0, cut, rows, packed_rows, accumulate, t[2]->data, N);
     cbi_packed_multiply(&packed, cut, cbi_packed_panels(&packed), rows, packed_rows, accumulate,
                         t[2]->data, N);
