@@ -150,6 +150,7 @@ static cbi_microkernel describe_kernel(num_t type) {
         .usable = type == BLIS_FLOAT ? run_f32_kernel != NULL : run_f64_kernel != NULL,
         .rows = bli_cntx_get_blksz_def_dt(type, BLIS_MR, context_of_kernels),
         .columns = bli_cntx_get_blksz_def_dt(type, BLIS_NR, context_of_kernels),
+        .depth = bli_cntx_get_blksz_def_dt(type, BLIS_KC, context_of_kernels),
         .row_major = bli_cntx_l3_nat_ukr_prefers_rows_dt(type, BLIS_GEMM_UKR, context_of_kernels),
     };
 }

@@ -13,6 +13,7 @@
    elements, B one of k rows of `columns` elements, both contiguous and zero-padded. */
 typedef struct cbi_microkernel {
     int64_t rows, columns; /* of a tile */
+    int64_t depth;         /* in which BLIS's own calls add up products, piece by piece */
     bool usable;           /* whether there is one */
     bool row_major;        /* whether tiles are written along rows */
     void (*run)(int64_t m, int64_t n, int64_t k, const void *a, const void *b, bool accumulate,

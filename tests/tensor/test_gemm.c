@@ -175,8 +175,12 @@ static void check_layouts(cb_dtype dtype, int64_t m, int64_t n, int64_t k) {
             expect_only(t[2], x[2], exact[2], what);
             cbi_gemm(dtype, m, n, k, x[0], x[1], true, x[2]);
             expect_only(t[2], x[2], twice, what);
-            if (first == NULL)
+            if (first == NULL) { /* BLIS's own, to the bit */
                 first = cb_tensor_copy(t[2], dtype);
+                cbi_matrix blis = {first->data, x[2].row_stride, x[2].column_stride};
+                cbi_gemm_blis(dtype, m, n, k, x[0], x[1], false, blis);
+                cbi_gemm_blis(dtype, m, n, k, x[0], x[1], true, blis);
+            }
             cr_expect_arr_eq(t[2]->data, first->data, cb_tensor_bytes(first), "%s", what);
         }
         cb_tensor_free(first);
