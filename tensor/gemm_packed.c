@@ -2,11 +2,11 @@
    CPU has them and the product is large.
 
    k is cut into the pieces that BLIS's calls cut it into, so that the result is theirs bit for bit,
-   and which of the two is called makes no difference. Of a piece, B is packed as a whole, by all
-   threads, and A in groups of rows that a thread packs and multiplies by itself; a group stays in
-   the L2 cache beside the panels of B that it meets. The next group is fetched meanwhile where it
-   would come from memory in scraps: in products A'B, which are the gradients of weights over all
-   time steps and take a third of a training step. */
+   and which of the two is called makes no difference. Of a piece, B is packed by all threads and A
+   in groups of rows that a thread packs and multiplies by itself; a group stays in the L2 cache
+   beside the panels of B that it meets. The next group is fetched meanwhile where it would come
+   from memory in scraps: in products A'B, which are the gradients of weights over all time steps
+   and take a third of a training step. */
 #include "tensor/memory.h"
 #include "tensor/packed.h"
 #include "tensor/parallel.h"
@@ -15,7 +15,8 @@
 #include <cerebra/tape.h>
 
 enum {
-    GROUP = 96, /* rows of A */
+    GROUP = 96,     /* rows of A */
+    COLUMNS = 4096, /* of B, in memory at a time */
     /* Rows, columns and depth that are worth it, and rows where B is to be transposed. */
     LEAST = 64,
     LEAST_FOR_TRANSPOSED = 256,
@@ -87,21 +88,24 @@ bool cbi_gemm_packed(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix
                                                     accumulate, transposed(c));
     if (b.column_stride != 1 && m < LEAST_FOR_TRANSPOSED)
         return false;
-    packed_job job = {dtype, m, .parts = cb_threads(), .c = c};
+    packed_job job = {dtype, m, .parts = cb_threads()};
     int64_t piece = least(k, cbi_microkernel_of(dtype)->depth);
-    size_t b_bytes = (cbi_packed_bytes(dtype, piece, n) + 63) / 64 * 64;
+    size_t b_bytes = (cbi_packed_bytes(dtype, piece, least(n, COLUMNS)) + 63) / 64 * 64;
     job.group_bytes = (cbi_packed_rows_bytes(dtype, GROUP, piece) + 63) / 64 * 64;
     char *memory = cbi_scratch(b_bytes + (size_t)job.parts * job.group_bytes);
     if (memory == NULL)
         return false;
     job.groups = memory + b_bytes;
-    for (int64_t top = 0; top < k; top += piece) {
-        job.depth = least(k - top, piece);
-        job.a = at(dtype, a, 0, top);
-        job.b = cbi_packed_in(dtype, job.depth, n, memory);
-        job.accumulate = accumulate || top > 0;
-        cbi_pack(&job.b, 0, job.depth, 0, n, at(dtype, b, top, 0));
-        cbi_parallel_for(job.parts, 1, multiply_parts, &job);
-    }
+    for (int64_t left = 0; left < n; left += COLUMNS)
+        for (int64_t top = 0; top < k; top += piece) {
+            int64_t columns = least(n - left, COLUMNS);
+            job.depth = least(k - top, piece);
+            job.a = at(dtype, a, 0, top);
+            job.b = cbi_packed_in(dtype, job.depth, columns, memory);
+            job.c = at(dtype, c, 0, left);
+            job.accumulate = accumulate || top > 0;
+            cbi_pack(&job.b, 0, job.depth, 0, columns, at(dtype, b, top, left));
+            cbi_parallel_for(job.parts, 1, multiply_parts, &job);
+        }
     return true;
 }

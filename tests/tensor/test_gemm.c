@@ -197,5 +197,6 @@ Test(gemm, large_ones_of_any_layout) {
         check_layouts((cb_dtype)dtype, 301, 77, 600);
         check_layouts((cb_dtype)dtype, 64, 263, 1030);
         check_layouts((cb_dtype)dtype, 259, 300, 65);
+        check_layouts((cb_dtype)dtype, 67, 4200, 70);
     }
 }
