@@ -150,7 +150,8 @@ cb_tensor *cb_apply(const cb_op *op, int count, cb_tensor *const *inputs, const 
     if (status != CB_OK || tape->status != CB_OK)
         return cbi_tape_fail(tape, status, "%s: failed (op %lld)", op->name, (long long)tape->ops);
     node->requires_grad = node->requires_grad && tape->recording && op->vjp != NULL;
-    if (node->requires_grad)
+    cb_node *unique = tape->symbolic ? cbi_trace_unique(node) : node;
+    if (unique == node && node->requires_grad)
         cbi_node_link(node);
-    return &node->tensor;
+    return &unique->tensor;
 }

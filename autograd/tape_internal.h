@@ -39,6 +39,7 @@ struct cb_node {
     int value;         /* of a trace, once read: 1 + its number in the graph (graph.h) */
     int follows;   /* of a trace: whether it depends on the state: 1 no, 2 yes; 0: not known yet */
     cb_node *twin; /* of a trace: the same node of another trace of the step */
+    cb_node *in_chain;    /* of a trace: the next one in a chain, see unique.c */
     cb_tensor *regrouped; /* of a trace: what stands for it with its sums in another order */
     bool checked;         /* of a trace: seen by the check of what is hoisted */
     void *saved;          /* what a compiled recurrence leaves for its gradient */
@@ -62,6 +63,8 @@ struct cb_tape {
     bool no_grad;     /* never records */
     bool symbolic;    /* ops work out shapes and compute nothing: a trace */
     void *unread;     /* of a trace: where its elements would be; see unread.h */
+    cb_node **chains; /* of a trace: its nodes, see unique.c; NULL: none yet */
+    int repeated;     /* of a trace: ops that were not new */
     bool recording;   /* ops note themselves for gradients; off in a first-order sweep */
     bool sweeping;    /* a first-order sweep runs: blocks are reused */
     bool selective;   /* the sweep is for chosen inputs: see cb_node.wanted */
@@ -106,6 +109,9 @@ void cbi_node_link(cb_node *node);
 cb_tape *cbi_tape_new_symbolic(void);
 /* A leaf of a symbolic tape: a tensor of that shape without elements. */
 cb_tensor *cbi_symbol(cb_tape *tape, cb_dtype dtype, int rank, const int64_t *shape);
+/* The node of a symbolic tape that is the same op of the same inputs; the given one when there was
+   none. */
+cb_node *cbi_trace_unique(cb_node *node);
 /* cb_backward from an output of any shape: seed, shaped as it is, is the output's gradient. The
    output requires a gradient. */
 cb_status cbi_backward_from(cb_tensor *output, cb_tensor *seed);

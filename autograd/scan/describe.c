@@ -132,10 +132,11 @@ static void describe_deferred(cbi_description *d) {
 static bool describe_passes(cbi_description *d, int read, cbi_pass_counts traced) {
     cbi_describe(d, "\nPasses\n");
     cbi_describe(d,
+                 "  share      ops applied once more to the same inputs, and computed once: %d\n"
                  "  regroup    sums of three terms or more put in another order: %d\n"
                  "  simplify   of %d values read, equal to another %d, folded or dropped %d, "
                  "without a use %d\n",
-                 traced.regrouped, read, traced.equal, traced.simplified,
+                 traced.shared, traced.regrouped, read, traced.equal, traced.simplified,
                  read - d->graph->value_count);
     cbi_describe(d, "  merge      products forward ");
     describe_products(d, 0);

@@ -51,6 +51,7 @@ typedef struct cbi_import {
 
 /* What was done to a graph so far, for people. */
 typedef struct cbi_pass_counts {
+    int shared;     /* ops of the step that were applied before to the same inputs */
     int regrouped;  /* sums of three terms or more, put in another order */
     int equal;      /* values that were there already, and are computed once */
     int simplified; /* elementwise values that another one stands for, or that are a constant */

@@ -48,6 +48,7 @@ static bool run_step(cbi_graph *graph, cbi_step *step, int64_t input, cb_tensor 
     for (int i = 0; i < graph->state_count; i++)
         graph->state[i] = cbi_symbol(tape, graph->dtype, CB_SHAPE(CBI_BATCH, graph->state_size[i]));
     step(graph->weights, graph->x, graph->state, next);
+    graph->counts.shared = tape->repeated;
     if (tape->ops > MOST_OPS) {
         refuse(graph, "the step has more than 1024 ops");
         return false;

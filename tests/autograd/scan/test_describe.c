@@ -119,8 +119,7 @@ Test(describe, a_table_with_fewer_rows_is_projected_instead_of_x) {
     cb_scan_free(scan);
 }
 
-/* Three matrices that multiply h, and a tanh that is written twice: its derivative, a square, 1 -
-   it and a product, is found twice then, too. */
+/* Three matrices that multiply h, and a tanh that is written twice. */
 static void three(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
     cb_tensor *a = cb_linear(state[0], w[0], NULL), *b = cb_linear(state[0], w[1], NULL);
     cb_tensor *c = cb_linear(state[0], w[2], NULL);
@@ -135,7 +134,7 @@ Test(describe, passes_say_what_they_did) {
     expect_line(text, "merge", "products forward 3 (4x4, 4x4, 4x4), ",
                 "backward 3 (4x4, 4x4, 4x4)");
     expect_line(text, "become forward 1 (4x12), backward 1 (12x4)", "", "");
-    expect_line(text, "simplify", "equal to another 4, ", "");
+    expect_line(text, "share", "to the same inputs, and computed once: 1", "");
     expect_line(text, "defer", "products 3, sums over the batch 0", "");
     expect_line(text, "forward   [4, 12]", ": W^T | U^T | b^T", "");
     expect_line(text, "backward  [12, 4]", "; ", "; ");
@@ -155,6 +154,29 @@ static void reading(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, 
 static void mixing(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
     (void)w, (void)x;
     next[0] = cb_flip(state[0], 1, (int[]){0});
+}
+
+/* A gate that computes the products of all gates, each time anew, and of their sum its own part. */
+static cb_tensor *gate(cb_tensor *const *w, cb_tensor *x, cb_tensor *h, int k) {
+    return cb_chunk(cb_add(cb_linear(x, w[0], w[2]), cb_linear(h, w[1], NULL)), -1, 4, k);
+}
+
+static void gates(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
+    cb_tensor *h = state[0], *i = cb_sigmoid(gate(w, x, h, 0)), *f = cb_sigmoid(gate(w, x, h, 1));
+    cb_tensor *g = cb_tanh(gate(w, x, h, 2)), *o = cb_sigmoid(gate(w, x, h, 3));
+    next[0] = cb_mul(o, cb_add(cb_mul(f, h), cb_mul(i, g)));
+}
+
+Test(describe, products_written_several_times_are_computed_once) {
+    int64_t shapes[3][2] = {{4 * HIDDEN, INPUT}, {4 * HIDDEN, HIDDEN}, {4 * HIDDEN}};
+    cb_scan *scan = recurrence(gates, 3, shapes);
+    char *text = described(scan, 0);
+    expect_line(text, "share", "computed once: ", "");
+    expect_line(text, "merge", "products forward 1 (4x16), backward 1 (16x4)", "");
+    expect_line(text, "before the loop", "960 FLOP", ""); /* 10 rows of x, 3 x 16 */
+    cr_expect_null(strstr(text, "o4 ="), "more is computed outside than once:\n%s", text);
+    free(text);
+    cb_scan_free(scan);
 }
 
 Test(describe, a_step_that_is_not_compiled_says_why) {
