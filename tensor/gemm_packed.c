@@ -1,12 +1,12 @@
 /* GEMM over operands that are packed for the call: C = A B on the tiles of tensor/tiles.c, where a
    CPU has them and the product is large.
 
-   k is cut into the pieces that BLIS's calls cut it into, so that the result is theirs bit for bit,
-   and which of the two is called makes no difference. Of a piece, B is packed by all threads and A
-   in groups of rows that a thread packs and multiplies by itself; a group stays in the L2 cache
-   beside the panels of B that it meets. The next group is fetched meanwhile where it would come
-   from memory in scraps: in products A'B, which are the gradients of weights over all time steps
-   and take a third of a training step. */
+   k is cut into the pieces that BLIS's calls cut it into, so that the result is theirs bit for bit
+   (except for which NaN a NaN is), and which of the two is called makes no difference. Of a piece,
+   B is packed by all threads and A in groups of rows that a thread packs and multiplies by itself;
+   a group stays in the L2 cache beside the panels of B that it meets. The next group is fetched
+   meanwhile where it would come from memory in scraps: in products A'B, which are the gradients of
+   weights over all time steps and take a third of a training step. */
 #include "tensor/memory.h"
 #include "tensor/packed.h"
 #include "tensor/parallel.h"
@@ -88,7 +88,8 @@ bool cbi_gemm_packed(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix
                                                     accumulate, transposed(c));
     if (b.column_stride != 1 && m < LEAST_FOR_TRANSPOSED)
         return false;
-    packed_job job = {dtype, m, .parts = cb_threads()};
+    int64_t panels = (m + cbi_packed_rows(dtype) - 1) / cbi_packed_rows(dtype);
+    packed_job job = {dtype, m, .parts = least(cb_threads(), panels)};
     int64_t piece = least(k, cbi_microkernel_of(dtype)->depth);
     size_t b_bytes = (cbi_packed_bytes(dtype, piece, least(n, COLUMNS)) + 63) / 64 * 64;
     job.group_bytes = (cbi_packed_rows_bytes(dtype, GROUP, piece) + 63) / 64 * 64;

@@ -52,14 +52,15 @@ void cbi_free(void *memory) {
     free(memory);
 }
 
-/* ---- A thread's scratch memory: a line with its size, and then the memory
- * ------------------------ */
+/* ---- A thread's scratch memory: a line with its size, and then the memory -------------------- */
 
 static pthread_key_t scratch_key;
 static bool has_scratch_key;
 
+/* free, and no function of the library's: threads may outlive the library, when it was loaded as a
+   plugin. */
 static void make_scratch_key(void) {
-    has_scratch_key = pthread_key_create(&scratch_key, cbi_free) == 0;
+    has_scratch_key = pthread_key_create(&scratch_key, free) == 0;
 }
 
 void *cbi_scratch(size_t bytes) {

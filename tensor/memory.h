@@ -9,13 +9,14 @@
 
 /* Zeroed memory aligned to 64 bytes; NULL when there is none. Free with cbi_free. */
 CB_API void *cbi_allocate(size_t bytes);
-/* Memory to work in, aligned to 64 bytes, with anything in it; NULL when there is none. It is the
-   calling thread's, kept for its next calls, and freed when the thread ends. */
-void *cbi_scratch(size_t bytes);
 CB_API void cbi_free(void *memory);
 
-/* For tests: how many cbi_allocate calls there were, and after how many more to fail every one (a
-   negative count: never). Process-wide. */
+/* Memory to work in, aligned to 64 bytes, with anything in it; NULL when there is none. It is the
+   calling thread's own: until its next call, which may move it, and until the thread ends. */
+void *cbi_scratch(size_t bytes);
+
+/* For tests: how many allocations there were, scratch that was enlarged included, and after how
+   many more to fail every one (a negative count: never). Process-wide. */
 CB_API int64_t cbi_allocation_count(void);
 CB_API void cbi_allocation_fail_after(int64_t count);
 

@@ -17,6 +17,7 @@
 #endif
 
 enum { DEPTH = 1024 };     /* of a piece */
+enum { BEHIND = 128 };     /* bytes behind the last panel that some of BLIS's kernels read ahead */
 enum { MOST_TILE = 1024 }; /* elements of a tile, of any kernel: skx has 32 x 12 */
 
 /* Columns of the weights in a panel, and rows of activations in one. */
@@ -47,7 +48,7 @@ int64_t cbi_packed_panels(const cbi_packed *packed) {
 
 size_t cbi_packed_bytes(cb_dtype dtype, int64_t k, int64_t n) {
     int64_t width = weights_width(cbi_microkernel_of(dtype));
-    return (size_t)(panels_of(n, width) * width * k) * cb_dtype_size(dtype);
+    return (size_t)(panels_of(n, width) * width * k) * cb_dtype_size(dtype) + BEHIND;
 }
 
 cbi_packed cbi_packed_in(cb_dtype dtype, int64_t k, int64_t n, void *memory) {
@@ -91,18 +92,18 @@ static int64_t interleave_f64(double *target, int64_t width, int64_t depth, cons
 
 /* Copies `count` whole panels from rows whose elements are neighbours, four rows at a time: they
    stay in the L1 cache even when they are a power of two apart. `bytes` is a panel's width. */
-static inline void copy_panels_of(size_t bytes, int64_t count, int64_t depth, char *to,
-                                  size_t panel_stride, const char *from, size_t row_stride) {
+static inline void copy_panels_of(int64_t bytes, int64_t count, int64_t depth, char *to,
+                                  int64_t panel_stride, const char *from, int64_t row_stride) {
     for (int64_t top = 0; top < depth; top += 4)
         for (int64_t p = 0; p < count; p++)
             for (int64_t i = top; i < top + 4 && i < depth; i++)
-                memcpy(to + (size_t)p * panel_stride + (size_t)i * bytes,
-                       from + (size_t)i * row_stride + (size_t)p * bytes, bytes);
+                memcpy(to + p * panel_stride + i * bytes, from + i * row_stride + p * bytes,
+                       (size_t)bytes);
 }
 
 /* The same, with copies of a known size for the kernels there are. */
-static void copy_panels(size_t bytes, int64_t count, int64_t depth, char *to, size_t panel_stride,
-                        const char *from, size_t row_stride) {
+static void copy_panels(int64_t bytes, int64_t count, int64_t depth, char *to, int64_t panel_stride,
+                        const char *from, int64_t row_stride) {
     if (bytes == 24)
         copy_panels_of(24, count, depth, to, panel_stride, from, row_stride);
     else if (bytes == 48)
@@ -120,6 +121,7 @@ static void copy_panels(size_t bytes, int64_t count, int64_t depth, char *to, si
     static void pack_##suffix(type *panels, int64_t k, int64_t all, int64_t width, int64_t top,    \
                               int64_t depth, int64_t first, int64_t columns, const type *source,   \
                               int64_t row_stride, int64_t column_stride) {                         \
+        const int64_t size = sizeof(type);                                                         \
         for (int64_t j = 0; j < columns;) {                                                        \
             int64_t at = first + j, place = at % width, i = 0;                                     \
             int64_t count = width - place < columns - j ? width - place : columns - j;             \
@@ -128,9 +130,8 @@ static void copy_panels(size_t bytes, int64_t count, int64_t depth, char *to, si
             const type *from = source + j * column_stride;                                         \
             int64_t whole = column_stride == 1 && place == 0 ? (columns - j) / width : 0;          \
             if (whole > 0) {                                                                       \
-                copy_panels((size_t)width * sizeof(type), whole, depth, (char *)target,            \
-                            (size_t)(width * k) * sizeof(type), (const char *)from,                \
-                            (size_t)row_stride * sizeof(type));                                    \
+                copy_panels(width *size, whole, depth, (char *)target, width *k *size,             \
+                            (const char *)from, row_stride *size);                                 \
                 j += whole * width;                                                                \
                 continue;                                                                          \
             }                                                                                      \
@@ -197,7 +198,7 @@ void cbi_pack(const cbi_packed *packed, int64_t top, int64_t depth, int64_t firs
 
 size_t cbi_packed_rows_bytes(cb_dtype dtype, int64_t rows, int64_t k) {
     int64_t width = rows_width(cbi_microkernel_of(dtype));
-    return (size_t)(panels_of(rows, width) * width * k) * cb_dtype_size(dtype);
+    return (size_t)(panels_of(rows, width) * width * k) * cb_dtype_size(dtype) + BEHIND;
 }
 
 void cbi_pack_rows(cb_dtype dtype, int64_t rows, int64_t k, int64_t top, int64_t depth,
@@ -206,7 +207,7 @@ void cbi_pack_rows(cb_dtype dtype, int64_t rows, int64_t k, int64_t top, int64_t
          x.column_stride, x.row_stride);
 }
 
-/* One tile of BLIS's kernel, `rows` x `width` in c. */
+/* One tile of BLIS's kernel. */
 static void kernel_tile(const cbi_microkernel *kernel, int64_t depth, const void *x, const void *w,
                         bool accumulate, void *c, int64_t row_stride) {
     if (kernel->row_major)
@@ -224,12 +225,18 @@ typedef struct strip {
     const char *w;
 } strip;
 
+static void copy_rows(int64_t rows, int64_t bytes, char *to, int64_t to_stride, const char *from,
+                      int64_t from_stride) {
+    for (int64_t r = 0; r < rows; r++)
+        memcpy(to + r * to_stride, from + r * from_stride, (size_t)bytes);
+}
+
 /* The strip's product with m rows of activations that share a panel. Kernels compute whole tiles:
    where y has fewer rows or columns, the tile is computed beside it and copied. */
 static void multiply_tile(const cbi_microkernel *kernel, const strip *s, int64_t m, const char *x,
                           char *y, int64_t row_stride) {
     int64_t rows = rows_width(kernel), columns = weights_width(kernel) * s->panels;
-    size_t size = cb_dtype_size(s->dtype);
+    int64_t size = (int64_t)cb_dtype_size(s->dtype);
     const cbi_tile *tile = s->panels > 1 || m < rows ? cbi_tile_of(s->dtype, s->panels, m) : NULL;
     if (tile != NULL)
         rows = tile->computed;
@@ -237,16 +244,14 @@ static void multiply_tile(const cbi_microkernel *kernel, const strip *s, int64_t
     bool edge = m < rows || s->columns < columns;
     char *c = edge ? (char *)whole : y;
     int64_t stride = edge ? columns : row_stride;
-    for (int64_t r = 0; edge && s->accumulate && r < m; r++)
-        memcpy(c + (size_t)(r * stride) * size, y + (size_t)(r * row_stride) * size,
-               (size_t)s->columns * size);
+    if (edge && s->accumulate)
+        copy_rows(m, s->columns * size, c, stride * size, y, row_stride * size);
     if (tile != NULL)
         tile->run(s->depth, x, s->w, s->panel_stride, s->accumulate, c, stride);
     else
         kernel_tile(kernel, s->depth, x, s->w, s->accumulate, c, stride);
-    for (int64_t r = 0; edge && r < m; r++)
-        memcpy(y + (size_t)(r * row_stride) * size, c + (size_t)(r * stride) * size,
-               (size_t)s->columns * size);
+    if (edge)
+        copy_rows(m, s->columns * size, y, row_stride * size, c, stride * size);
 }
 
 void cbi_packed_multiply(const cbi_packed *weights, int64_t begin, int64_t end, int64_t rows,

@@ -3,7 +3,7 @@
    A stock GEMM call copies its operands into the order its microkernel reads them in, every time.
    In a recurrent network the weights of a step are the same at every time step, and copying them
    costs a third of the product. Here they are packed once, and BLIS's own microkernel for the CPU
-   runs on them. */
+   runs on them, or a kernel of ours for the same panels (tiles.h). */
 #ifndef CEREBRA_TENSOR_PACKED_H
 #define CEREBRA_TENSOR_PACKED_H
 

@@ -1,6 +1,7 @@
 /* OpenMP behind one function. A region costs some microseconds, so small loops never open one.
-   Subnormal results are flushed to zero in every worker: they slow a recurrent network down by an
-   order of magnitude and carry no information. */
+   Subnormal numbers are taken for zeros in every worker: they slow a recurrent network down by an
+   order of magnitude and carry no information. As operands too: of a kernel that copies some of
+   them first and one that does not, results would differ. */
 #include "tensor/parallel.h"
 
 #include <cerebra/tape.h>
@@ -10,15 +11,15 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
-#define FLUSH_TO_ZERO 0x8000u
+#define SUBNORMALS_ARE_ZERO 0x8040u /* as results and as operands */
 static unsigned float_mode_enter(void) {
     unsigned saved = _mm_getcsr();
-    _mm_setcsr(saved | FLUSH_TO_ZERO);
+    _mm_setcsr(saved | SUBNORMALS_ARE_ZERO);
     return saved;
 }
 static void float_mode_leave(unsigned saved) {
     /* Exceptions raised meanwhile stay raised, as after any arithmetic. */
-    _mm_setcsr((_mm_getcsr() & ~FLUSH_TO_ZERO) | (saved & FLUSH_TO_ZERO));
+    _mm_setcsr((_mm_getcsr() & ~SUBNORMALS_ARE_ZERO) | (saved & SUBNORMALS_ARE_ZERO));
 }
 #else
 static unsigned float_mode_enter(void) {

@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 /* Calls body(context, begin, end) for disjoint ranges that cover [0, n), on as many threads as are
-   set, with subnormal results flushed to zero. A range has at least grain items, so that n < 2
-   grain runs on the caller's thread alone. */
+   set, with subnormal operands and results taken for zeros. A range has at least grain items, so
+   that n < 2 grain runs on the caller's thread alone. */
 CB_API void cbi_parallel_for(int64_t n, int64_t grain,
                              void (*body)(void *context, int64_t begin, int64_t end),
                              void *context);

@@ -86,12 +86,13 @@ enum { TILES = sizeof(tiles) / sizeof(tiles[0]) };
 
 static bool usable[TILES];
 
+/* Numbers with full mantissas, so that products and sums are rounded in both types. */
 static void fill(cb_dtype dtype, void *data, int count) {
     uint32_t state = 12345;
     for (int i = 0; i < count; i++) {
         state = state * 1664525u + 1013904223u;
         cbi_store(dtype, (char *)data + i * (int)cb_dtype_size(dtype),
-                  (double)(state >> 8) / 16777216.0 - 0.5);
+                  (double)state / 4294967295.0 - 1.0 / 3);
     }
 }
 

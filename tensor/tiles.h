@@ -9,7 +9,8 @@ enum { CBI_WIDE = 4 }; /* panels of weights side by side, of a wide tile */
 
 /* y (+)= x w for the first `rows` rows of a panel x of activations and `panels`, 1 or CBI_WIDE,
    panels of weights, panel_stride elements apart from each other; y's rows are row_stride apart.
-   Bit for bit what BLIS's microkernel computes, panel by panel. Computes `computed` rows. */
+   Bit for bit what BLIS's microkernel computes, panel by panel, except for which NaN a NaN is.
+   Computes `computed` rows. */
 typedef struct cbi_tile {
     cb_dtype dtype;
     int64_t tall, width; /* of the panels, as BLIS's microkernel has them */
@@ -19,7 +20,7 @@ typedef struct cbi_tile {
 } cbi_tile;
 
 /* The tile that computes the fewest rows from `rows` on, with so many panels; NULL where there is
-   none that is known to give the same bits, and to be faster than the microkernel. */
+   none, and where it does not give the same bits. */
 const cbi_tile *cbi_tile_of(cb_dtype dtype, int64_t panels, int64_t rows);
 
 #endif

@@ -200,3 +200,21 @@ Test(gemm, large_ones_of_any_layout) {
         check_layouts((cb_dtype)dtype, 67, 4200, 70);
     }
 }
+
+/* Some kernels copy operands first, with arithmetic that takes subnormal numbers for zeros, others
+   do not: 1e-41 x 1e20 must not depend on it. */
+Test(gemm, subnormal_operands_are_zeros_for_every_kernel) {
+    enum { M = 301, N = 88, K = 80 };
+    cb_tensor *a = cb_tensor_new(CB_F32, CB_SHAPE(M, K)),
+              *b = cb_tensor_new(CB_F32, CB_SHAPE(K, N));
+    cb_tensor *c = cb_tensor_new(CB_F32, CB_SHAPE(M, N)), *d = cb_tensor_copy(c, CB_F32);
+    cb_tensor_fill(a, 1e-41);
+    cb_tensor_fill(b, 1e20);
+    for (int threads = 1; threads <= 4; threads++) {
+        cb_set_threads(threads);
+        cbi_gemm(CB_F32, M, N, K, matrix(a), matrix(b), false, matrix(c));
+        cbi_gemm_blis(CB_F32, M, N, K, matrix(a), matrix(b), false, matrix(d));
+        cr_expect_arr_eq(c->data, d->data, cb_tensor_bytes(c), "%d threads", threads);
+    }
+    cb_tensor_free(a), cb_tensor_free(b), cb_tensor_free(c), cb_tensor_free(d);
+}

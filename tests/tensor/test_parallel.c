@@ -53,15 +53,29 @@ static void halve(void *context, int64_t begin, int64_t end) {
     r->result = tiny / 2;
 }
 
-Test(parallel, subnormal_results_are_flushed_inside_and_kept_outside) {
+static void multiply(void *context, int64_t begin, int64_t end) {
+    record *r = context;
+    volatile double tiny = r->tiny;
+    (void)begin;
+    (void)end;
+    r->result = tiny * 1e300;
+}
+
+Test(parallel, subnormal_numbers_are_zeros_inside_and_numbers_outside) {
     static record r = {.tiny = DBL_MIN};
+    volatile double tiny = DBL_MIN;
     cb_set_threads(1);
     cbi_parallel_for(1, 1, halve, &r);
 #if defined(__x86_64__)
     cr_expect_eq(r.result, 0);
 #endif
-    volatile double tiny = DBL_MIN;
+    r.tiny = tiny / 2;
+    cbi_parallel_for(1, 1, multiply, &r);
+#if defined(__x86_64__)
+    cr_expect_eq(r.result, 0);
+#endif
     cr_expect(tiny / 2 > 0);
+    cr_expect(r.tiny * 1e300 > 0);
 }
 
 static void nest(void *context, int64_t begin, int64_t end) {
