@@ -46,12 +46,12 @@ static options_outcome parse(request *asked, int argc, char **argv, char *error)
     bench_sizes *sizes = &asked->sizes;
     option_row rows[] = {
         {"cell", .string = &asked->cell, .value = "NAME",
-         .help = "only this cell, see cerebra cells (lstm, stacked-lstm of\ntwo layers, and "
-                 "cerebral-lstm)"},
+         .help = "only this cell, see cerebra cells (the paper's models: lstm,\nlstm in two "
+                 "layers, and cerebral-lstm)"},
         {"layers", .whole = &asked->layers, .value = "N", .help = "recurrent layers of --cell",
          .low = 1, .high = MODEL_MOST_LAYERS, .given = &asked->layers_given},
         {"step", .string = &asked->step, .value = "NAME",
-         .help = "only forward, or only training (both)"},
+         .help = "only this step, forward or training (both)"},
         {"batch", .whole = &sizes->batch, .value = "N", .help = "sequences in a step", .low = 1,
          .high = MODEL_LARGEST},
         {"hidden", .whole = &sizes->hidden, .value = "N",

@@ -55,8 +55,9 @@ static void step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_
 const cb_cell cb_layernorm_lstm = {
     .name = "layernorm-lstm",
     .summary = "LSTM with layer normalization (Ba, Kiros & Hinton 2016)",
-    .equations = "i, f, o = sigma(LN(W x) + LN(U h))\n"
-                 "g  = tanh(LN(W_g x) + LN(U_g h))\n"
+    .equations = "z  = LN(W x) + LN(U h), each LN over the units of all four gates\n"
+                 "i, f, o = sigma(z_i, z_f, z_o)\n"
+                 "g  = tanh(z_g)\n"
                  "c' = f c + i g\n"
                  "h' = o tanh(LN(c'))\n"
                  "LN(v) = a (v - mean v) / sqrt(var v + 1e-5) + b\n",

@@ -20,7 +20,7 @@ static int64_t extent_of(cb_cell_extent extent, int64_t input, int64_t hidden) {
 
 int64_t cb_cell_parameters(const cb_cell *cell, int64_t input, int64_t hidden, bool no_bias) {
     int64_t count = 0;
-    for (int i = 0; i < cell->param_count; i++) {
+    for (int i = 0; cell != NULL && i < cell->param_count; i++) {
         const cb_cell_param *p = &cell->params[i];
         if (no_bias && p->role == CB_BIAS)
             continue;

@@ -35,9 +35,9 @@ void cbi_describe_pad(cbi_description *d, size_t column) {
 }
 
 void cbi_describe_amount(cbi_description *d, double amount, const char *unit) {
-    static const char *const prefixes[] = {"", "k", "M", "G", "T", "P"};
+    static const char *const prefixes[] = {"", "k", "M", "G", "T", "P", "E"};
     int prefix = 0;
-    for (; amount >= 1000 && prefix < 5; prefix++)
+    for (; amount >= 1000 && prefix < 6; prefix++)
         amount /= 1000;
     cbi_describe(d, prefix == 0 ? "%.0f %s%s" : "%.4g %s%s", amount, prefixes[prefix], unit);
 }

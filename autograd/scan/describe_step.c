@@ -81,6 +81,12 @@ static void describe_shape(cbi_description *d, const cb_tensor *t) {
     cbi_describe(d, t->rank > 0 ? "]\n" : "[]\n");
 }
 
+static void describe_parameters(cbi_description *d, const cbi_elementwise *op,
+                                const double *parameters) {
+    for (size_t i = 0; i < op->op.options_size / sizeof(double); i++)
+        cbi_describe(d, ", %g", parameters[i]);
+}
+
 void cbi_describe_hoisted(cbi_description *d) {
     cbi_recurrence run = cbi_described_run(d);
     for (int i = 0; i < d->graph->import_count; i++)
@@ -93,6 +99,8 @@ void cbi_describe_hoisted(cbi_description *d) {
             cbi_describe(d, k > 0 ? ", " : "");
             cbi_describe_tensor(d, node->in[k]);
         }
+        if (cbi_is_elementwise(node->op))
+            describe_parameters(d, cbi_elementwise_of(node->op), node->options);
         cbi_describe(d, ")");
         describe_shape(d, d->hoisted[i]);
     }
@@ -164,8 +172,7 @@ static void describe_elementwise(cbi_description *d, const cbi_value *value) {
     }
     cbi_describe(d, "%s(", op->op.name);
     describe_list(d, value, ", ");
-    for (size_t i = 0; i < op->op.options_size / sizeof(double); i++)
-        cbi_describe(d, ", %g", value->parameters[i]);
+    describe_parameters(d, op, value->parameters);
     cbi_describe(d, ")");
 }
 

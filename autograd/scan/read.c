@@ -281,6 +281,8 @@ static bool is_batch_sum(const cbi_value *v) {
     return v->kind == CBI_BATCH_PRODUCT || v->kind == CBI_BATCH_SUM;
 }
 
+#define BATCH_SUM_USED "it is applied to a sum over the batch; sequences are computed apart"
+
 static int read_elementwise(cbi_graph *graph, cb_node *node) {
     int in[CBI_MAP_INPUTS];
     cbi_value v = {.kind = CBI_ELEMENTWISE,
@@ -290,13 +292,13 @@ static int read_elementwise(cbi_graph *graph, cb_node *node) {
                    .in = in,
                    .op = cbi_elementwise_of(node->op)};
     if (!has_rows(&node->tensor))
-        return refuse(graph, node->op->name, "sums over the batch are not used any further");
+        return refuse(graph, node->op->name, BATCH_SUM_USED);
     for (int k = 0; k < node->count; k++) {
         in[k] = read_narrow(graph, node->in[k]);
         if (in[k] < 0)
             return -1;
         if (is_batch_sum(&graph->values[in[k]]))
-            return refuse(graph, node->op->name, "sums over the batch are not used any further");
+            return refuse(graph, node->op->name, BATCH_SUM_USED);
     }
     if (node->op->options_size > 0)
         memcpy(v.parameters, node->options, node->op->options_size);

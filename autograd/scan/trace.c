@@ -34,6 +34,16 @@ static void refuse(cbi_graph *graph, const char *reason) {
         snprintf(graph->reason, sizeof(graph->reason), "%s", reason);
 }
 
+/* With the failed op's message, in which the batch has the extent that it has in a trace. */
+static void refuse_failed(cbi_graph *graph) {
+    char reason[sizeof(graph->reason)], batch[24];
+    snprintf(batch, sizeof(batch), "%d", CBI_BATCH);
+    bool named = strstr(cb_tape_error(graph->trace), batch) != NULL;
+    snprintf(reason, sizeof(reason), "%s%s%s", cb_tape_error(graph->trace),
+             named ? "; the batch stands as " : "", named ? batch : "");
+    refuse(graph, reason);
+}
+
 /* A trace is walked by recursion, and its values are compared with each other. */
 enum { MOST_OPS = 1024 };
 
@@ -58,7 +68,7 @@ static bool run_step(cbi_graph *graph, cbi_step *step, int64_t input, cb_tensor 
         if (cb_tape_of(next[i]) == tape)
             next[i] = cbi_regroup(graph, next[i]);
     if (cb_tape_status(tape) != CB_OK) {
-        refuse(graph, cb_tape_error(tape));
+        refuse_failed(graph);
         return false;
     }
     for (int i = 0; i < graph->state_count; i++) {
@@ -116,7 +126,7 @@ static bool read_all(cbi_graph *graph, cb_tensor **next) {
             inputs[count++] = graph->imports[i].traced;
         }
     if (derive(graph, next, count, inputs, gradients) != CB_OK) {
-        refuse(graph, cb_tape_error(graph->trace));
+        refuse_failed(graph);
         return false;
     }
     for (int k = 0; k < graph->state_count; k++) {

@@ -69,7 +69,8 @@ CB_API extern const cb_cell cb_cerebral_gru;             /* "cerebral-gru" */
 /* The library's cells, ended by NULL; and one of them by name, NULL when there is none. */
 CB_API const cb_cell *const *cb_cells(void);
 CB_API const cb_cell *cb_cell_find(const char *name);
-/* Number of weights of one layer of the cell. */
+/* Number of weights of one layer of the cell: the sum of its parameters' elements, without biases
+   when no_bias is set; INT64_MAX when there are more, 0 without a cell. */
 CB_API int64_t cb_cell_parameters(const cb_cell *cell, int64_t input, int64_t hidden, bool no_bias);
 
 /* ---- The driver ------------------------------------------------------------------------------ */
