@@ -15,7 +15,7 @@
 #include <cerebra/tape.h>
 
 enum {
-    GROUP = 96,     /* rows of A */
+    GROUP = 192,    /* rows of A */
     COLUMNS = 4096, /* of B, at a time */
     /* Rows, columns and depth that are worth it, and rows where B is to be transposed. */
     LEAST = 64,
