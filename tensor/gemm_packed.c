@@ -92,7 +92,7 @@ static cbi_matrix transposed(cbi_matrix matrix) {
 bool cbi_gemm_packed(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix a, cbi_matrix b,
                      bool accumulate, cbi_matrix c) {
     if (m < LEAST || n < LEAST || k < LEAST || !cbi_packed_usable(dtype) ||
-        cbi_tile_of(dtype, CBI_WIDE, 1) == NULL)
+        cbi_tile_kernel_of(dtype, CBI_WIDE, 1) == NULL)
         return false;
     if (c.column_stride != 1) /* C' = B'A' */
         return c.row_stride == 1 && cbi_gemm_packed(dtype, n, m, k, transposed(b), transposed(a),

@@ -237,7 +237,8 @@ static void multiply_tile(const cbi_microkernel *kernel, const strip *s, int64_t
                           char *y, int64_t row_stride) {
     int64_t rows = rows_width(kernel), columns = weights_width(kernel) * s->panels;
     int64_t size = (int64_t)cb_dtype_size(s->dtype);
-    const cbi_tile *tile = s->panels > 1 || m < rows ? cbi_tile_of(s->dtype, s->panels, m) : NULL;
+    const cbi_tile_kernel *tile =
+        s->panels > 1 || m < rows ? cbi_tile_kernel_of(s->dtype, s->panels, m) : NULL;
     if (tile != NULL)
         rows = tile->computed;
     double whole[CBI_WIDE * MOST_TILE] __attribute__((aligned(64)));
@@ -260,7 +261,7 @@ void cbi_packed_multiply(const cbi_packed *weights, int64_t begin, int64_t end, 
     int64_t size = (int64_t)cb_dtype_size(weights->dtype), k = weights->k, width = weights->width;
     int64_t tall = rows_width(kernel), first = begin * width, last = end * width;
     last = last < weights->n ? last : weights->n;
-    bool wide = cbi_tile_of(weights->dtype, CBI_WIDE, tall) != NULL;
+    bool wide = cbi_tile_kernel_of(weights->dtype, CBI_WIDE, tall) != NULL;
     if (k == 0 && !accumulate)
         for (int64_t r = 0; r < rows; r++)
             memset((char *)y + (r * row_stride + first) * size, 0, (size_t)((last - first) * size));

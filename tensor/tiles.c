@@ -71,7 +71,7 @@ TILE(wide_f64_6_4, double, part_f64, 6, 1, CBI_WIDE, 4)
 TILE(wide_f64_6_6, double, part_f64, 6, 1, CBI_WIDE, 6)
 
 /* Fewer rows first. */
-static const cbi_tile tiles[] = {
+static const cbi_tile_kernel tiles[] = {
     {CB_F32, 6, 16, 1, 2, tile_f32_6_2},        {CB_F32, 6, 16, 1, 4, tile_f32_6_4},
     {CB_F64, 6, 8, 1, 2, tile_f64_6_2},         {CB_F64, 6, 8, 1, 4, tile_f64_6_4},
     {CB_F32, 12, 32, 1, 4, tile_f32_12_4},      {CB_F32, 12, 32, 1, 8, tile_f32_12_8},
@@ -96,7 +96,8 @@ static void fill(cb_dtype dtype, void *data, int count) {
     }
 }
 
-static bool gives_the_same(const cbi_tile *tile, const cbi_microkernel *kernel, bool accumulate) {
+static bool gives_the_same(const cbi_tile_kernel *tile, const cbi_microkernel *kernel,
+                           bool accumulate) {
     enum { WIDTH = CBI_WIDE * MOST_WIDTH };
     double x[MOST_TALL * TRIED_DEPTH] __attribute__((aligned(64)));
     double w[WIDTH * TRIED_DEPTH] __attribute__((aligned(64)));
@@ -130,7 +131,7 @@ static void try_out(void) {
     }
 }
 
-const cbi_tile *cbi_tile_of(cb_dtype dtype, int64_t panels, int64_t rows) {
+const cbi_tile_kernel *cbi_tile_kernel_of(cb_dtype dtype, int64_t panels, int64_t rows) {
     static pthread_once_t tried = PTHREAD_ONCE_INIT;
     pthread_once(&tried, try_out);
     for (int i = 0; i < TILES; i++)

@@ -11,16 +11,16 @@ enum { CBI_WIDE = 4 }; /* panels of weights side by side, of a wide tile */
    panels of weights, panel_stride elements apart from each other; y's rows are row_stride apart.
    Bit for bit what BLIS's microkernel computes, panel by panel, except for which NaN a NaN is.
    Computes `computed` rows. */
-typedef struct cbi_tile {
+typedef struct cbi_tile_kernel {
     cb_dtype dtype;
     int64_t tall, width; /* of the panels, as BLIS's microkernel has them */
     int64_t panels, computed;
     void (*run)(int64_t depth, const void *x, const void *w, int64_t panel_stride, bool accumulate,
                 void *y, int64_t row_stride);
-} cbi_tile;
+} cbi_tile_kernel;
 
 /* The tile that computes the fewest rows from `rows` on, with so many panels; NULL where there is
    none, and where it does not give the same bits. */
-const cbi_tile *cbi_tile_of(cb_dtype dtype, int64_t panels, int64_t rows);
+const cbi_tile_kernel *cbi_tile_kernel_of(cb_dtype dtype, int64_t panels, int64_t rows);
 
 #endif
