@@ -20,6 +20,7 @@ enum {
     /* Rows, columns and depth that are worth it, and rows where B is to be transposed. */
     LEAST = 64,
     LEAST_FOR_TRANSPOSED = 256,
+    LEAST_TO_SPLIT = 256, /* columns; fewer do not make equal parts */
 };
 
 typedef struct packed_job {
@@ -102,7 +103,7 @@ bool cbi_gemm_packed(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix
     const cbi_microkernel *kernel = cbi_microkernel_of(dtype);
     packed_job job = {dtype, m, n, k, .a = a, .b = b, .c = c, .accumulate = accumulate};
     job.depth = least(k, kernel->depth);
-    job.split_rows = m > n;
+    job.split_rows = m > n || n < LEAST_TO_SPLIT;
     job.unit = job.split_rows ? kernel->rows : kernel->columns * CBI_WIDE;
     job.parts = least(cb_threads(), round_up(job.split_rows ? m : n, job.unit) / job.unit);
     int64_t columns = job.split_rows ? n : round_up(n, job.unit * job.parts) / job.parts;
