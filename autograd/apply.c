@@ -87,6 +87,11 @@ cb_status cb_shape_broadcast(const cb_call *call) {
     return CB_OK;
 }
 
+bool cb_row_by_row(const cb_call *call, int input) {
+    (void)call, (void)input;
+    return true;
+}
+
 /* Whether every input can be used on this tape; records why not. */
 static bool inputs_usable(cb_tape *tape, const cb_op *op, int count, cb_tensor *const *inputs) {
     if (count < op->min_inputs || count > op->max_inputs) {
@@ -111,6 +116,19 @@ static bool inputs_usable(cb_tape *tape, const cb_op *op, int count, cb_tensor *
     return true;
 }
 
+/* Every output that has no memory yet gets some. */
+static cb_status allocate_outputs(cb_node *node, const cb_call *call) {
+    for (int k = 0; k < node->out_count; k++) {
+        cb_node *output = node->outs[k]->node;
+        if (!cbi_shape_valid(output->tensor.dtype, output->tensor.rank, output->tensor.shape))
+            return cb_call_fail(call, CB_ERROR_SHAPE, "the result would be too large");
+        cb_status status = cbi_node_allocate(output);
+        if (status != CB_OK)
+            return status;
+    }
+    return CB_OK;
+}
+
 static cb_status compute(cb_node *node, const cb_call *call) {
     const cb_op *op = node->op;
     cb_status status = op->shape(call);
@@ -120,24 +138,57 @@ static cb_status compute(cb_node *node, const cb_call *call) {
         node->block = call->in[0]->node->block;
         return CB_OK;
     }
-    if (!cbi_shape_valid(node->tensor.dtype, node->tensor.rank, node->tensor.shape))
-        return cb_call_fail(call, CB_ERROR_SHAPE, "the result would be too large");
-    status = cbi_node_allocate(node);
+    status = allocate_outputs(node, call);
     return status == CB_OK && !node->tape->symbolic ? op->forward(call) : status;
 }
 
-cb_tensor *cb_apply(const cb_op *op, int count, cb_tensor *const *inputs, const void *options) {
-    cb_tape *tape = NULL;
-    for (int i = 0; i < count && tape == NULL; i++)
-        tape = cb_tape_of(inputs[i]);
+/* A node with as many outputs, each a node of its own; NULL, recorded, when there is no memory. */
+static cb_node *node_with_outputs(cb_tape *tape, int count, size_t options_size, int out_count) {
+    cb_node *node = cbi_node_new(tape, count, options_size);
+    if (node == NULL)
+        return NULL;
+    node->out_count = out_count;
+    node->alone = &node->tensor;
+    node->outs = &node->alone;
+    if (out_count == 1)
+        return node;
+    node->outs = cbi_arena_allocate(&tape->arena, sizeof(cb_tensor *) * (size_t)out_count);
+    if (node->outs == NULL) {
+        cbi_tape_fail(tape, CB_ERROR_MEMORY, "out of memory (op %lld)", (long long)tape->ops);
+        return NULL;
+    }
+    node->outs[0] = &node->tensor;
+    for (int k = 1; k < out_count; k++) {
+        cb_node *output = cbi_node_new(tape, 0, 0);
+        if (output == NULL)
+            return NULL;
+        output->owner = node;
+        node->outs[k] = &output->tensor;
+    }
+    return node;
+}
+
+/* Notes for the sweep which outputs require a gradient: all or none. */
+static void note_outputs(cb_node *node) {
+    cb_tape *tape = node->tape;
+    node->requires_grad = node->requires_grad && tape->recording && node->op->vjp != NULL;
+    for (int k = 0; k < node->out_count; k++) {
+        cb_node *output = node->outs[k]->node;
+        output->op = node->op;
+        output->requires_grad = node->requires_grad;
+    }
+}
+
+static cb_node *apply(cb_tape *tape, const cb_op *op, int count, cb_tensor *const *inputs,
+                      const void *options, int out_count) {
     if (tape == NULL || tape->status != CB_OK)
-        return cbi_poison(tape);
+        return NULL;
     tape->ops++;
     if (!inputs_usable(tape, op, count, inputs))
-        return cbi_poison(tape);
-    cb_node *node = cbi_node_new(tape, count, op->options_size);
+        return NULL;
+    cb_node *node = node_with_outputs(tape, count, op->options_size, out_count);
     if (node == NULL)
-        return cbi_poison(tape);
+        return NULL;
     node->op = op;
     for (int i = 0; i < count; i++) {
         node->in[i] = inputs[i];
@@ -145,13 +196,54 @@ cb_tensor *cb_apply(const cb_op *op, int count, cb_tensor *const *inputs, const 
     }
     if (op->options_size > 0)
         memcpy(node->options, options, op->options_size);
-    cb_call call = {op, count, node->in, &node->tensor, node->options};
+    cb_call call = cbi_call_of(node);
     cb_status status = compute(node, &call);
-    if (status != CB_OK || tape->status != CB_OK)
-        return cbi_tape_fail(tape, status, "%s: failed (op %lld)", op->name, (long long)tape->ops);
-    node->requires_grad = node->requires_grad && tape->recording && op->vjp != NULL;
+    if (status != CB_OK || tape->status != CB_OK) {
+        cbi_tape_fail(tape, status, "%s: failed (op %lld)", op->name, (long long)tape->ops);
+        return NULL;
+    }
+    note_outputs(node);
+    return node;
+}
+
+cb_call cbi_call_of(cb_node *node) {
+    return (cb_call){.op = node->op,
+                     .count = node->count,
+                     .in = node->in,
+                     .out = &node->tensor,
+                     .options = node->options,
+                     .out_count = node->out_count,
+                     .outs = node->outs};
+}
+
+static cb_tape *tape_of_inputs(int count, cb_tensor *const *inputs) {
+    cb_tape *tape = NULL;
+    for (int i = 0; i < count && tape == NULL; i++)
+        tape = cb_tape_of(inputs[i]);
+    return tape;
+}
+
+cb_tensor *cb_apply(const cb_op *op, int count, cb_tensor *const *inputs, const void *options) {
+    cb_tape *tape = tape_of_inputs(count, inputs);
+    cb_node *node = apply(tape, op, count, inputs, options, 1);
+    if (node == NULL)
+        return cbi_poison(tape);
     cb_node *unique = tape->symbolic ? cbi_trace_unique(node) : node;
     if (unique == node && node->requires_grad)
         cbi_node_link(node);
     return &unique->tensor;
+}
+
+cb_status cb_apply_outputs(const cb_op *op, int count, cb_tensor *const *inputs,
+                           const void *options, int out_count, cb_tensor **outputs) {
+    cb_tape *tape = tape_of_inputs(count, inputs);
+    cb_node *node = out_count < 1 ? NULL : apply(tape, op, count, inputs, options, out_count);
+    if (node == NULL && out_count < 1)
+        cbi_tape_fail(tape, CB_ERROR_VALUE, "%s: %d outputs", op->name, out_count);
+    for (int k = 0; k < out_count; k++) {
+        outputs[k] = node != NULL ? node->outs[k] : cbi_poison(tape);
+        if (node != NULL && node->requires_grad)
+            cbi_node_link(node->outs[k]->node);
+    }
+    return cb_tape_status(tape);
 }

@@ -162,7 +162,9 @@ static void give_part(const sweep *run, cb_node *node) {
     cb_node *base = node->in[0]->node;
     cb_tensor *whole = is_variable(run, base) ? sink_of(run, base) : writable_gradient(run, base);
     cb_tensor part = {.node = node};
-    cb_call call = {node->op, 1, &whole, &part, node->options};
+    cb_call call = cbi_call_of(node);
+    call.in = &whole;
+    call.out = &part;
     if (whole != NULL && node->op->shape(&call) == CB_OK)
         cbi_add_into(&part, node->grad);
 }
@@ -210,24 +212,51 @@ static void give_all(const sweep *run, const cb_call *call, cb_node *node, cb_te
         }
 }
 
+/* Pointers for as many tensors, on the tape when they do not fit into `few`; all NULL. */
+enum { FEW = 8 };
+static cb_tensor **pointers(const cb_call *call, int count, cb_tensor **few) {
+    cb_tensor **list =
+        count <= FEW ? few : cb_call_scratch(call, sizeof(cb_tensor *) * (size_t)count);
+    for (int i = 0; list != NULL && i < count; i++)
+        list[i] = NULL;
+    return list;
+}
+
 static void propagate(const sweep *run, cb_node *node) {
-    cb_call call = {node->op, node->count, node->in, &node->tensor, node->options};
+    cb_call call = cbi_call_of(node);
     bool part = node->op->view && cb_tensor_count(&node->tensor) < cb_tensor_count(node->in[0]);
     if (part && !run->record) {
         if (cb_call_needs(&call, 0))
             give_part(run, node);
         return;
     }
-    cb_tensor *few[8] = {0}, **gradients = few;
-    if (node->count > 8) {
-        gradients = cb_call_scratch(&call, sizeof(*gradients) * (size_t)node->count);
-        if (gradients == NULL)
-            return;
-        for (int i = 0; i < node->count; i++)
-            gradients[i] = NULL;
-    }
-    node->op->vjp(&call, node->grad, gradients);
+    cb_tensor *few[FEW], *few_outputs[FEW];
+    cb_tensor **gradients = pointers(&call, node->count, few);
+    cb_tensor **of_outputs = pointers(&call, node->out_count, few_outputs);
+    if (gradients == NULL || of_outputs == NULL)
+        return;
+    for (int k = 0; k < node->out_count; k++)
+        of_outputs[k] = has_gradient(node->outs[k]->node) ? node->outs[k]->node->grad : NULL;
+    call.gradients = of_outputs;
+    node->op->vjp(&call, of_outputs[0], gradients);
     give_all(run, &call, node, gradients);
+}
+
+/* Whether a gradient reached the node, by any of its outputs. Further outputs wait for the first,
+   which is older. */
+static bool is_reached(const cb_node *node) {
+    bool reached = false;
+    for (int k = 0; node->owner == NULL && node->op != NULL && k < node->out_count; k++)
+        reached = reached || has_gradient(node->outs[k]->node);
+    return reached;
+}
+
+static void drop_outputs(cb_node *node) {
+    for (int k = 0; k < node->out_count; k++) {
+        cb_node *output = node->outs[k]->node;
+        if (has_gradient(output) && output->kept != node->tape->sweeps)
+            drop(output);
+    }
 }
 
 /* Walks back from the newest of the outputs, which hold their gradients. The inputs of cb_grad hold
@@ -235,12 +264,11 @@ static void propagate(const sweep *run, cb_node *node) {
 static void walk(const sweep *run, cb_node *newest) {
     cb_tape *tape = run->tape;
     for (cb_node *node = newest; node != NULL && tape->status == CB_OK; node = node->previous) {
-        if (!has_gradient(node) || node->op == NULL)
+        if (!is_reached(node))
             continue;
         propagate(run, node);
         if (!run->record) {
-            if (node->kept != tape->sweeps)
-                drop(node);
+            drop_outputs(node);
             recycle(tape);
         }
     }
@@ -318,6 +346,8 @@ static void mark_wanted(cb_tape *tape, cb_node *output) {
         for (int i = 0; i < (*at)->count; i++)
             if ((*at)->in[i]->node->requires_grad && (*at)->in[i]->node->wanted == tape->sweeps)
                 (*at)->wanted = tape->sweeps;
+        if ((*at)->owner != NULL && (*at)->owner->wanted == tape->sweeps)
+            (*at)->wanted = tape->sweeps;
         if (*at == output)
             return;
     }

@@ -288,7 +288,7 @@ cb_tensor *cb_logsumexp(cb_tensor *x, int count, const int *axes, bool keepdim) 
         return y;
     reduce_options options = {.axes = set};
     cb_tensor out = {0};
-    cb_call call = {&cbi_sum_op, 1, &x, &out, &options};
+    cb_call call = {.op = &cbi_sum_op, .count = 1, .in = &x, .out = &out, .options = &options};
     reduce_shape(&call);
     return cb_reshape(y, out.rank, out.shape);
 }

@@ -29,6 +29,10 @@ struct cb_node {
     void *options;
     int count;
     cb_tensor **in;
+    int out_count;    /* of an op: its outputs; the first is this node's tensor */
+    cb_tensor **outs; /* all of them */
+    cb_tensor *alone; /* what outs points to when there is one output */
+    cb_node *owner;   /* of a further output: the node of the first; NULL of others */
     cbi_block *block; /* NULL: the caller's memory */
     double fill;      /* of a leaf from cb_full: its elements */
     bool filled;      /* whether it is one */
@@ -102,6 +106,8 @@ cb_node *cbi_node_new(cb_tape *tape, int count, size_t options_size);
 cb_status cbi_node_allocate(cb_node *node);
 /* A block of at least that size; the elements are uninitialised. NULL, recorded. */
 cbi_block *cbi_block_new(cb_tape *tape, size_t size);
+/* What the functions of a node's op are given. */
+cb_call cbi_call_of(cb_node *node);
 /* Enters a node into the list that sweeps walk. */
 void cbi_node_link(cb_node *node);
 /* A tape for tracing: ops check shapes and note themselves, and there are no elements. NULL when

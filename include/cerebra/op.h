@@ -7,6 +7,7 @@
 #ifndef CEREBRA_OP_H
 #define CEREBRA_OP_H
 
+#include <cerebra/random.h>
 #include <cerebra/tape.h>
 
 CB_BEGIN_DECLS
@@ -16,11 +17,46 @@ typedef struct cb_op cb_op;
 /* What an op's functions are given. */
 typedef struct cb_call {
     const cb_op *op;
-    int count;            /* how many inputs */
-    cb_tensor *const *in; /* the inputs */
-    cb_tensor *out;       /* shape fills dtype, rank and shape; forward writes the elements */
-    const void *options;  /* the op's own options, a copy that lives as long as the tape's step */
+    int count;              /* how many inputs */
+    cb_tensor *const *in;   /* the inputs */
+    cb_tensor *out;         /* shape fills dtype, rank and shape; forward writes the elements */
+    const void *options;    /* the op's own options, a copy that lives as long as the tape's step */
+    int out_count;          /* how many outputs, 1 unless cb_apply_outputs asked for more */
+    cb_tensor *const *outs; /* all of them; out is the first */
+    cb_tensor *const *gradients; /* in vjp: the gradient of each output; NULL: none reached it */
 } cb_call;
+
+/* A member of an op's options, so that two sets of them can be compared, and printed, without
+   looking at the padding between their members. */
+typedef enum cb_option_kind {
+    CB_OPTION_INT,    /* int, an enum, or bool */
+    CB_OPTION_EXTENT, /* int64_t: an extent, or a place along an axis. May depend on the extents of
+                         the inputs */
+    CB_OPTION_REAL,   /* double */
+    CB_OPTION_DRAW,   /* cb_draw: where in a generator's sequence the op's random numbers begin */
+} cb_option_kind;
+typedef struct cb_option {
+    const char *name;
+    cb_option_kind kind;
+    size_t offset, size; /* in the options struct; size of one entry */
+    int count;           /* entries of an array; 1 for others */
+} cb_option;
+/* The entry for a member, which may be an array: CB_OPTION(slice_options, axis, CB_OPTION_INT). */
+#define CB_OPTION(type, member, kind)                                                              \
+    { #member, kind, offsetof(type, member), sizeof(((type *)0)->member), 1 }
+#define CB_OPTIONS(type, member, kind)                                                             \
+    {                                                                                              \
+#member, kind, offsetof(type, member), sizeof(((type *)0)->member[0]),                     \
+            (int)(sizeof(((type *)0)->member) / sizeof(((type *)0)->member[0]))                    \
+    }
+
+/* The random numbers of one application of an op: one for each element of its output, row-major.
+   first is 0 but in a compiled step, which computes a part of the rows: the number of elements
+   before them. */
+typedef struct cb_draw {
+    cb_random random;
+    int64_t first;
+} cb_draw;
 
 /* One case for the gradient checker: y = build(inputs) with random inputs of the given shapes. */
 #define CB_SAMPLE_INPUTS 4
@@ -63,6 +99,20 @@ struct cb_op {
     /* Cases for the gradient checker, as many as sample_count. */
     const cb_sample *samples;
     int sample_count;
+
+    /* ---- For the compiler of recurrent steps (scan.h); all of it may be left out ------------- */
+
+    /* The members of the options. Without this list options are compared byte by byte, padding
+       included: where two calls of a step differ there, the step runs op by op. */
+    const cb_option *option_list;
+    int option_count;
+    /* Whether index i along the output's first axis is computed from index i along the first axis
+       of this input alone, for each i; asked for inputs whose first axis is the batch. Then the op
+       is applied to some of the rows at a time, while they are in the cache; without it, to the
+       whole batch at each time step. cb_row_by_row says so of every input. */
+    bool (*row_by_row)(const cb_call *call, int input);
+    /* How the op is expressed in the compiler's own terms; of the library's ops. */
+    const struct cbi_lowering *lowering;
 };
 
 /* Applies an op: checks that the inputs live on one tape and are not poisoned, copies the options,
@@ -70,6 +120,12 @@ struct cb_op {
    call. At least one input is required; use NULL options when options_size is 0. */
 CB_API cb_tensor *cb_apply(const cb_op *op, int count, cb_tensor *const *inputs,
                            const void *options);
+/* The same for an op with out_count outputs, stored in outputs: its shape rule fills in all of
+   call->outs, forward writes all of them, and vjp finds the gradient of each in call->gradients, of
+   which one at least is not NULL; g is that of the first. A view has one output. On failure all
+   outputs are poisoned, and the tape's status is returned. */
+CB_API cb_status cb_apply_outputs(const cb_op *op, int count, cb_tensor *const *inputs,
+                                  const void *options, int out_count, cb_tensor **outputs);
 
 /* Records a failure of this op, with the inputs' shapes in front: "name: [2,3] x [4]: <message> (op
    17)". Returns status, so that a shape rule can end with it. */
@@ -88,6 +144,8 @@ CB_API void *cb_call_scratch(const cb_call *call, size_t bytes);
    inputs, dtypes must be equal. Both fail as a rule must. */
 CB_API cb_status cb_shape_same(const cb_call *call);
 CB_API cb_status cb_shape_broadcast(const cb_call *call);
+/* A row_by_row that is true of every input. */
+CB_API bool cb_row_by_row(const cb_call *call, int input);
 
 /* The library's ops, ended by NULL: what the gradient checker walks. */
 CB_API const cb_op *const *cb_ops(void);
