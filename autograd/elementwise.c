@@ -72,23 +72,87 @@ static cb_tensor *cbi_prefer(cb_tensor *a, cb_tensor *b) {
     (void)p;                                                                                       \
     (void)q;
 
-#define KERNEL(function, suffix, element, operands, locals, value)                                 \
-    CBI_MULTIVERSION static void function##_##suffix(int64_t n, void *out, const void *const *in,  \
-                                                     const double *parameters) {                   \
-        typedef element real;                                                                      \
-        real *to = out;                                                                            \
-        (void)parameters;                                                                          \
-        locals operands(DECLARE) _Pragma("omp simd") for (int64_t i = 0; i < n; i++) {             \
-            operands(LOAD) to[i] = (real)(value);                                                  \
-        }                                                                                          \
+/* A loop for each combination of operands that vary along a row (EACH) and that do not (ONE). */
+#define LOOP(loads, value)                                                                         \
+    _Pragma("omp simd") for (int64_t i = 0; i < n; i++) {                                          \
+        loads to[i] = (real)(value);                                                               \
     }
-#define DECLARE(name, index) const real *from_##name = in[index];
-#define LOAD(name, index)                                                                          \
+#define LOOPS_X(value)                                                                             \
+    if (rows->single == 0)                                                                         \
+        LOOP(EACH(x), value)                                                                       \
+    else                                                                                           \
+        LOOP(ONE(x), value)
+#define LOOPS_AB(value)                                                                            \
+    switch (rows->single) {                                                                        \
+    case 0:                                                                                        \
+        LOOP(EACH(a) EACH(b), value) break;                                                        \
+    case 1:                                                                                        \
+        LOOP(ONE(a) EACH(b), value) break;                                                         \
+    case 2:                                                                                        \
+        LOOP(EACH(a) ONE(b), value) break;                                                         \
+    default:                                                                                       \
+        LOOP(ONE(a) ONE(b), value)                                                                 \
+    }
+#define LOOPS_CAB(value)                                                                           \
+    switch (rows->single) {                                                                        \
+    case 0:                                                                                        \
+        LOOP(EACH(c) EACH(a) EACH(b), value) break;                                                \
+    case 1:                                                                                        \
+        LOOP(ONE(c) EACH(a) EACH(b), value) break;                                                 \
+    case 2:                                                                                        \
+        LOOP(EACH(c) ONE(a) EACH(b), value) break;                                                 \
+    case 3:                                                                                        \
+        LOOP(ONE(c) ONE(a) EACH(b), value) break;                                                  \
+    case 4:                                                                                        \
+        LOOP(EACH(c) EACH(a) ONE(b), value) break;                                                 \
+    case 5:                                                                                        \
+        LOOP(ONE(c) EACH(a) ONE(b), value) break;                                                  \
+    case 6:                                                                                        \
+        LOOP(EACH(c) ONE(a) ONE(b), value) break;                                                  \
+    default:                                                                                       \
+        LOOP(ONE(c) ONE(a) ONE(b), value)                                                          \
+    }
+#define EACH(name)                                                                                 \
     const real name = from_##name[i];                                                              \
     (void)name;
-#define OPERANDS_X(use)   use(x, 0)
-#define OPERANDS_AB(use)  use(a, 0) use(b, 1)
-#define OPERANDS_CAB(use) use(c, 0) use(a, 1) use(b, 2)
+#define ONE(name)                                                                                  \
+    const real name = one_##name;                                                                  \
+    (void)name;
+/* one_x is read only where there is an element. */
+#define DECLARE(name, index)                                                                       \
+    const real *from_##name =                                                                      \
+        (const real *)((const char *)rows->in[index] + r * rows->in_stride[index]);                \
+    const real one_##name = *from_##name;                                                          \
+    (void)one_##name;
+
+#define KERNEL(function, suffix, element, operands, locals, value)                                 \
+    CBI_MULTIVERSION static void function##_##suffix(const cbi_rows *rows,                         \
+                                                     const double *parameters) {                   \
+        typedef element real;                                                                      \
+        bool one = is_one_row(rows, ARITY_##operands, (int64_t)sizeof(real));                      \
+        const int64_t n = one ? rows->count * rows->n : rows->n;                                   \
+        const int64_t count = n == 0 ? 0 : one ? 1 : rows->count;                                  \
+        (void)parameters;                                                                          \
+        locals for (int64_t r = 0; r < count; r++) {                                               \
+            real *to = (real *)((char *)rows->out + r * rows->out_stride);                         \
+            DECLARE_##operands LOOPS_##operands(value)                                             \
+        }                                                                                          \
+    }
+#define ARITY_X     1
+#define ARITY_AB    2
+#define ARITY_CAB   3
+#define DECLARE_X   DECLARE(x, 0)
+#define DECLARE_AB  DECLARE(a, 0) DECLARE(b, 1)
+#define DECLARE_CAB DECLARE(c, 0) DECLARE(a, 1) DECLARE(b, 2)
+
+/* Whether rows lie end to end in all operands, so that they are one long row. */
+static inline __attribute__((always_inline)) bool is_one_row(const cbi_rows *rows, int arity,
+                                                             int64_t size) {
+    bool one = rows->out_stride == rows->n * size;
+    for (int k = 0; k < arity; k++)
+        one = one && rows->in_stride[k] == ((rows->single >> k & 1) != 0 ? 0 : rows->n * size);
+    return one;
+}
 
 #define KERNELS_REAL(function, operands, locals, value)                                            \
     KERNEL(function, f32, float, operands, locals, value)                                          \
@@ -99,14 +163,14 @@ static cb_tensor *cbi_prefer(cb_tensor *a, cb_tensor *b) {
     KERNEL(function, i64, int64_t, operands, locals, value)
 
 #define CB_UNARY(function, name, kind, parameters, value, gradient, low, high, kink)               \
-    KERNELS_##kind(function, OPERANDS_X, parameters, value)
+    KERNELS_##kind(function, X, parameters, value)
 #define CB_FLAT_UNARY(function, name, kind, parameters, value)                                     \
-    KERNELS_##kind(function, OPERANDS_X, parameters, value)
+    KERNELS_##kind(function, X, parameters, value)
 #define CB_BINARY(function, name, kind, value, gradient_a, gradient_b, low, high)                  \
-    KERNELS_##kind(function, OPERANDS_AB, , value)
-#define CB_FLAT_BINARY(function, name, kind, value) KERNELS_##kind(function, OPERANDS_AB, , value)
+    KERNELS_##kind(function, AB, , value)
+#define CB_FLAT_BINARY(function, name, kind, value) KERNELS_##kind(function, AB, , value)
 #define CB_TERNARY(function, name, kind, value, gradient_a, gradient_b, low, high)                 \
-    KERNELS_##kind(function, OPERANDS_CAB, , value)
+    KERNELS_##kind(function, CAB, , value)
 #include <cerebra/elementwise.h>
 #undef P0
 #undef P1

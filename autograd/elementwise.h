@@ -9,7 +9,7 @@
 
 typedef struct cbi_elementwise {
     cb_op op;
-    cbi_block_kernel *kernels[4]; /* by dtype; NULL: not accepted */
+    cbi_kernel *kernels[4]; /* by dtype; NULL: not accepted */
 } cbi_elementwise;
 
 /* Whether an op is elementwise. */

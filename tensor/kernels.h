@@ -21,16 +21,33 @@ int64_t cbi_load_index(cb_dtype dtype, const void *element);
 /* target = source, cast, any strides; shapes are equal. */
 void cbi_copy(const cb_tensor *target, const cb_tensor *source);
 
-/* An elementwise kernel over contiguous blocks of its dtype: out[i] = f(in[0][i], in[1][i], ...).
-   out may be one of the inputs. */
-typedef void cbi_block_kernel(int64_t n, void *out, const void *const *in,
-                              const double *parameters);
-/* Elements in the blocks that strided operands are gathered into: they stay in the L1 cache. */
-#define CBI_BLOCK      1024
+/* What an elementwise kernel works on: rows of n elements, out[r][i] = f(in[0][r][i], ...). The
+   elements of a row are neighbours; rows are strides in bytes apart, which may be 0 for an input.
+   An input whose bit is set in `single` has one element a row, which stands for all n. out may be
+   one of the inputs. */
 #define CBI_MAP_INPUTS 3
+typedef struct cbi_rows {
+    int64_t count, n;
+    void *out;
+    int64_t out_stride;
+    const void *in[CBI_MAP_INPUTS];
+    int64_t in_stride[CBI_MAP_INPUTS];
+    unsigned single;
+} cbi_rows;
+typedef void cbi_kernel(const cbi_rows *rows, const double *parameters);
+/* A kernel on one row. */
+static inline void cbi_run_kernel(cbi_kernel *kernel, int64_t n, void *out, int count,
+                                  const void *const *in, const double *parameters) {
+    cbi_rows rows = {.count = 1, .n = n, .out = out};
+    for (int k = 0; k < count; k++)
+        rows.in[k] = in[k];
+    kernel(&rows, parameters);
+}
+/* Elements in the blocks that strided operands are gathered into: they stay in the L1 cache. */
+#define CBI_BLOCK 1024
 /* out = kernel(in...) over tensors of out's shape: broadcast inputs have strides of 0. Any strides;
    all of one dtype. */
-void cbi_map(cbi_block_kernel *kernel, const cb_tensor *out, int count, const cb_tensor *in,
+void cbi_map(cbi_kernel *kernel, const cb_tensor *out, int count, const cb_tensor *in,
              const double *parameters);
 /* The strides of t when it is broadcast to a shape it is known to fit. */
 cb_tensor cbi_broadcast_to(const cb_tensor *t, int rank, const int64_t *shape);

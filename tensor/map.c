@@ -7,7 +7,7 @@
 #include "tensor/parallel.h"
 
 typedef struct map_job {
-    cbi_block_kernel *kernel;
+    cbi_kernel *kernel;
     const double *parameters;
     size_t size; /* of an element */
     int count;
@@ -61,15 +61,15 @@ static void map_range(void *context, int64_t begin, int64_t end) {
         }
         char *target = job->data[0] + at.offset[0] * size;
         if (loops->step[0] == 1) {
-            job->kernel(at.length, target, in, job->parameters);
+            cbi_run_kernel(job->kernel, at.length, target, job->count, in, job->parameters);
         } else {
-            job->kernel(at.length, &buffers[0], in, job->parameters);
+            cbi_run_kernel(job->kernel, at.length, &buffers[0], job->count, in, job->parameters);
             scatter(&buffers[0], job->size, target, loops->step[0], at.length);
         }
     }
 }
 
-void cbi_map(cbi_block_kernel *kernel, const cb_tensor *out, int count, const cb_tensor *in,
+void cbi_map(cbi_kernel *kernel, const cb_tensor *out, int count, const cb_tensor *in,
              const double *parameters) {
     map_job job = {kernel, parameters, cb_dtype_size(out->dtype), count, {out->data}, {0}};
     const cb_tensor *tensors[CBI_MAP_INPUTS + 1] = {out};
@@ -81,20 +81,20 @@ void cbi_map(cbi_block_kernel *kernel, const cb_tensor *out, int count, const cb
     cbi_parallel_for(job.loops.items, CBI_GRAIN / job.loops.typical + 1, map_range, &job);
 }
 
-CBI_MULTIVERSION static void add_into_f32(int64_t n, void *out, const void *const *in,
-                                          const double *parameters) {
-    float *y = out;
-    const float *a = in[0], *b = in[1];
+CBI_MULTIVERSION static void add_into_f32(const cbi_rows *rows, const double *parameters) {
+    float *y = rows->out;
+    const float *a = rows->in[0], *b = rows->in[1];
+    int64_t n = rows->n;
     (void)parameters;
 #pragma omp simd
     for (int64_t i = 0; i < n; i++)
         y[i] = a[i] + b[i];
 }
 
-CBI_MULTIVERSION static void add_into_f64(int64_t n, void *out, const void *const *in,
-                                          const double *parameters) {
-    double *y = out;
-    const double *a = in[0], *b = in[1];
+CBI_MULTIVERSION static void add_into_f64(const cbi_rows *rows, const double *parameters) {
+    double *y = rows->out;
+    const double *a = rows->in[0], *b = rows->in[1];
+    int64_t n = rows->n;
     (void)parameters;
 #pragma omp simd
     for (int64_t i = 0; i < n; i++)

@@ -38,7 +38,8 @@ static void run_row(const cbi_tile *t, const cbi_instruction *instruction,
         in[k] = row_at(t, &operands[k + 1], row);
     switch (instruction->code) {
     case CBI_RUN_KERNEL:
-        instruction->op->kernels[dtype](instruction->columns, out, in, instruction->parameters);
+        cbi_run_kernel(instruction->op->kernels[dtype], instruction->columns, out,
+                       instruction->count, in, instruction->parameters);
         return;
     case CBI_RUN_SPREAD:
         spread(dtype, instruction->columns, out,
@@ -81,7 +82,8 @@ void cbi_pass_over(const cbi_tile *t) {
                 const void *in[2] = {
                     after, cbi_buffer_at(run, (cbi_place){plan->given_buffer, 1, 0, 0}, t->step) +
                                row * bytes};
-                cb_add_op.kernels[plan->graph->dtype](plan->buffers[b].columns, after, in, NULL);
+                cbi_run_kernel(cb_add_op.kernels[plan->graph->dtype], plan->buffers[b].columns,
+                               after, 2, in, NULL);
             }
         }
         for (int b = 0; b < plan->buffer_count; b++)

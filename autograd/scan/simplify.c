@@ -53,7 +53,7 @@ static int simplify_elementwise(cbi_graph *graph, const cbi_value *v) {
         operands[k] = graph->values[v->in[k]].parameters[0];
         in[k] = &operands[k];
     }
-    op->kernels[CB_F64](1, &result, in, v->parameters);
+    cbi_run_kernel(op->kernels[CB_F64], 1, &result, v->count, in, v->parameters);
     return cbi_graph_add(graph,
                          (cbi_value){.kind = CBI_CONSTANT, .columns = 1, .parameters = {result}});
 }

@@ -35,7 +35,8 @@ static void scatter_columns(void *context, int64_t begin, int64_t end) {
         for (int64_t at = 0; r + AHEAD < job->source.shape[0] && at < (end - begin) * size;
              at += 64)
             __builtin_prefetch(from + AHEAD * stride + at);
-        cb_add_op.kernels[dtype](end - begin, to, (const void *[]){to, from}, NULL);
+        cbi_run_kernel(cb_add_op.kernels[dtype], end - begin, to, 2, (const void *[]){to, from},
+                       NULL);
     }
 }
 

@@ -7,17 +7,17 @@
 #include <criterion/criterion.h>
 
 /* out = p a + b c, with each operand in its place. */
-static void combine(int64_t n, void *out, const void *const *in, const double *parameters) {
-    double *y = out;
-    const double *a = in[0], *b = in[1], *c = in[2];
-    for (int64_t i = 0; i < n; i++)
+static void combine(const cbi_rows *rows, const double *parameters) {
+    double *y = rows->out;
+    const double *a = rows->in[0], *b = rows->in[1], *c = rows->in[2];
+    for (int64_t i = 0; i < rows->n; i++)
         y[i] = parameters[0] * a[i] + b[i] * c[i];
 }
 
-static void combine_f32(int64_t n, void *out, const void *const *in, const double *parameters) {
-    float *y = out;
-    const float *a = in[0], *b = in[1], *c = in[2];
-    for (int64_t i = 0; i < n; i++)
+static void combine_f32(const cbi_rows *rows, const double *parameters) {
+    float *y = rows->out;
+    const float *a = rows->in[0], *b = rows->in[1], *c = rows->in[2];
+    for (int64_t i = 0; i < rows->n; i++)
         y[i] = (float)parameters[0] * a[i] + b[i] * c[i];
 }
 
