@@ -1,0 +1,243 @@
+/* Steps that the compiler of recurrences once got wrong, of each kind of fault several: compiled
+   against run op by op, in f64, outputs, last states and all gradients. Only what a user may call
+   is used, so that these tests do not depend on how the compiler works. */
+#include "tests/support.h"
+
+#include <cerebra/cerebra.h>
+#include <math.h>
+
+enum { MOST_STATES = 3, MOST_WEIGHTS = 6, MOST_RESULTS = 32, MOST_OWNED = 64 };
+
+typedef struct problem {
+    const char *name;
+    cb_scan_step *step;
+    int64_t input;
+    int state_count, weight_count;
+    int64_t state_size[MOST_STATES];
+    int64_t weight_shape[MOST_WEIGHTS][2]; /* 0 columns: a vector */
+    cb_tensor *(*view)(cb_tensor *weight); /* what the step is given of a weight; NULL: itself */
+} problem;
+
+typedef struct setting {
+    int64_t time, batch;
+    int threads;
+    bool reverse, lengths, table; /* table: x is rows of one, looked up */
+} setting;
+
+static const setting settings[] = {
+    {.time = 3, .batch = 2, .threads = 1},
+    {.time = 1, .batch = 3, .threads = 2},
+    {.time = 2, .batch = 1, .threads = 2, .reverse = true},
+    {.time = 4, .batch = 37, .threads = 2, .table = true},
+    {.time = 3, .batch = 40, .threads = 1, .lengths = true},
+    {.time = 5, .batch = 3, .threads = 2, .reverse = true, .lengths = true, .table = true},
+};
+
+/* A step run one way, and what came of it: outputs, last states and gradients. */
+typedef struct run {
+    cb_tape *tape;
+    cb_random random;
+    int result_count, owned_count;
+    const char *names[MOST_RESULTS];
+    const cb_tensor *results[MOST_RESULTS];
+    cb_tensor *owned[MOST_OWNED];
+} run;
+
+/* A new tensor that lives as long as the run, with random elements. */
+static cb_tensor *drawn(run *r, int rank, const int64_t *shape) {
+    cb_tensor *t = r->owned[r->owned_count++] = cb_tensor_new(CB_F64, rank, shape);
+    cb_random_uniform_f64(&r->random, cb_tensor_count(t), t->data, -1, 1);
+    return t;
+}
+
+static cb_tensor *drawn_below(run *r, int64_t limit, int rank, const int64_t *shape) {
+    cb_tensor *t = r->owned[r->owned_count++] = cb_tensor_new(CB_I64, rank, shape);
+    for (int64_t i = 0; i < cb_tensor_count(t); i++)
+        ((int64_t *)t->data)[i] = (int64_t)cb_random_below(&r->random, (uint64_t)limit);
+    return cb_input(r->tape, t);
+}
+
+static void give(run *r, const char *name, const cb_tensor *t) {
+    r->names[r->result_count] = name;
+    r->results[r->result_count++] = t;
+}
+
+static void give_copy(run *r, const char *name, const cb_tensor *t) {
+    give(r, name, r->owned[r->owned_count++] = cb_tensor_copy(t, CB_F64));
+}
+
+/* A variable with random elements, whose gradient is among the results. */
+static cb_tensor *variable(run *r, const char *name, int rank, const int64_t *shape) {
+    cb_tensor *value = drawn(r, rank, shape);
+    cb_tensor *gradient = r->owned[r->owned_count++] = cb_tensor_new(CB_F64, rank, shape);
+    give(r, name, gradient);
+    return cb_variable_into(r->tape, value, gradient);
+}
+
+static cb_tensor *input_of(run *r, const problem *p, const setting *s) {
+    enum { SYMBOLS = 2 };
+    if (!s->table)
+        return variable(r, "dx", CB_SHAPE(s->time, s->batch, p->input));
+    cb_tensor *table = variable(r, "dx", CB_SHAPE(SYMBOLS, p->input));
+    return cb_gather_rows(table, drawn_below(r, SYMBOLS, CB_SHAPE(s->time, s->batch)));
+}
+
+/* A tape whose memory has been used before, so that it shows what is read and never written. */
+static cb_tape *used_tape(void) {
+    cb_tape *tape = cb_tape_new();
+    cb_full(tape, CB_F64, CB_SHAPE(100000), NAN);
+    cb_tape_reset(tape);
+    return tape;
+}
+
+static cb_scan *scan_of(const problem *p, cb_tensor *const *weights, bool eager) {
+    cb_scan *scan = cb_scan_new(p->step, &(cb_scan_options){.dtype = CB_F64,
+                                                            .input = p->input,
+                                                            .state_count = p->state_count,
+                                                            .state_size = p->state_size,
+                                                            .weight_count = p->weight_count,
+                                                            .weights = weights,
+                                                            .eager = eager});
+    cr_assert_not_null(scan);
+    cr_assert(eager || cb_scan_reason(scan) == NULL, "%s: %s", p->name, cb_scan_reason(scan));
+    return scan;
+}
+
+static void start(run *r, const problem *p, const setting *s, bool eager) {
+    static const char *const states[] = {"ds0", "ds1", "ds2"},
+                             *const last[] = {"last s0", "last s1", "last s2"},
+                             *const of_weights[] = {"dw0", "dw1", "dw2", "dw3", "dw4", "dw5"};
+    *r = (run){.tape = used_tape(), .random = cb_random_seed(3)};
+    cb_tensor *weights[MOST_WEIGHTS], *state[MOST_STATES], *final[MOST_STATES];
+    for (int i = 0; i < p->weight_count; i++) {
+        int rank = p->weight_shape[i][1] > 0 ? 2 : 1;
+        weights[i] = variable(r, of_weights[i], rank, p->weight_shape[i]);
+        if (p->view != NULL)
+            weights[i] = p->view(weights[i]);
+    }
+    for (int i = 0; i < p->state_count; i++)
+        state[i] = variable(r, states[i], CB_SHAPE(s->batch, p->state_size[i]));
+    cb_tensor *x = input_of(r, p, s);
+    cb_scan *scan = scan_of(p, weights, eager);
+    cb_scan_io io = {.weights = weights, .initial = state, .final = final, .reverse = s->reverse};
+    if (s->lengths)
+        io.lengths = drawn_below(r, s->time + 1, CB_SHAPE(s->batch));
+    cb_tensor *y = cb_scan_run(scan, x, &io);
+    cr_assert_eq(cb_tape_status(r->tape), CB_OK, "%s: %s", p->name, cb_tape_error(r->tape));
+    cb_tensor *projection = cb_input(r->tape, drawn(r, y->rank, y->shape));
+    cb_tensor *loss = cb_sum(cb_mul(y, projection), CB_ALL_AXES, false);
+    give_copy(r, "y", y);
+    for (int i = 0; i < p->state_count; i++) {
+        loss = cb_add(loss, cb_sum(cb_sin(final[i]), CB_ALL_AXES, false));
+        give_copy(r, last[i], final[i]);
+    }
+    cr_assert_eq(cb_backward(loss), CB_OK, "%s: %s", p->name, cb_tape_error(r->tape));
+    cb_scan_free(scan);
+}
+
+static void finish(run *r) {
+    cb_tape_free(r->tape);
+    for (int i = 0; i < r->owned_count; i++)
+        cb_tensor_free(r->owned[i]);
+}
+
+/* Runs a step both ways, and holds one to the other. */
+static void check_setting(const problem *p, const setting *s) {
+    static run compiled, eager;
+    cb_set_threads(s->threads);
+    start(&compiled, p, s, false);
+    start(&eager, p, s, true);
+    for (int k = 0; k < compiled.result_count; k++)
+        cr_expect(cbt_close(compiled.results[k], eager.results[k], 1e-10),
+                  "%s: %s (time %lld, batch %lld, threads %d, reverse %d, lengths %d, table %d)",
+                  p->name, compiled.names[k], (long long)s->time, (long long)s->batch, s->threads,
+                  s->reverse, s->lengths, s->table);
+    finish(&compiled);
+    finish(&eager);
+}
+
+static void check(const problem *p) {
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+        check_setting(p, &settings[i]);
+}
+
+/* ---- Steps ----------------------------------------------------------------------------------- */
+
+enum { N = 4 };
+
+static cb_tensor *join(cb_tensor *left, cb_tensor *right) {
+    return cb_concat(2, (cb_tensor *[]){left, right}, 1);
+}
+
+static cb_tensor *part(cb_tensor *t, int64_t begin, int64_t end) {
+    return cb_slice(t, 1, begin, end, 1);
+}
+
+static cb_tensor *half(cb_tensor *t, int64_t index) {
+    return cb_chunk(t, 1, 2, index);
+}
+
+static cb_tensor *times(cb_tensor *t, cb_tensor *weight) {
+    return cb_linear(t, weight, NULL);
+}
+
+/* A step of states h [N], c [N] and d [2 N] on x [N], with weights W [N, N], V [2 N, N], U [N, 2
+   N], A [N, N / 2], Q [4 N, N] and b [N]. */
+#define STEP(name, next_h, next_c, next_d)                                                         \
+    static void name(cb_tensor *const *weights, cb_tensor *x, cb_tensor *const *state,             \
+                     cb_tensor **next) {                                                           \
+        cb_tensor *W = weights[0], *V = weights[1], *U = weights[2], *A = weights[3],              \
+                  *Q = weights[4], *b = weights[5], *h = state[0], *c = state[1], *d = state[2];   \
+        (void)x, (void)W, (void)V, (void)U, (void)A, (void)Q, (void)b, (void)c, (void)d;           \
+        next[0] = next_h;                                                                          \
+        next[1] = next_c;                                                                          \
+        next[2] = next_d;                                                                          \
+    }
+
+typedef struct named_step {
+    const char *name;
+    cb_scan_step *step;
+} named_step;
+
+static void check_steps(size_t count, const named_step *steps) {
+    for (size_t i = 0; i < count; i++)
+        check(&(problem){
+            .name = steps[i].name,
+            .step = steps[i].step,
+            .input = N,
+            .state_count = 3,
+            .state_size = {N, N, 2 * N},
+            .weight_count = 6,
+            .weight_shape = {{N, N}, {2 * N, N}, {N, 2 * N}, {N, N / 2}, {4 * N, N}, {N, 0}}});
+}
+
+#define CHECK_STEPS(steps) check_steps(sizeof(steps) / sizeof((steps)[0]), steps)
+
+/* ---- A state that is a part of a projection ---------------------------------------------------
+ */
+
+STEP(second_half_is_a_state, cb_tanh(cb_add(half(cb_add(times(x, V), times(h, V)), 0), c)),
+     half(cb_add(times(x, V), times(h, V)), 1), d)
+STEP(projection_of_h_alone, cb_tanh(cb_add(cb_add(half(times(h, V), 0), c), times(x, W))),
+     half(times(h, V), 1), d)
+STEP(two_parts_are_states, cb_tanh(cb_add(part(times(h, Q), 0, N), cb_mul(c, x))),
+     part(times(h, Q), N, 2 * N), part(times(h, Q), 2 * N, 4 * N))
+STEP(joined_gradients_meet,
+     cb_tanh(cb_mul(half(cb_add(times(x, V), times(c, V)), 1), part(d, 0, N))),
+     half(cb_add(times(x, V), times(c, V)), 0), join(h, half(cb_add(times(x, V), times(c, V)), 1)))
+STEP(part_of_a_wide_state, cb_tanh(cb_add(half(d, 0), times(x, W))), half(d, 1),
+     cb_add(times(h, V), times(c, V)))
+STEP(states_change_places, cb_add(half(times(d, cb_reshape(Q, CB_SHAPE(2 * N, 2 * N))), 0), x),
+     half(times(d, cb_reshape(Q, CB_SHAPE(2 * N, 2 * N))), 1), join(c, h))
+
+Test(faults, a_state_that_is_a_part_of_a_projection) {
+    static const named_step steps[] = {
+        {"second_half_is_a_state", second_half_is_a_state},
+        {"projection_of_h_alone", projection_of_h_alone},
+        {"two_parts_are_states", two_parts_are_states},
+        {"joined_gradients_meet", joined_gradients_meet},
+        {"part_of_a_wide_state", part_of_a_wide_state},
+        {"states_change_places", states_change_places},
+    };
+    CHECK_STEPS(steps);
+}
