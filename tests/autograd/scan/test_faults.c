@@ -241,3 +241,28 @@ Test(faults, a_state_that_is_a_part_of_a_projection) {
     };
     CHECK_STEPS(steps);
 }
+
+/* ---- Products whose left operands begin at the same place -------------------------------------
+ */
+
+STEP(half_after_whole, cb_mul(cb_tanh(cb_add(times(h, W), x)), cb_tanh(times(half(h, 0), A))), c, d)
+STEP(whole_after_half, cb_mul(cb_tanh(times(half(h, 0), A)), cb_sigmoid(times(h, W))), times(c, W),
+     join(times(half(c, 0), A), x))
+STEP(three_widths, cb_tanh(times(d, U)), cb_add(cb_tanh(times(part(d, 0, N), W)), x),
+     join(cb_sigmoid(times(part(d, 0, N / 2), A)), h))
+STEP(of_computed_values,
+     cb_mul(times(cb_tanh(cb_add(h, c)), W), times(half(cb_tanh(cb_add(h, c)), 0), A)), x,
+     times(cb_tanh(cb_add(h, c)), V))
+STEP(of_a_join, cb_add(cb_tanh(times(join(h, c), U)), cb_tanh(times(h, W))), times(half(h, 0), A),
+     join(cb_sigmoid(c), times(h, W)))
+
+Test(faults, products_that_begin_at_the_same_place) {
+    static const named_step steps[] = {
+        {"half_after_whole", half_after_whole},
+        {"whole_after_half", whole_after_half},
+        {"three_widths", three_widths},
+        {"of_computed_values", of_computed_values},
+        {"of_a_join", of_a_join},
+    };
+    CHECK_STEPS(steps);
+}
