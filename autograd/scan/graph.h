@@ -15,7 +15,8 @@ typedef enum cbi_kind {
     CBI_IMPORT,        /* computed outside of the step, from x or weights: import number `index` */
     CBI_STATE,         /* state number `index` before the step */
     CBI_SEED,          /* the gradient of state number `index` after the step */
-    CBI_CONSTANT,      /* parameters[0] everywhere */
+    CBI_CONSTANT,      /* parameters[0] everywhere, in as many columns as the value that it stands
+                          for, or in one where only elementwise ops read it */
     CBI_ELEMENTWISE,   /* op(in...), inputs of one column broadcast */
     CBI_PRODUCT,       /* in[0] times the matrix imports in[1], in[2], ..., a grid of them that is
                           `across` wide, row after row: side by side, and on top of each other */

@@ -25,20 +25,24 @@ static bool stands_for(const cbi_graph *graph, int input, const cbi_value *resul
            graph->values[input].rows == result->rows;
 }
 
+/* A constant in the place of a value: as wide as that, for it may be a piece of a join. */
+static int constant_like(cbi_graph *graph, const cbi_value *v, double number) {
+    return cbi_graph_add(
+        graph, (cbi_value){.kind = CBI_CONSTANT, .columns = v->columns, .parameters = {number}});
+}
+
 /* The value that an elementwise one reduces to, or -1 when it does not. */
 static int simplify_elementwise(cbi_graph *graph, const cbi_value *v) {
     const cbi_elementwise *op = v->op;
     if (op == &cb_full_like_op)
-        return cbi_graph_add(
-            graph,
-            (cbi_value){.kind = CBI_CONSTANT, .columns = 1, .parameters = {v->parameters[0]}});
+        return constant_like(graph, v, v->parameters[0]);
     if ((op == &cb_scale_op && v->parameters[0] == 1) ||
         (op == &cb_shift_op && v->parameters[0] == 0))
         return v->in[0];
     for (int k = 0; k < 2 && v->count == 2; k++) {
         int other = v->in[1 - k];
-        if ((op == &cb_mul_op && is_constant(graph, v->in[k], 0)))
-            return v->in[k];
+        if (op == &cb_mul_op && is_constant(graph, v->in[k], 0))
+            return constant_like(graph, v, graph->values[v->in[k]].parameters[0]);
         if (stands_for(graph, other, v) && ((op == &cb_mul_op && is_constant(graph, v->in[k], 1)) ||
                                             (op == &cb_add_op && is_constant(graph, v->in[k], 0))))
             return other;
@@ -54,8 +58,7 @@ static int simplify_elementwise(cbi_graph *graph, const cbi_value *v) {
         in[k] = &operands[k];
     }
     op->kernels[CB_F64](1, &result, in, v->parameters);
-    return cbi_graph_add(graph,
-                         (cbi_value){.kind = CBI_CONSTANT, .columns = 1, .parameters = {result}});
+    return constant_like(graph, v, result);
 }
 
 /* The value that a part reduces to, or -1. */
@@ -64,7 +67,7 @@ static int simplify_part(cbi_graph *graph, const cbi_value *v) {
     if (v->start == 0 && v->columns == whole->columns)
         return v->in[0];
     if (whole->kind == CBI_CONSTANT)
-        return v->in[0];
+        return constant_like(graph, v, whole->parameters[0]);
     if (whole->kind == CBI_PART) {
         cbi_value part = *v;
         part.start += whole->start;

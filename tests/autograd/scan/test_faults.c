@@ -213,8 +213,7 @@ static void check_steps(size_t count, const named_step *steps) {
 
 #define CHECK_STEPS(steps) check_steps(sizeof(steps) / sizeof((steps)[0]), steps)
 
-/* ---- A state that is a part of a projection ---------------------------------------------------
- */
+/* ---- A state that is a part of a projection -------------------------------------------------- */
 
 STEP(second_half_is_a_state, cb_tanh(cb_add(half(cb_add(times(x, V), times(h, V)), 0), c)),
      half(cb_add(times(x, V), times(h, V)), 1), d)
@@ -242,8 +241,7 @@ Test(faults, a_state_that_is_a_part_of_a_projection) {
     CHECK_STEPS(steps);
 }
 
-/* ---- Products whose left operands begin at the same place -------------------------------------
- */
+/* ---- Products whose left operands begin at the same place ------------------------------------ */
 
 STEP(half_after_whole, cb_mul(cb_tanh(cb_add(times(h, W), x)), cb_tanh(times(half(h, 0), A))), c, d)
 STEP(whole_after_half, cb_mul(cb_tanh(times(half(h, 0), A)), cb_sigmoid(times(h, W))), times(c, W),
@@ -263,6 +261,60 @@ Test(faults, products_that_begin_at_the_same_place) {
         {"three_widths", three_widths},
         {"of_computed_values", of_computed_values},
         {"of_a_join", of_a_join},
+    };
+    CHECK_STEPS(steps);
+}
+
+/* ---- Gates that are not used ----------------------------------------------------------------- */
+
+static cb_tensor *quarter(cb_tensor *t, int64_t index) {
+    return cb_chunk(t, 1, 4, index);
+}
+
+static cb_tensor *gates(cb_tensor *x, cb_tensor *h, cb_tensor *Q, cb_tensor *b) {
+    return cb_add(cb_linear(x, Q, NULL), cb_linear(cb_add(h, b), Q, NULL));
+}
+
+/* i g f o, coupled: 1 - f stands for i. */
+static void coupled_gates(cb_tensor *const *weights, cb_tensor *x, cb_tensor *const *state,
+                          cb_tensor **next) {
+    cb_tensor *z = gates(x, state[0], weights[4], weights[5]), *all = cb_sigmoid(z);
+    cb_tensor *g = cb_tanh(quarter(z, 1)), *f = quarter(all, 2), *o = quarter(all, 3);
+    next[1] = cb_add(cb_mul(f, state[1]), cb_mul(cb_affine(f, -1, 1), g));
+    next[0] = cb_mul(o, cb_tanh(next[1]));
+    next[2] = state[2];
+}
+
+STEP(last_two_unused,
+     cb_mul(quarter(cb_sigmoid(gates(x, h, Q, b)), 0), cb_tanh(quarter(gates(x, h, Q, b), 1))), c,
+     d)
+STEP(second_unused,
+     cb_mul(quarter(cb_sigmoid(gates(x, h, Q, b)), 0), cb_tanh(quarter(gates(x, h, Q, b), 2))),
+     cb_mul(c, quarter(cb_sin(gates(x, h, Q, b)), 3)), d)
+STEP(first_gate_alone, cb_tanh(quarter(cb_sigmoid(gates(x, h, Q, b)), 0)), c, d)
+STEP(last_gate_alone, cb_mul(quarter(cb_sigmoid(gates(x, h, Q, b)), 3), x), cb_tanh(c), d)
+STEP(outer_gates,
+     cb_mul(quarter(cb_sigmoid(gates(x, h, Q, b)), 0), quarter(cb_sigmoid(gates(x, h, Q, b)), 3)),
+     cb_mul(quarter(cb_tanh(gates(x, h, Q, b)), 3), c), d)
+STEP(a_part_of_gates, cb_tanh(part(cb_sigmoid(gates(x, h, Q, b)), 3, 3 + N)),
+     cb_mul(c, part(cb_sin(gates(x, h, Q, b)), 2 * N + 1, 3 * N + 1)), d)
+STEP(gates_joined_again,
+     cb_tanh(times(join(quarter(cb_sigmoid(gates(x, h, Q, b)), 2),
+                        quarter(cb_sigmoid(gates(x, h, Q, b)), 0)),
+                   U)),
+     c, join(quarter(cb_tanh(gates(x, h, Q, b)), 1), quarter(cb_tanh(gates(x, h, Q, b)), 3)))
+STEP(gates_normed,
+     cb_mul(quarter(cb_layer_norm(gates(x, h, Q, b), NULL, NULL, 1e-3), 1),
+            quarter(cb_softmax(gates(x, h, Q, b), 1), 3)),
+     quarter(cb_layer_norm(gates(x, c, Q, b), NULL, NULL, 1e-3), 2), d)
+
+Test(faults, gates_that_are_not_used) {
+    static const named_step steps[] = {
+        {"coupled_gates", coupled_gates},     {"first_gate_alone", first_gate_alone},
+        {"last_two_unused", last_two_unused}, {"second_unused", second_unused},
+        {"last_gate_alone", last_gate_alone}, {"outer_gates", outer_gates},
+        {"a_part_of_gates", a_part_of_gates}, {"gates_joined_again", gates_joined_again},
+        {"gates_normed", gates_normed},
     };
     CHECK_STEPS(steps);
 }
