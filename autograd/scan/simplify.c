@@ -89,10 +89,34 @@ static int simplify_part(cbi_graph *graph, const cbi_value *v) {
     return -1;
 }
 
+/* The value that a reduction over columns reduces to, or -1. */
+static int simplify_reduction(cbi_graph *graph, const cbi_value *v) {
+    const cbi_value *in = &graph->values[v->in[0]];
+    if (in->kind != CBI_CONSTANT)
+        return -1;
+    double count = v->kind == CBI_ROW_SUM ? (double)in->columns : 1;
+    return constant_like(graph, v, count * in->parameters[0]);
+}
+
+/* The value that a product or a sum over the batch reduces to, or -1: that of 0 is 0. */
+static int simplify_product(cbi_graph *graph, const cbi_value *v) {
+    bool zero = is_constant(graph, v->in[0], 0) ||
+                (v->kind == CBI_BATCH_PRODUCT && is_constant(graph, v->in[1], 0));
+    return zero ? constant_like(graph, v, 0) : -1;
+}
+
 int cbi_graph_simpler(cbi_graph *graph, const cbi_value *v) {
     switch (v->kind) {
     case CBI_ELEMENTWISE:
         return simplify_elementwise(graph, v);
+    case CBI_PRODUCT:
+    case CBI_BATCH_PRODUCT:
+    case CBI_BATCH_SUM:
+        return simplify_product(graph, v);
+    case CBI_ROW_SUM:
+    case CBI_ROW_MAX:
+    case CBI_ROW_MIN:
+        return simplify_reduction(graph, v);
     case CBI_PART:
         return simplify_part(graph, v);
     case CBI_JOIN:
@@ -143,6 +167,19 @@ int cbi_rewrite_copy(cbi_rewrite *rewrite, int old) {
     return cbi_graph_add(rewrite->graph, value);
 }
 
+/* Leaves out the gradients of imports that have turned out to be 0, as all constants among them
+   are: every gradient is a multiple of a seed. */
+static void drop_zero_gradients(cbi_graph *graph) {
+    for (int i = 0; i < graph->import_count; i++) {
+        cbi_import *import = &graph->imports[i];
+        int kept = 0;
+        for (int k = 0; k < import->gradient_count; k++)
+            if (graph->values[import->gradients[k]].kind != CBI_CONSTANT)
+                import->gradients[kept++] = import->gradients[k];
+        import->gradient_count = kept;
+    }
+}
+
 /* Leaves out the imports that no value reads. */
 static void drop_imports(cbi_graph *graph) {
     int kept = 0;
@@ -185,6 +222,7 @@ bool cbi_graph_rewrite(cbi_graph *graph, cbi_replace *replace, void *context) {
         graph->forward_count = graph->value_count;
     if (done) {
         for_results(graph, renumber, rewrite.number);
+        drop_zero_gradients(graph);
         drop_imports(graph);
     }
     for (int v = 0; v < count; v++)

@@ -318,3 +318,70 @@ Test(faults, gates_that_are_not_used) {
     };
     CHECK_STEPS(steps);
 }
+
+/* ---- A join of which a part is not used ------------------------------------------------------ */
+
+STEP(x_not_used, cb_scale(cb_add(half(cb_sigmoid(join(x, h)), 1), h), 0.5), c, d)
+STEP(x_not_used_after_h, half(cb_tanh(join(h, x)), 0), cb_add(half(cb_tanh(join(c, x)), 0), h), d)
+STEP(product_of_x_not_used, cb_mul(half(cb_sigmoid(join(times(x, W), times(h, W))), 1), x), c, d)
+STEP(product_of_h_not_used, half(cb_tanh(join(c, times(h, W))), 0), cb_tanh(times(c, W)),
+     join(x, half(cb_sigmoid(join(times(h, W), x)), 1)))
+STEP(product_of_both_joined, cb_add(half(cb_tanh(join(times(h, W), times(x, W))), 0), h), c, d)
+STEP(only_in_a_state, cb_tanh(times(h, W)), half(cb_tanh(join(h, c)), 0),
+     join(half(cb_sin(join(c, times(h, W))), 0), part(cb_sigmoid(join(x, d)), N, 2 * N)))
+STEP(not_used_before_a_product, times(half(cb_relu(join(h, x)), 0), W), c,
+     times(part(cb_tanh(join(d, times(h, V))), 0, N), V))
+STEP(weights_not_used, cb_add(half(cb_tanh(join(h, cb_mul(h, b))), 0), times(c, W)),
+     half(cb_sigmoid(join(cb_add(c, b), x)), 1), d)
+STEP(three_pieces, part(cb_sigmoid(join(join(times(h, W), x), c)), N + 1, 2 * N + 1),
+     part(cb_tanh(join(join(c, times(h, W)), x)), N / 2, N + N / 2), d)
+STEP(sums_not_used, half(cb_tanh(join(h, cb_mul(x, cb_sum(times(c, W), CB_AXES(1), true)))), 0),
+     half(cb_tanh(join(cb_softmax(h, 1), cb_layer_norm(c, NULL, NULL, 1e-2))), 1), d)
+STEP(nested_joins, half(cb_tanh(join(half(cb_sigmoid(join(times(c, W), h)), 1), times(x, W))), 0),
+     half(cb_sin(half(cb_tanh(join(join(h, x), join(times(c, W), c))), 1)), 1), d)
+
+Test(faults, a_join_of_which_a_part_is_not_used) {
+    static const named_step steps[] = {
+        {"x_not_used", x_not_used},
+        {"x_not_used_after_h", x_not_used_after_h},
+        {"product_of_x_not_used", product_of_x_not_used},
+        {"product_of_h_not_used", product_of_h_not_used},
+        {"product_of_both_joined", product_of_both_joined},
+        {"only_in_a_state", only_in_a_state},
+        {"not_used_before_a_product", not_used_before_a_product},
+        {"weights_not_used", weights_not_used},
+        {"three_pieces", three_pieces},
+        {"sums_not_used", sums_not_used},
+        {"nested_joins", nested_joins},
+    };
+    CHECK_STEPS(steps);
+}
+
+/* The same where the input alone requires a gradient. */
+Test(faults, a_gradient_of_the_input_that_is_0) {
+    cb_tape *tape = cb_tape_new();
+    double ones[4 * N * N];
+    for (int i = 0; i < 4 * N * N; i++)
+        ones[i] = 1;
+    cb_tensor x = cb_tensor_wrap(CB_F64, CB_SHAPE(3, 2, N), ones);
+    const int64_t sizes[MOST_STATES] = {N, N, 2 * N};
+    cb_tensor *state[MOST_STATES], *input = cb_variable(tape, &x), *weights[MOST_WEIGHTS];
+    for (int i = 0; i < MOST_STATES; i++)
+        state[i] = cb_full(tape, CB_F64, CB_SHAPE(2, sizes[i]), 1);
+    for (int i = 0; i < MOST_WEIGHTS; i++)
+        weights[i] = cb_full(tape, CB_F64, CB_SHAPE(N, N), 1);
+    cb_scan *scan = cb_scan_new(x_not_used, &(cb_scan_options){.dtype = CB_F64,
+                                                               .input = N,
+                                                               .state_count = MOST_STATES,
+                                                               .state_size = sizes,
+                                                               .weight_count = MOST_WEIGHTS,
+                                                               .weights = weights});
+    cr_assert_null(cb_scan_reason(scan), "%s", cb_scan_reason(scan));
+    cb_tensor *y = cb_scan_run(scan, input, &(cb_scan_io){.weights = weights, .initial = state});
+    cr_expect_eq(cb_backward(cb_sum(y, CB_ALL_AXES, false)), CB_OK, "%s", cb_tape_error(tape));
+    const cb_tensor *gradient = cb_gradient(input);
+    for (int64_t i = 0; gradient != NULL && i < cb_tensor_count(gradient); i++)
+        cr_expect_eq(((const double *)gradient->data)[i], 0);
+    cb_scan_free(scan);
+    cb_tape_free(tape);
+}
