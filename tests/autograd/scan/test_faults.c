@@ -385,3 +385,38 @@ Test(faults, a_gradient_of_the_input_that_is_0) {
     cb_scan_free(scan);
     cb_tape_free(tape);
 }
+
+/* ---- Products of a join's piece that is no value of the step ----------------------------------
+ */
+
+STEP(x_through_a_join, cb_tanh(cb_add(times(part(join(h, x), N, 2 * N), W), h)), c, d)
+STEP(x_through_an_op, cb_tanh(times(half(cb_tanh(join(h, x)), 1), W)), c, d)
+STEP(half_of_x, cb_tanh(cb_add(times(part(join(x, h), 1, 1 + N / 2), A), h)), c,
+     cb_add(d, times(part(join(x, c), 1, N), part(V, 0, N - 1))))
+STEP(x_beside_h, cb_tanh(times(part(join(join(h, x), c), N / 2, N / 2 + 2 * N), U)),
+     times(part(join(c, x), N, 2 * N), W), d)
+STEP(a_weight_through_a_join,
+     cb_tanh(times(half(cb_sigmoid(join(h, cb_expand(b, CB_SHAPE(h->shape[0], N)))), 1), W)),
+     cb_mul(c, x), d)
+STEP(a_number_through_a_join, cb_tanh(times(half(cb_sigmoid(join(h, cb_full_like(h, 0.3))), 1), W)),
+     cb_add(cb_mul(c, x), times(half(cb_tanh(join(cb_full_like(h, 0.7), c)), 0), W)), d)
+STEP(a_number_beside_h,
+     times(half(cb_tanh(join(h, join(cb_full_like(half(h, 0), 2), half(c, 1)))), 1), W),
+     cb_add(cb_tanh(c), times(half(cb_sin(join(h, cb_full_like(h, 1))), 1), W)), d)
+STEP(x_in_two_products, cb_add(h, x),
+     cb_mul(times(part(join(h, x), N, 2 * N), W), times(part(join(h, x), N, 2 * N), W)),
+     cb_mul(times(part(join(c, x), N, 2 * N), V), d))
+
+Test(faults, products_of_what_is_not_of_the_step) {
+    static const named_step steps[] = {
+        {"x_through_a_join", x_through_a_join},
+        {"x_through_an_op", x_through_an_op},
+        {"half_of_x", half_of_x},
+        {"x_beside_h", x_beside_h},
+        {"a_weight_through_a_join", a_weight_through_a_join},
+        {"a_number_through_a_join", a_number_through_a_join},
+        {"a_number_beside_h", a_number_beside_h},
+        {"x_in_two_products", x_in_two_products},
+    };
+    CHECK_STEPS(steps);
+}
