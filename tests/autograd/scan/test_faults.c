@@ -420,3 +420,33 @@ Test(faults, products_of_what_is_not_of_the_step) {
     };
     CHECK_STEPS(steps);
 }
+
+/* ---- A state that is a part of what is computed before a product ------------------------------
+ */
+
+STEP(part_of_a_wide_state_only, cb_tanh(times(h, W)), part(cb_tanh(d), 0, N), d)
+STEP(part_before_two_products, cb_tanh(times(cb_tanh(times(h, W)), W)),
+     part(cb_sigmoid(d), 1, N + 1), cb_add(times(c, V), d))
+STEP(part_between_products, cb_tanh(times(cb_tanh(times(h, V)), U)),
+     part(cb_tanh(times(h, V)), 2, 2 + N), d)
+STEP(parts_of_one_value, part(cb_sin(d), 0, N), part(cb_sin(d), N - 1, 2 * N - 1),
+     cb_tanh(cb_add(times(h, V), times(c, V))))
+STEP(part_of_a_masked_join, cb_tanh(cb_add(times(c, W), x)),
+     half(cb_mul(join(x, x), join(h, c)), 1), d)
+STEP(parts_of_a_gradient, cb_add(times(half(d, 0), W), x), cb_mul(half(d, 1), c),
+     cb_tanh(join(cb_mul(h, x), times(c, W))))
+STEP(a_column, cb_tanh(times(h, W)), join(part(cb_sigmoid(d), 3, 4), part(c, 0, N - 1)),
+     join(part(cb_tanh(d), 1, 2 * N), part(cb_sin(c), 2, 3)))
+
+Test(faults, a_state_that_is_a_part_of_what_comes_before_a_product) {
+    static const named_step steps[] = {
+        {"part_of_a_wide_state_only", part_of_a_wide_state_only},
+        {"part_before_two_products", part_before_two_products},
+        {"part_between_products", part_between_products},
+        {"parts_of_one_value", parts_of_one_value},
+        {"part_of_a_masked_join", part_of_a_masked_join},
+        {"parts_of_a_gradient", parts_of_a_gradient},
+        {"a_column", a_column},
+    };
+    CHECK_STEPS(steps);
+}
