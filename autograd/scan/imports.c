@@ -124,6 +124,14 @@ static void fit_options(const cb_node *node, int64_t rows, int64_t *options) {
             options[i] = rows;
 }
 
+/* What is given in the place of a leaf of the trace; NULL when it is filled with a number. */
+static cb_tensor *given(const replay *r, const cb_tensor *traced) {
+    for (int i = 0; i < r->graph->weight_count; i++)
+        if (r->graph->weights[i] == traced)
+            return r->weights[i];
+    return traced == r->graph->x ? r->x : NULL;
+}
+
 static cb_tensor *make(replay *r, cb_tensor *traced) {
     cb_node *node = traced->node;
     int64_t options[MOST_OPTIONS / sizeof(int64_t)], shape[CB_MAX_RANK];
@@ -131,12 +139,12 @@ static cb_tensor *make(replay *r, cb_tensor *traced) {
     for (int i = 0; i < r->count; i++)
         if (r->done[i].traced == node)
             return r->done[i].made;
-    for (int i = 0; i < r->graph->weight_count; i++)
-        if (r->graph->weights[i] == traced)
-            return r->weights[i];
-    if (traced == r->graph->x)
-        return r->x;
-    if (node->op == NULL) {
+    cb_tensor *leaf = given(r, traced);
+    if (leaf != NULL) {
+        /* With the strides that it had in the trace: there, the step has left out copies that a
+           reshape, and other ops that go through elements in order, need of any others. */
+        made = cb_contiguous(leaf);
+    } else if (node->op == NULL) {
         for (int i = 0; i < traced->rank; i++)
             shape[i] = traced->shape[i] == CBI_BATCH ? r->x->shape[0] : traced->shape[i];
         made = cb_full(r->tape, traced->dtype, traced->rank, shape, node->fill);

@@ -5,6 +5,7 @@
 
 #include <cerebra/cerebra.h>
 #include <math.h>
+#include <string.h>
 
 enum { MOST_STATES = 3, MOST_WEIGHTS = 6, MOST_RESULTS = 32, MOST_OWNED = 64 };
 
@@ -16,6 +17,7 @@ typedef struct problem {
     int64_t state_size[MOST_STATES];
     int64_t weight_shape[MOST_WEIGHTS][2]; /* 0 columns: a vector */
     cb_tensor *(*view)(cb_tensor *weight); /* what the step is given of a weight; NULL: itself */
+    bool view_input;                       /* and of x, or of the table that it is rows of */
 } problem;
 
 typedef struct setting {
@@ -76,10 +78,12 @@ static cb_tensor *variable(run *r, const char *name, int rank, const int64_t *sh
 
 static cb_tensor *input_of(run *r, const problem *p, const setting *s) {
     enum { SYMBOLS = 2 };
-    if (!s->table)
-        return variable(r, "dx", CB_SHAPE(s->time, s->batch, p->input));
-    cb_tensor *table = variable(r, "dx", CB_SHAPE(SYMBOLS, p->input));
-    return cb_gather_rows(table, drawn_below(r, SYMBOLS, CB_SHAPE(s->time, s->batch)));
+    cb_tensor *source = s->table ? variable(r, "dx", CB_SHAPE(SYMBOLS, p->input))
+                                 : variable(r, "dx", CB_SHAPE(s->time, s->batch, p->input));
+    if (p->view_input)
+        source = p->view(source);
+    return !s->table ? source
+                     : cb_gather_rows(source, drawn_below(r, SYMBOLS, CB_SHAPE(s->time, s->batch)));
 }
 
 /* A tape whose memory has been used before, so that it shows what is read and never written. */
@@ -386,8 +390,7 @@ Test(faults, a_gradient_of_the_input_that_is_0) {
     cb_tape_free(tape);
 }
 
-/* ---- Products of a join's piece that is no value of the step ----------------------------------
- */
+/* ---- Products of a join's piece that is no value of the step --------------------------------- */
 
 STEP(x_through_a_join, cb_tanh(cb_add(times(part(join(h, x), N, 2 * N), W), h)), c, d)
 STEP(x_through_an_op, cb_tanh(times(half(cb_tanh(join(h, x)), 1), W)), c, d)
@@ -421,8 +424,7 @@ Test(faults, products_of_what_is_not_of_the_step) {
     CHECK_STEPS(steps);
 }
 
-/* ---- A state that is a part of what is computed before a product ------------------------------
- */
+/* ---- A state that is a part of what is computed before a product ----------------------------- */
 
 STEP(part_of_a_wide_state_only, cb_tanh(times(h, W)), part(cb_tanh(d), 0, N), d)
 STEP(part_before_two_products, cb_tanh(times(cb_tanh(times(h, W)), W)),
@@ -449,4 +451,73 @@ Test(faults, a_state_that_is_a_part_of_what_comes_before_a_product) {
         {"a_column", a_column},
     };
     CHECK_STEPS(steps);
+}
+
+/* ---- Weights with strides -------------------------------------------------------------------- */
+
+static cb_tensor *transposed(cb_tensor *weight) {
+    return weight->rank == 2 ? cb_transpose(weight, 0, 1) : weight;
+}
+
+static cb_tensor *flipped(cb_tensor *weight) {
+    return weight->rank > 1 ? cb_flip(weight, CB_AXES(0, -1)) : cb_flip(weight, CB_AXES(0));
+}
+
+/* Its first row, or element, in the place of all. */
+static cb_tensor *repeated(cb_tensor *weight) {
+    return cb_expand(cb_slice(weight, 0, 0, 1, 1), weight->rank, weight->shape);
+}
+
+static cb_tensor *every_second_row(cb_tensor *weight) {
+    return cb_slice(weight, 0, 0, CB_END, 2);
+}
+
+/* A weight's elements in their order, as a matrix of other extents. */
+static cb_tensor *as_matrix(cb_tensor *weight, int64_t rows) {
+    return cb_reshape(weight, CB_SHAPE(rows, -1));
+}
+
+static cb_tensor *as_vector(cb_tensor *weight) {
+    return cb_reshape(weight, CB_SHAPE(-1));
+}
+
+STEP(as_they_are, cb_tanh(cb_add(cb_linear(x, W, b), times(h, W))), cb_tanh(cb_mul(times(d, U), b)),
+     cb_add(times(c, V), cb_concat(2, (cb_tensor *[]){b, b}, 0)))
+STEP(reshaped, cb_tanh(cb_add(x, times(h, part(as_matrix(V, N), 0, N)))),
+     cb_tanh(times(d, as_matrix(V, N))),
+     cb_add(times(c, as_matrix(U, 2 * N)), times(h, as_matrix(cb_tanh(V), 2 * N))))
+STEP(reshaped_vectors, cb_add(times(h, W), as_vector(as_matrix(b, 2))),
+     cb_mul(c, as_vector(cb_slice(W, 0, 1, 2, 1))),
+     cb_sigmoid(cb_add(d, as_vector(cb_slice(as_matrix(W, 2), 0, 1, 2, 1)))))
+STEP(input_in_two_heads,
+     cb_mul(h, cb_reshape(cb_softmax(cb_reshape(x, CB_SHAPE(-1, 2, N / 2)), 2), CB_SHAPE(-1, N))),
+     cb_tanh(times(c, W)), d)
+
+static void check_strided(const char *how, cb_tensor *(*view)(cb_tensor *),
+                          const int64_t (*shapes)[2]) {
+    static cb_scan_step *const steps[] = {as_they_are, reshaped, reshaped_vectors,
+                                          input_in_two_heads};
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        problem p = {.name = how,
+                     .step = steps[i],
+                     .input = N,
+                     .state_count = 3,
+                     .state_size = {N, N, 2 * N},
+                     .weight_count = 6,
+                     .view = view,
+                     .view_input = view == flipped || view == repeated};
+        memcpy(p.weight_shape, shapes, sizeof(p.weight_shape));
+        check(&p);
+    }
+}
+
+Test(faults, weights_with_strides) {
+    const int64_t plain[][2] = {{N, N}, {2 * N, N}, {N, 2 * N}, {N, N / 2}, {4 * N, N}, {N, 0}},
+                  other[][2] = {{N, N}, {N, 2 * N}, {2 * N, N}, {N / 2, N}, {N, 4 * N}, {N, 0}},
+                  twice[][2] = {{2 * N, N},     {4 * N, N}, {2 * N, 2 * N},
+                                {2 * N, N / 2}, {8 * N, N}, {2 * N, 0}};
+    check_strided("flipped", flipped, plain);
+    check_strided("repeated", repeated, plain);
+    check_strided("transposed", transposed, other);
+    check_strided("every second row", every_second_row, twice);
 }
