@@ -521,3 +521,36 @@ Test(faults, weights_with_strides) {
     check_strided("transposed", transposed, other);
     check_strided("every second row", every_second_row, twice);
 }
+
+/* ---- Weights with the same gradient -----------------------------------------------------------
+ */
+
+/* The gradients of A and C are one value, beside which that of B lies. */
+static void sum_of_three(cb_tensor *const *weights, cb_tensor *x, cb_tensor *const *state,
+                         cb_tensor **next) {
+    cb_tensor *h = state[0], *A = times(h, weights[0]), *B = times(h, weights[1]),
+              *C = times(h, weights[2]);
+    next[0] = cb_mul(cb_tanh(cb_add(x, cb_add(cb_add(A, B), C))), cb_sigmoid(cb_add(x, B)));
+}
+
+static void sums_of_three(cb_tensor *const *weights, cb_tensor *x, cb_tensor *const *state,
+                          cb_tensor **next) {
+    cb_tensor *h = state[0], *A = times(h, weights[0]), *B = times(h, weights[1]),
+              *C = times(h, weights[2]), *D = times(h, weights[3]);
+    cb_tensor *z = cb_mul(cb_tanh(cb_add(cb_add(D, A), C)), cb_sigmoid(cb_add(A, cb_add(B, C))));
+    next[0] = cb_add(cb_mul(z, cb_tanh(cb_add(C, x))), x);
+}
+
+Test(faults, weights_with_the_same_gradient) {
+    problem p = {.name = "sum_of_three",
+                 .step = sum_of_three,
+                 .input = N,
+                 .state_count = 1,
+                 .state_size = {N},
+                 .weight_count = 4,
+                 .weight_shape = {{N, N}, {N, N}, {N, N}, {N, N}}};
+    check(&p);
+    p.name = "sums_of_three";
+    p.step = sums_of_three;
+    check(&p);
+}
