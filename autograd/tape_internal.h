@@ -109,6 +109,8 @@ void cbi_node_link(cb_node *node);
 cb_tape *cbi_tape_new_symbolic(void);
 /* A leaf of a symbolic tape: a tensor of that shape without elements. */
 cb_tensor *cbi_symbol(cb_tape *tape, cb_dtype dtype, int rank, const int64_t *shape);
+/* Whether two options structs of an op say the same. */
+bool cbi_options_equal(const cb_op *op, const void *a, const void *b);
 /* The node of a symbolic tape that is the same op of the same inputs; the given one when there was
    none. */
 cb_node *cbi_trace_unique(cb_node *node);

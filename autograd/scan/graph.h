@@ -62,6 +62,7 @@ typedef struct cbi_pass_counts {
 #define CBI_GRAPH_STATES  8
 #define CBI_GRAPH_IMPORTS 256
 #define CBI_GRAPH_WEIGHTS 32
+#define CBI_GRAPH_OPTIONS 512
 
 typedef struct cbi_graph {
     cb_dtype dtype;
@@ -107,6 +108,9 @@ int cbi_graph_add(cbi_graph *graph, cbi_value value);
 /* Whether a step that was traced, and gave next, does the same when it is called again for another
    number of sequences (repeat.c). False when there is no memory, too. */
 bool cbi_step_repeats(cbi_graph *graph, cbi_step *step, cb_tensor *const *next);
+/* The options of a traced op, of CBI_GRAPH_OPTIONS bytes at most, with another extent in the place
+   of the batch's: shapes are all that it stands in, as a number of 64 bits. */
+void cbi_fit_options(const cb_node *node, int64_t batch, void *options);
 /* Whether a traced tensor depends on a state or on a seed. */
 bool cbi_follows_state(const cbi_graph *graph, cb_node *node);
 /* The value that stands for a traced tensor computed outside (hoist.c): -1 when there is no memory.

@@ -11,10 +11,10 @@
 #include "autograd/tape_internal.h"
 
 #include <cerebra/ops.h>
+#include <stddef.h>
 #include <stdio.h>
-#include <string.h>
 
-enum { MOST_INPUTS = 64, MOST_OPTIONS = 512, MOST_NODES = 512 };
+enum { MOST_INPUTS = 64, MOST_NODES = 512 };
 
 /* ---- What can be computed outside of the recurrence ------------------------------------------ */
 
@@ -88,7 +88,7 @@ static bool check(cbi_graph *graph, cb_node *node, int *count) {
     }
     if (batch && (!in_order || !batch_is_first(&node->tensor) || !is_row_by_row(node)))
         return refuse(graph, node->op->name, "it does not treat each sequence by itself");
-    return (node->count <= MOST_INPUTS && node->op->options_size <= MOST_OPTIONS) ||
+    return (node->count <= MOST_INPUTS && node->op->options_size <= CBI_GRAPH_OPTIONS) ||
            refuse(graph, node->op->name, "it has too many inputs");
 }
 
@@ -115,15 +115,6 @@ typedef struct replay {
     } done[MOST_NODES];
 } replay;
 
-/* Options with the batch's extent replaced by the number of rows: shapes are all that it stands in.
- */
-static void fit_options(const cb_node *node, int64_t rows, int64_t *options) {
-    memcpy(options, node->options, node->op->options_size);
-    for (size_t i = 0; i < node->op->options_size / sizeof(int64_t); i++)
-        if (options[i] == CBI_BATCH)
-            options[i] = rows;
-}
-
 /* What is given in the place of a leaf of the trace; NULL when it is filled with a number. */
 static cb_tensor *given(const replay *r, const cb_tensor *traced) {
     for (int i = 0; i < r->graph->weight_count; i++)
@@ -134,7 +125,8 @@ static cb_tensor *given(const replay *r, const cb_tensor *traced) {
 
 static cb_tensor *make(replay *r, cb_tensor *traced) {
     cb_node *node = traced->node;
-    int64_t options[MOST_OPTIONS / sizeof(int64_t)], shape[CB_MAX_RANK];
+    _Alignas(max_align_t) char options[CBI_GRAPH_OPTIONS];
+    int64_t shape[CB_MAX_RANK];
     cb_tensor *in[MOST_INPUTS], *made;
     for (int i = 0; i < r->count; i++)
         if (r->done[i].traced == node)
@@ -152,7 +144,7 @@ static cb_tensor *make(replay *r, cb_tensor *traced) {
         for (int i = 0; i < node->count; i++)
             in[i] = make(r, node->in[i]);
         if (node->op->options_size > 0)
-            fit_options(node, r->x->shape[0], options);
+            cbi_fit_options(node, r->x->shape[0], options);
         made = cb_apply(node->op, node->count, in, options);
     }
     r->done[r->count].traced = node;

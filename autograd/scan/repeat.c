@@ -6,6 +6,7 @@
 #include "autograd/scan/graph.h"
 #include "autograd/tape_internal.h"
 
+#include <stddef.h>
 #include <string.h>
 
 /* The other extent: a prime too. */
@@ -22,18 +23,25 @@ static bool same_shape(const cb_tensor *a, const cb_tensor *b) {
     return same;
 }
 
-/* Options are numbers of 64 bits where an extent may stand in them, and shorter ones behind. */
-static bool same_options(const cb_node *a, const cb_node *b) {
-    size_t size = a->op->options_size, at = 0;
-    const char *x = a->options, *y = b->options;
-    for (; at + sizeof(int64_t) <= size; at += sizeof(int64_t)) {
-        int64_t u, v;
-        memcpy(&u, x + at, sizeof(u));
-        memcpy(&v, y + at, sizeof(v));
-        if (!same_extent(u, v))
-            return false;
+void cbi_fit_options(const cb_node *node, int64_t batch, void *options) {
+    char *at = options;
+    memcpy(options, node->options, node->op->options_size);
+    for (size_t i = 0; i < node->op->options_size / sizeof(int64_t); i++, at += sizeof(int64_t)) {
+        int64_t extent;
+        memcpy(&extent, at, sizeof(extent));
+        if (extent == CBI_BATCH)
+            memcpy(at, &batch, sizeof(batch));
     }
-    return size == at || memcmp(x + at, y + at, size - at) == 0;
+}
+
+static bool same_options(const cb_node *a, const cb_node *b) {
+    _Alignas(max_align_t) char fitted[CBI_GRAPH_OPTIONS];
+    if (a->op->options_size == 0)
+        return true;
+    if (a->op->options_size > sizeof(fitted))
+        return false;
+    cbi_fit_options(a, OTHER_BATCH, fitted);
+    return cbi_options_equal(a->op, fitted, b->options);
 }
 
 static bool same(cb_node *a, cb_node *b) {

@@ -522,8 +522,7 @@ Test(faults, weights_with_strides) {
     check_strided("every second row", every_second_row, twice);
 }
 
-/* ---- Weights with the same gradient -----------------------------------------------------------
- */
+/* ---- Weights with the same gradient ---------------------------------------------------------- */
 
 /* The gradients of A and C are one value, beside which that of B lies. */
 static void sum_of_three(cb_tensor *const *weights, cb_tensor *x, cb_tensor *const *state,
@@ -553,4 +552,96 @@ Test(faults, weights_with_the_same_gradient) {
     p.name = "sums_of_three";
     p.step = sums_of_three;
     check(&p);
+}
+
+/* ---- Options with padding -------------------------------------------------------------------- */
+
+/* y = factor x, as an op of a user's own. */
+typedef struct multiple_options {
+    bool negative;
+    double magnitude;
+} multiple_options;
+
+static bool same_multiple(const void *a, const void *b) {
+    const multiple_options *x = a, *y = b;
+    return x->negative == y->negative && x->magnitude == y->magnitude;
+}
+
+static double factor_of(const cb_call *call) {
+    const multiple_options *options = call->options;
+    return options->negative ? -options->magnitude : options->magnitude;
+}
+
+static cb_status multiple_forward(const cb_call *call) {
+    cb_status status = cb_tensor_assign(call->out, call->in[0]);
+    for (int64_t i = 0; i < cb_tensor_count(call->out); i++)
+        ((double *)call->out->data)[i] *= factor_of(call);
+    return status;
+}
+
+static void multiple_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
+    gradients[0] = cb_scale(g, factor_of(call));
+}
+
+static const cb_op multiple_op = {
+    .name = "multiple",
+    .formula = "y = factor x;  dx = factor g",
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .options_size = sizeof(multiple_options),
+    .options_equal = same_multiple,
+    .shape = cb_shape_same,
+    .forward = multiple_forward,
+    .vjp = multiple_vjp,
+};
+
+/* With other bytes between the fields at each call. */
+static cb_tensor *multiple(cb_tensor *x, double factor) {
+    static unsigned char between;
+    multiple_options options;
+    memset(&options, ++between, sizeof(options));
+    options.negative = factor < 0;
+    options.magnitude = fabs(factor);
+    return cb_apply(&multiple_op, 1, &x, &options);
+}
+
+STEP(multiples_of_weights,
+     cb_tanh(cb_add(times(h, multiple(W, -0.5)), cb_linear(x, multiple(W, -0.5), multiple(b, 2)))),
+     cb_mul(c, multiple(multiple(b, 0.7), -1)), cb_add(d, times(h, multiple(V, 0.3))))
+
+Test(faults, options_with_padding) {
+    static const named_step steps[] = {{"multiples_of_weights", multiples_of_weights}};
+    CHECK_STEPS(steps);
+}
+
+static int calls;
+
+STEP(another_multiple_at_each_call, cb_add(h, multiple(b, ++calls)), cb_add(c, x), d)
+
+Test(faults, options_that_differ_from_call_to_call) {
+    const int64_t sizes[] = {N, N, 2 * N};
+    cb_tensor *vector = cb_tensor_new(CB_F64, CB_SHAPE(N));
+    cb_tensor *weights[] = {NULL, NULL, NULL, NULL, NULL, vector};
+    cb_scan *scan =
+        cb_scan_new(another_multiple_at_each_call, &(cb_scan_options){.dtype = CB_F64,
+                                                                      .input = N,
+                                                                      .state_count = 3,
+                                                                      .state_size = sizes,
+                                                                      .weight_count = 6,
+                                                                      .weights = weights});
+    cr_expect_not_null(cb_scan_reason(scan));
+    cb_scan_free(scan);
+    cb_tensor_free(vector);
+}
+
+/* The cells of the library have ops with such options; they compile with any compiler of C. */
+Test(faults, cells_of_the_library_compile) {
+    for (const cb_cell *const *cell = cb_cells(); *cell != NULL; cell++) {
+        cb_params *params = cb_params_new(1);
+        cb_rnn *rnn = cb_rnn_new(params, "rnn", *cell, 3, 5);
+        cr_assert_not_null(rnn, "%s", cb_params_error(params));
+        cr_expect_null(cb_rnn_eager_reason(rnn, 0), "%s: %s", (*cell)->name,
+                       cb_rnn_eager_reason(rnn, 0));
+        cb_params_free(params);
+    }
 }
