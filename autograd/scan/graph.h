@@ -66,6 +66,9 @@ typedef struct cbi_pass_counts {
 
 typedef struct cbi_graph {
     cb_dtype dtype;
+    /* The extents that stand for the batch in the trace, and in the one that it is compared with:
+       primes that nothing given has. */
+    int64_t batch, other_batch;
     cb_tape *trace;                                              /* owns the traced tensors */
     cb_tensor *x;                                                /* on it */
     cb_tensor *state[CBI_GRAPH_STATES], *seed[CBI_GRAPH_STATES]; /* on it */
@@ -81,12 +84,10 @@ typedef struct cbi_graph {
     cbi_value *values;
     int forward_count; /* values below this number are computed without seeds */
     bool repeats;      /* what cbi_step_repeats says of the step */
+    bool collides;     /* something else of the step has the extent that stands for the batch */
     char reason[256];  /* why there is no graph; "" when there is one */
     cbi_pass_counts counts;
 } cbi_graph;
-
-/* The extent that stands for the batch in a trace: a prime that no model's layer has. */
-#define CBI_BATCH 100003
 
 /* A recurrence's step in plain ops; see cb_cell. */
 typedef void cbi_step(cb_tensor *const *weights, cb_tensor *x, cb_tensor *const *state,
@@ -106,11 +107,12 @@ enum { CBI_GRAPH_INPUTS = 65 };
    copied. Constants are folded and identities dropped, so that the number may be an input's. */
 int cbi_graph_add(cbi_graph *graph, cbi_value value);
 /* Whether a step that was traced, and gave next, does the same when it is called again for another
-   number of sequences (repeat.c). False when there is no memory, too. */
+   number of sequences (repeat.c). False when there is no memory, too. Says if the graph collides.
+ */
 bool cbi_step_repeats(cbi_graph *graph, cbi_step *step, cb_tensor *const *next);
 /* The options of a traced op, of CBI_GRAPH_OPTIONS bytes at most, with another extent in the place
    of the batch's: shapes are all that it stands in, as a number of 64 bits. */
-void cbi_fit_options(const cb_node *node, int64_t batch, void *options);
+void cbi_fit_options(const cbi_graph *graph, const cb_node *node, int64_t batch, void *options);
 /* Whether a traced tensor depends on a state or on a seed. */
 bool cbi_follows_state(const cbi_graph *graph, cb_node *node);
 /* The value that stands for a traced tensor computed outside (hoist.c): -1 when there is no memory.

@@ -645,3 +645,64 @@ Test(faults, cells_of_the_library_compile) {
         cb_params_free(params);
     }
 }
+
+/* ---- Extents that a compiler may take for the batch's ---------------------------------------- */
+
+static const setting short_run = {.time = 2, .batch = 3, .threads = 2},
+                     looked_up = {.time = 2, .batch = 2, .threads = 1, .table = true};
+
+static void check_shortly(const problem *p) {
+    check_setting(p, &short_run);
+    check_setting(p, &looked_up);
+}
+
+/* h' = tanh(v h + sum(u x)) */
+static void wide_units(cb_tensor *const *weights, cb_tensor *x, cb_tensor *const *state,
+                       cb_tensor **next) {
+    cb_tensor *driven = cb_sum(cb_mul(x, weights[0]), CB_AXES(1), true);
+    next[0] = cb_tanh(cb_add(cb_mul(state[0], weights[1]), driven));
+}
+
+/* c' = h W' + x U', h' = [h x] read from a column on. */
+static void wide_join(cb_tensor *const *weights, cb_tensor *x, cb_tensor *const *state,
+                      cb_tensor **next) {
+    cb_tensor *h = state[0], *hx = cb_tanh(join(h, x));
+    next[0] = part(hx, x->shape[1], x->shape[1] + h->shape[1]);
+    next[1] = cb_add(times(h, weights[0]), times(part(hx, h->shape[1], CB_END), weights[1]));
+}
+
+Test(faults, extents_of_any_size, .timeout = 120) {
+    static const int64_t sizes[] = {11,   97,    101,   997,    1009,  1013,
+                                    1019, 10007, 65537, 100003, 100019};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        int64_t n = sizes[i];
+        check_shortly(&(problem){.name = "input",
+                                 .step = wide_units,
+                                 .input = n,
+                                 .state_count = 1,
+                                 .state_size = {5},
+                                 .weight_count = 2,
+                                 .weight_shape = {{n, 0}, {5, 0}}});
+        check_shortly(&(problem){.name = "hidden",
+                                 .step = wide_units,
+                                 .input = 3,
+                                 .state_count = 1,
+                                 .state_size = {n},
+                                 .weight_count = 2,
+                                 .weight_shape = {{3, 0}, {n, 0}}});
+        check_shortly(&(problem){.name = "join",
+                                 .step = wide_join,
+                                 .input = 4,
+                                 .state_count = 2,
+                                 .state_size = {n - 4, 2},
+                                 .weight_count = 2,
+                                 .weight_shape = {{2, n - 4}, {2, 4}}});
+        check_shortly(&(problem){.name = "first column",
+                                 .step = wide_join,
+                                 .input = n,
+                                 .state_count = 2,
+                                 .state_size = {7, 2},
+                                 .weight_count = 2,
+                                 .weight_shape = {{2, 7}, {2, n}}});
+    }
+}
