@@ -107,8 +107,8 @@ enum { CBI_GRAPH_INPUTS = 65 };
    copied. Constants are folded and identities dropped, so that the number may be an input's. */
 int cbi_graph_add(cbi_graph *graph, cbi_value value);
 /* Whether a step that was traced, and gave next, does the same when it is called again for another
-   number of sequences (repeat.c). False when there is no memory, too. Says if the graph collides.
- */
+   number of sequences (repeat.c). Says if the graph collides. False, recorded on the trace, when
+   there is no memory. */
 bool cbi_step_repeats(cbi_graph *graph, cbi_step *step, cb_tensor *const *next);
 /* The options of a traced op, of CBI_GRAPH_OPTIONS bytes at most, with another extent in the place
    of the batch's: shapes are all that it stands in, as a number of 64 bits. */

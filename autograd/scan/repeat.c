@@ -79,8 +79,10 @@ bool cbi_step_repeats(cbi_graph *graph, cbi_step *step, cb_tensor *const *next) 
     cb_tape *tape = cbi_tape_new_symbolic();
     cb_tensor *weights[CBI_GRAPH_WEIGHTS] = {NULL}, *state[CBI_GRAPH_STATES],
               *other[CBI_GRAPH_STATES] = {NULL};
-    if (tape == NULL)
+    if (tape == NULL) {
+        cbi_tape_fail(graph->trace, CB_ERROR_MEMORY, "out of memory");
         return false;
+    }
     cb_tensor *x = pair(graph, tape, graph->x);
     for (int i = 0; i < graph->weight_count; i++)
         if (graph->weights[i] != NULL)
@@ -89,6 +91,8 @@ bool cbi_step_repeats(cbi_graph *graph, cbi_step *step, cb_tensor *const *next) 
         state[i] = pair(graph, tape, graph->state[i]);
     step(weights, x, state, other);
     bool repeats = cb_tape_status(tape) == CB_OK;
+    if (cb_tape_status(tape) == CB_ERROR_MEMORY)
+        cbi_tape_fail(graph->trace, CB_ERROR_MEMORY, "out of memory");
     for (int i = 0; repeats && i < graph->state_count; i++)
         repeats =
             next[i] == NULL || other[i] == NULL

@@ -67,8 +67,14 @@ static void refuse(cbi_graph *graph, const char *reason) {
         snprintf(graph->reason, sizeof(graph->reason), "%s", reason);
 }
 
+static const char out_of_memory[] = "out of memory";
+
 /* With the failed op's message, in which the batch has the extent that it has in a trace. */
 static void refuse_failed(cbi_graph *graph) {
+    if (cb_tape_status(graph->trace) == CB_ERROR_MEMORY) {
+        refuse(graph, out_of_memory);
+        return;
+    }
     char reason[sizeof(graph->reason)], batch[24];
     snprintf(batch, sizeof(batch), "%lld", (long long)graph->batch);
     bool named = strstr(cb_tape_error(graph->trace), batch) != NULL;
@@ -185,7 +191,7 @@ cbi_graph *cbi_graph_trace(cbi_step *step, cb_dtype dtype, int64_t input, int st
         cb_tensor *next[CBI_GRAPH_STATES] = {NULL};
         cbi_graph *graph = graph_new(&g, after);
         if (graph != NULL && (!run_step(graph, step, &g, next) || !read_all(graph, next)))
-            refuse(graph, "out of memory");
+            refuse(graph, out_of_memory);
         if (graph == NULL || !graph->collides || tries == MOST_TRIES)
             return graph;
         after = graph->other_batch;

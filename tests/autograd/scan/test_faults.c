@@ -6,6 +6,7 @@
 #include <cerebra/cerebra.h>
 #include <math.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum { MOST_STATES = 3, MOST_WEIGHTS = 6, MOST_RESULTS = 32, MOST_OWNED = 64 };
 
@@ -705,4 +706,88 @@ Test(faults, extents_of_any_size, .timeout = 120) {
                                  .weight_count = 2,
                                  .weight_shape = {{2, 7}, {2, n}}});
     }
+}
+
+/* ---- Few addresses --------------------------------------------------------------------------- */
+
+/* AddressSanitizer itself takes more addresses than there may be. */
+#if defined(__SANITIZE_ADDRESS__)
+#define MANY_ADDRESSES true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MANY_ADDRESSES true
+#endif
+#endif
+#ifndef MANY_ADDRESSES
+#define MANY_ADDRESSES false
+#endif
+
+/* As `ulimit -v 3000000`; each test is a process of its own. */
+static void limit_addresses(bool limited) {
+    struct rlimit limit;
+    cr_assert_eq(getrlimit(RLIMIT_AS, &limit), 0);
+    limit.rlim_cur = limited ? (rlim_t)3000000 * 1024 : limit.rlim_max;
+    cr_assert_eq(setrlimit(RLIMIT_AS, &limit), 0);
+}
+
+/* The outputs of a network, the caller's. */
+static cb_tensor *outputs_of(const cb_cell *cell) {
+    enum { STEPS = 3, SEQUENCES = 2, SIZE = 16, HIDDEN = 512 };
+    cb_params *params = cb_params_new(1);
+    cb_rnn *rnn = cb_rnn_new(params, "rnn", cell, SIZE, HIDDEN);
+    cr_assert_not_null(rnn, "%s", cb_params_error(params));
+    cr_expect_null(cb_rnn_eager_reason(rnn, 0), "%s: %s", cell->name, cb_rnn_eager_reason(rnn, 0));
+    cb_tape *tape = cb_tape_new();
+    cb_tensor *x = cb_full(tape, CB_F32, CB_SHAPE(STEPS, SEQUENCES, SIZE), 0.5);
+    cb_tensor *y = cb_tensor_copy(cb_rnn_forward(rnn, x, NULL), CB_F32);
+    cr_expect_eq(cb_tape_status(tape), CB_OK, "%s", cb_tape_error(tape));
+    cb_tape_free(tape);
+    cb_params_free(params);
+    return y;
+}
+
+Test(faults, few_addresses) {
+    if (MANY_ADDRESSES)
+        return;
+    for (const cb_cell *const *cell = cb_cells(); *cell != NULL; cell++) {
+        cb_tensor *outputs[2];
+        for (int limited = 0; limited < 2; limited++) {
+            limit_addresses(limited);
+            outputs[limited] = outputs_of(*cell);
+        }
+        cr_assert(outputs[0] != NULL && outputs[1] != NULL);
+        cr_expect_arr_eq(outputs[0]->data, outputs[1]->data, cb_tensor_bytes(outputs[0]), "%s",
+                         (*cell)->name);
+        cb_tensor_free(outputs[0]);
+        cb_tensor_free(outputs[1]);
+    }
+}
+
+/* Where compiling takes more, a run fails. It does not give other numbers. */
+Test(faults, too_few_addresses) {
+    enum { WIDE = 1 << 20 };
+    if (MANY_ADDRESSES)
+        return;
+    cb_tape *tape = cb_tape_new();
+    cb_tensor *weights[] = {cb_full(tape, CB_F64, CB_SHAPE(WIDE), 1e-3),
+                            cb_full(tape, CB_F64, CB_SHAPE(5), 0.3)};
+    cb_tensor *x = cb_full(tape, CB_F64, CB_SHAPE(2, 1, WIDE), 1e-4);
+    cb_tensor *state = cb_full(tape, CB_F64, CB_SHAPE(1, 5), 0.1);
+    const int64_t size = 5;
+    cb_scan *scan = cb_scan_new(wide_units, &(cb_scan_options){.dtype = CB_F64,
+                                                               .input = WIDE,
+                                                               .state_count = 1,
+                                                               .state_size = &size,
+                                                               .weight_count = 2,
+                                                               .weights = weights});
+    limit_addresses(true);
+    cb_scan_run(scan, x, &(cb_scan_io){.weights = weights, .initial = &state});
+    cb_status status = cb_tape_status(tape);
+    const char *reason = cb_scan_reason(scan);
+    cr_expect(status == CB_ERROR_MEMORY || (status == CB_OK && reason == NULL), "%d: %s", status,
+              reason);
+    limit_addresses(false);
+    cr_expect_null(cb_scan_reason(scan), "%s", cb_scan_reason(scan));
+    cb_scan_free(scan);
+    cb_tape_free(tape);
 }
