@@ -98,9 +98,11 @@ static int simplify_reduction(cbi_graph *graph, const cbi_value *v) {
     return constant_like(graph, v, count * in->parameters[0]);
 }
 
-/* The value that a product or a sum over the batch reduces to, or -1: that of 0 is 0. */
+/* The value that a product or a sum over the batch reduces to, or -1: that of 0, or of no columns,
+   is 0. */
 static int simplify_product(cbi_graph *graph, const cbi_value *v) {
-    bool zero = is_constant(graph, v->in[0], 0) ||
+    bool zero = is_constant(graph, v->in[0], 0) || graph->values[v->in[0]].columns == 0 ||
+                v->columns == 0 ||
                 (v->kind == CBI_BATCH_PRODUCT && is_constant(graph, v->in[1], 0));
     return zero ? constant_like(graph, v, 0) : -1;
 }

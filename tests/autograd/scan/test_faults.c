@@ -454,6 +454,25 @@ Test(faults, a_state_that_is_a_part_of_what_comes_before_a_product) {
     CHECK_STEPS(steps);
 }
 
+/* ---- Parts of no columns --------------------------------------------------------------------- */
+
+STEP(joined_with_nothing, cb_tanh(join(part(h, 2, 2), h)),
+     cb_add(cb_sigmoid(join(c, cb_tanh(part(d, 0, 0)))), cb_sum(part(c, 1, 1), CB_AXES(1), true)),
+     d)
+STEP(product_of_nothing, cb_tanh(cb_add(h, times(part(c, 0, 0), part(W, 0, 0)))),
+     cb_add(times(c, W), times(cb_sin(part(x, N, N)), part(W, N, N))), d)
+STEP(product_to_nothing, cb_tanh(join(times(h, cb_slice(W, 0, 1, 1, 1)), times(c, W))), cb_sin(c),
+     d)
+
+Test(faults, parts_of_no_columns) {
+    static const named_step steps[] = {
+        {"joined_with_nothing", joined_with_nothing},
+        {"product_of_nothing", product_of_nothing},
+        {"product_to_nothing", product_to_nothing},
+    };
+    CHECK_STEPS(steps);
+}
+
 /* ---- Weights with strides -------------------------------------------------------------------- */
 
 static cb_tensor *transposed(cb_tensor *weight) {
