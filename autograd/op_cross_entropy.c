@@ -40,6 +40,12 @@ typedef struct cross_entropy_options {
     const row_notes *notes; /* of the gradient: the forward pass's, or NULL */
 } cross_entropy_options;
 
+static bool same_options(const void *a, const void *b) {
+    const cross_entropy_options *x = a, *y = b;
+    return x->smoothing == y->smoothing && x->ignore == y->ignore &&
+           x->ignore_index == y->ignore_index && x->notes == y->notes;
+}
+
 /* What the loops are given; rows are row-major. */
 typedef struct rows_job {
     int64_t rows, classes;
@@ -226,6 +232,7 @@ const cb_op cbi_cross_entropy_gradient_op = {
     .min_inputs = 3,
     .max_inputs = 3,
     .options_size = sizeof(cross_entropy_options),
+    .options_equal = same_options,
     .shape = cb_shape_same,
     .forward = gradient_forward,
     .vjp = gradient_vjp,
@@ -281,6 +288,7 @@ const cb_op cbi_cross_entropy_op = {
     .min_inputs = 2,
     .max_inputs = 2,
     .options_size = sizeof(cross_entropy_options),
+    .options_equal = same_options,
     .shape = terms_shape,
     .forward = terms_forward,
     .vjp = terms_vjp,

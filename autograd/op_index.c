@@ -398,6 +398,11 @@ typedef struct one_hot_options {
     cb_dtype dtype;
 } one_hot_options;
 
+static bool same_one_hot(const void *a, const void *b) {
+    const one_hot_options *x = a, *y = b;
+    return x->classes == y->classes && x->dtype == y->dtype;
+}
+
 static cb_status one_hot_shape(const cb_call *call) {
     const one_hot_options *options = call->options;
     cb_shape_same(call);
@@ -430,6 +435,7 @@ const cb_op cbi_one_hot_op = {
     .min_inputs = 1,
     .max_inputs = 1,
     .options_size = sizeof(one_hot_options),
+    .options_equal = same_one_hot,
     .shape = one_hot_shape,
     .forward = one_hot_forward,
 };

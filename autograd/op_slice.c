@@ -18,6 +18,12 @@ static cb_tensor part_of(const cb_tensor *whole, const cbi_slice_options *option
     return part;
 }
 
+static bool same_parts(const void *a, const void *b) {
+    const cbi_slice_options *x = a, *y = b;
+    return x->axis == y->axis && x->start == y->start && x->step == y->step &&
+           x->count == y->count && x->extent == y->extent;
+}
+
 static cb_status slice_shape(const cb_call *call) {
     cb_node *node = call->out->node;
     *call->out = part_of(call->in[0], call->options);
@@ -57,6 +63,7 @@ const cb_op cbi_slice_op = {
     .min_inputs = 1,
     .max_inputs = 1,
     .options_size = sizeof(cbi_slice_options),
+    .options_equal = same_parts,
     .shape = slice_shape,
     .view = true,
     .vjp = slice_vjp,
@@ -100,6 +107,7 @@ const cb_op cbi_place_op = {
     .min_inputs = 1,
     .max_inputs = 1,
     .options_size = sizeof(cbi_slice_options),
+    .options_equal = same_parts,
     .shape = place_shape,
     .forward = place_forward,
     .vjp = place_vjp,

@@ -28,6 +28,12 @@ typedef struct shape_options {
     int64_t shape[CB_MAX_RANK];
 } shape_options;
 
+static bool same_shapes(const void *a, const void *b) {
+    const shape_options *x = a, *y = b;
+    return x->rank == y->rank &&
+           memcmp(x->shape, y->shape, sizeof(x->shape[0]) * (size_t)x->rank) == 0;
+}
+
 static cb_status reshape_shape(const cb_call *call) {
     const shape_options *options = call->options;
     view_whole(call);
@@ -67,6 +73,7 @@ const cb_op cbi_reshape_op = {
     .min_inputs = 1,
     .max_inputs = 1,
     .options_size = sizeof(shape_options),
+    .options_equal = same_shapes,
     .shape = reshape_shape,
     .view = true,
     .vjp = reshape_vjp,
@@ -223,6 +230,7 @@ const cb_op cbi_expand_op = {
     .min_inputs = 1,
     .max_inputs = 1,
     .options_size = sizeof(shape_options),
+    .options_equal = same_shapes,
     .shape = expand_shape,
     .view = true,
     .vjp = expand_vjp,

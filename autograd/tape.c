@@ -1,7 +1,6 @@
 /* The tape's life, its leaves and its errors. Ops are applied in apply.c, gradients are computed in
    backward.c. */
 #include "autograd/tape_internal.h"
-#include "autograd/unread.h"
 #include "tensor/kernels.h"
 #include "tensor/memory.h"
 
@@ -71,11 +70,6 @@ cb_tape *cbi_tape_new_symbolic(void) {
     if (tape == NULL)
         return NULL;
     tape->symbolic = true;
-    tape->unread = cbi_unread_new();
-    if (tape->unread == NULL) {
-        cb_tape_free(tape);
-        return NULL;
-    }
     return tape;
 }
 
@@ -84,7 +78,7 @@ void cb_tape_free(cb_tape *tape) {
         return;
     cb_tape_free(tape->scratch);
     cbi_arena_free(&tape->arena);
-    cbi_unread_free(tape->unread);
+    cbi_unread_free(&tape->unread);
     cbi_free(tape);
 }
 
@@ -185,11 +179,21 @@ cbi_block *cbi_block_new(cb_tape *tape, size_t size) {
     return block;
 }
 
+/* Where a tensor of a trace points to; NULL, recorded, when there is no memory. */
+static void *unread_for(cb_tape *tape, const cb_tensor *t) {
+    void *memory = cbi_unread_bytes(&tape->unread, cb_tensor_bytes(t));
+    if (memory == NULL)
+        cbi_tape_fail(tape, CB_ERROR_MEMORY, "out of memory: no addresses for a trace (op %lld)",
+                      (long long)tape->ops);
+    return memory;
+}
+
 cb_status cbi_node_allocate(cb_node *node) {
     cbi_strides_row_major(&node->tensor);
-    node->tensor.data = node->tape->unread;
-    if (node->tape->symbolic)
-        return CB_OK;
+    if (node->tape->symbolic) {
+        node->tensor.data = unread_for(node->tape, &node->tensor);
+        return node->tensor.data != NULL ? CB_OK : CB_ERROR_MEMORY;
+    }
     node->block = cbi_block_new(node->tape, cb_tensor_bytes(&node->tensor));
     if (node->block == NULL)
         return CB_ERROR_MEMORY;
@@ -244,7 +248,8 @@ cb_tensor *cb_variable_into(cb_tape *tape, const cb_tensor *value, cb_tensor *gr
 cb_tensor *cbi_symbol(cb_tape *tape, cb_dtype dtype, int rank, const int64_t *shape) {
     if (tape == NULL || !cbi_shape_valid(dtype, rank, shape))
         return cbi_tape_fail(tape, CB_ERROR_SHAPE, "trace: not a valid dtype and shape");
-    cb_tensor value = cb_tensor_wrap(dtype, rank, shape, tape->unread);
+    cb_tensor value = cb_tensor_wrap(dtype, rank, shape, NULL);
+    value.data = unread_for(tape, &value);
     return leaf(tape, &value, cb_dtype_is_float(dtype), NULL);
 }
 

@@ -6,6 +6,7 @@
 #include <cerebra/random.h>
 
 #include "autograd/arena.h"
+#include "autograd/unread.h"
 
 #include <stdarg.h>
 
@@ -64,15 +65,15 @@ struct cb_tape {
     cb_node poison; /* what failed ops return */
     cb_status status;
     char message[512];
-    bool no_grad;     /* never records */
-    bool symbolic;    /* ops work out shapes and compute nothing: a trace */
-    void *unread;     /* of a trace: where its elements would be; see unread.h */
-    cb_node **chains; /* of a trace: its nodes, see unique.c; NULL: none yet */
-    int repeated;     /* of a trace: ops that were not new */
-    bool recording;   /* ops note themselves for gradients; off in a first-order sweep */
-    bool sweeping;    /* a first-order sweep runs: blocks are reused */
-    bool selective;   /* the sweep is for chosen inputs: see cb_node.wanted */
-    cb_tape *scratch; /* where checkpoints compute, see checkpoint.c; NULL: none has yet */
+    bool no_grad;      /* never records */
+    bool symbolic;     /* ops work out shapes and compute nothing: a trace */
+    cbi_unread unread; /* of a trace: where its elements would be */
+    cb_node **chains;  /* of a trace: its nodes, see unique.c; NULL: none yet */
+    int repeated;      /* of a trace: ops that were not new */
+    bool recording;    /* ops note themselves for gradients; off in a first-order sweep */
+    bool sweeping;     /* a first-order sweep runs: blocks are reused */
+    bool selective;    /* the sweep is for chosen inputs: see cb_node.wanted */
+    cb_tape *scratch;  /* where checkpoints compute, see checkpoint.c; NULL: none has yet */
     bool scratch_in_use;
     cb_tape *parent;    /* of a scratch tape: whose it is */
     cbi_drawn **noting; /* of a scratch tape: where the next draw is noted; NULL: nowhere */
@@ -115,6 +116,8 @@ void cbi_node_link(cb_node *node);
 cb_tape *cbi_tape_new_symbolic(void);
 /* A leaf of a symbolic tape: a tensor of that shape without elements. */
 cb_tensor *cbi_symbol(cb_tape *tape, cb_dtype dtype, int rank, const int64_t *shape);
+/* Whether two options structs of an op say the same. */
+bool cbi_options_equal(const cb_op *op, const void *a, const void *b);
 /* The node of a symbolic tape that is the same op of the same inputs; the given one when there was
    none. */
 cb_node *cbi_trace_unique(cb_node *node);

@@ -15,13 +15,19 @@ static bool same_input(const cb_node *a, const cb_node *b) {
             a->tensor.dtype == b->tensor.dtype && memcmp(&a->fill, &b->fill, sizeof(a->fill)) == 0);
 }
 
+bool cbi_options_equal(const cb_op *op, const void *a, const void *b) {
+    return op->options_size == 0 ||
+           (op->options_equal != NULL ? op->options_equal(a, b)
+                                      : memcmp(a, b, op->options_size) == 0);
+}
+
 static bool same(const cb_node *a, const cb_node *b) {
     if (a->op != b->op || a->count != b->count || a->requires_grad != b->requires_grad)
         return false;
     for (int i = 0; i < a->count; i++)
         if (!same_input(a->in[i]->node, b->in[i]->node))
             return false;
-    return a->op->options_size == 0 || memcmp(a->options, b->options, a->op->options_size) == 0;
+    return cbi_options_equal(a->op, a->options, b->options);
 }
 
 static size_t chain_of(const cb_node *node) {

@@ -13,6 +13,11 @@ typedef struct running_sum_options {
     bool reverse;
 } running_sum_options;
 
+static bool same_running_sum(const void *a, const void *b) {
+    const running_sum_options *x = a, *y = b;
+    return x->axis == y->axis && x->reverse == y->reverse;
+}
+
 extern const cb_op running_sum_op;
 
 static cb_tensor *running_sum(cb_tensor *x, int axis, bool reverse) {
@@ -90,6 +95,7 @@ const cb_op running_sum_op = {
     .min_inputs = 1,
     .max_inputs = 1,
     .options_size = sizeof(running_sum_options),
+    .options_equal = same_running_sum,
     .shape = running_sum_shape,
     .forward = running_sum_forward,
     .vjp = running_sum_vjp,

@@ -88,9 +88,9 @@ static double elements_of(const cbi_description *d, const cb_tensor *t) {
     bool table = cbi_described_run(d).row_of != NULL;
     double count = 1;
     for (int i = 0; i < t->rank; i++)
-        count *= t->shape[i] != CBI_BATCH ? (double)t->shape[i]
-                 : table                  ? (double)d->sizes->table
-                                          : (double)d->sizes->time * (double)d->sizes->batch;
+        count *= t->shape[i] != d->graph->batch ? (double)t->shape[i]
+                 : table                        ? (double)d->sizes->table
+                                                : (double)d->sizes->time * (double)d->sizes->batch;
     return count;
 }
 

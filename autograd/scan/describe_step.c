@@ -73,7 +73,7 @@ static void describe_shape(cbi_description *d, const cb_tensor *t) {
     cbi_describe_pad(d, SHAPES);
     for (int i = 0; i < t->rank; i++) {
         cbi_describe(d, i == 0 ? "[" : ", ");
-        if (t->shape[i] == CBI_BATCH)
+        if (t->shape[i] == d->graph->batch)
             cbi_describe(d, "rows");
         else
             cbi_describe(d, "%lld", (long long)t->shape[i]);

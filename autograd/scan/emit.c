@@ -130,15 +130,26 @@ void cbi_emit_value(cbi_planner *p, int v) {
         instruction.columns = cbi_value_of(p, value->in[0])->columns;
         instruction.in[0] = operand(p, value->in[0], instruction.columns);
         break;
+    case CBI_IMPORT: /* copied */
+        instruction.code = CBI_RUN_KERNEL;
+        instruction.op = &cb_scale_op;
+        instruction.count = 1;
+        instruction.parameters[0] = 1;
+        instruction.in[0] = cbi_given_place(p, v);
+        break;
+    case CBI_CONSTANT:
+        instruction.code = CBI_RUN_SPREAD;
+        break;
     case CBI_SEED: /* what comes from the step after, and for state 0 from outside */
-        if (value->index != 0 && !p->lasting[v])
-            return;
         instruction.code = CBI_RUN_KERNEL;
         instruction.op = value->index == 0 ? &cb_add_op : &cb_scale_op;
         instruction.count = value->index == 0 ? 2 : 1;
         instruction.parameters[0] = 1;
         instruction.in[0] = (cbi_place){p->plan->gradient_buffer[value->index], 1, 0, 0};
         instruction.in[1] = (cbi_place){p->plan->given_buffer, 1, 0, 0};
+        /* It may lie where it is given, or be a piece of a join, or stay. */
+        if (value->index != 0 && cbi_same_place(instruction.out, instruction.in[0]))
+            return;
         break;
     case CBI_JOIN:
         emit_join(p, v);

@@ -10,6 +10,23 @@
 
 #include <string.h>
 
+static int last_stage(const cbi_planner *p) {
+    int last = 0;
+    for (int v = 0; v < p->graph->value_count; v++)
+        last = p->stage[v] > last ? p->stage[v] : last;
+    return last;
+}
+
+/* What the pass leaves of a part of a value is copied at its end. */
+static void find_parts_left(cbi_planner *p) {
+    for (int i = 0; i < p->graph->state_count; i++) {
+        int left = p->pass == 0 ? p->graph->next[i] : p->graph->state_gradient[i];
+        int whole = left >= 0 ? cbi_whole_of(p, left) : left;
+        if (whole != left && p->stage[whole] < last_stage(p))
+            p->crosses[whole] = true;
+    }
+}
+
 void cbi_find_stages(cbi_planner *p) {
     memset(p->crosses, 0, sizeof(bool) * (size_t)p->graph->value_count);
     for (int v = 0; v < p->graph->value_count; v++) {
@@ -29,12 +46,11 @@ void cbi_find_stages(cbi_planner *p) {
             if (p->stage[from] < p->stage[v] || cbi_value_of(p, v)->kind == CBI_PRODUCT)
                 p->crosses[from] = true;
         }
+    find_parts_left(p);
 }
 
 void cbi_find_programs(cbi_planner *p) {
-    int last = 0;
-    for (int v = 0; v < p->graph->value_count; v++)
-        last = p->stage[v] > last ? p->stage[v] : last;
+    int last = last_stage(p);
     for (int stage = 0; stage <= last; stage++)
         for (int products = 1; products >= 0; products--)
             for (int v = 0; v < p->graph->value_count; v++)

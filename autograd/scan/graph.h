@@ -15,7 +15,8 @@ typedef enum cbi_kind {
     CBI_IMPORT,        /* computed outside of the step, from x or weights: import number `index` */
     CBI_STATE,         /* state number `index` before the step */
     CBI_SEED,          /* the gradient of state number `index` after the step */
-    CBI_CONSTANT,      /* parameters[0] everywhere */
+    CBI_CONSTANT,      /* parameters[0] everywhere, in as many columns as the value that it stands
+                          for, or in one where only elementwise ops read it */
     CBI_ELEMENTWISE,   /* op(in...), inputs of one column broadcast */
     CBI_PRODUCT,       /* in[0] times the matrix imports in[1], in[2], ..., a grid of them that is
                           `across` wide, row after row: side by side, and on top of each other */
@@ -61,9 +62,13 @@ typedef struct cbi_pass_counts {
 #define CBI_GRAPH_STATES  8
 #define CBI_GRAPH_IMPORTS 256
 #define CBI_GRAPH_WEIGHTS 32
+#define CBI_GRAPH_OPTIONS 512
 
 typedef struct cbi_graph {
     cb_dtype dtype;
+    /* The extents that stand for the batch in the trace, and in the one that it is compared with:
+       primes that nothing given has. */
+    int64_t batch, other_batch;
     cb_tape *trace;                                              /* owns the traced tensors */
     cb_tensor *x;                                                /* on it */
     cb_tensor *state[CBI_GRAPH_STATES], *seed[CBI_GRAPH_STATES]; /* on it */
@@ -79,12 +84,10 @@ typedef struct cbi_graph {
     cbi_value *values;
     int forward_count; /* values below this number are computed without seeds */
     bool repeats;      /* what cbi_step_repeats says of the step */
+    bool collides;     /* something else of the step has the extent that stands for the batch */
     char reason[256];  /* why there is no graph; "" when there is one */
     cbi_pass_counts counts;
 } cbi_graph;
-
-/* The extent that stands for the batch in a trace: a prime that no model's layer has. */
-#define CBI_BATCH 100003
 
 /* A recurrence's step in plain ops; see cb_cell. */
 typedef void cbi_step(cb_tensor *const *weights, cb_tensor *x, cb_tensor *const *state,
@@ -104,8 +107,12 @@ enum { CBI_GRAPH_INPUTS = 65 };
    copied. Constants are folded and identities dropped, so that the number may be an input's. */
 int cbi_graph_add(cbi_graph *graph, cbi_value value);
 /* Whether a step that was traced, and gave next, does the same when it is called again for another
-   number of sequences (repeat.c). False when there is no memory, too. */
+   number of sequences (repeat.c). Says if the graph collides. False, recorded on the trace, when
+   there is no memory. */
 bool cbi_step_repeats(cbi_graph *graph, cbi_step *step, cb_tensor *const *next);
+/* The options of a traced op, of CBI_GRAPH_OPTIONS bytes at most, with another extent in the place
+   of the batch's: shapes are all that it stands in, as a number of 64 bits. */
+void cbi_fit_options(const cbi_graph *graph, const cb_node *node, int64_t batch, void *options);
 /* Whether a traced tensor depends on a state or on a seed. */
 bool cbi_follows_state(const cbi_graph *graph, cb_node *node);
 /* The value that stands for a traced tensor computed outside (hoist.c): -1 when there is no memory.

@@ -11,37 +11,37 @@
 #include "autograd/tape_internal.h"
 
 #include <cerebra/ops.h>
+#include <stddef.h>
 #include <stdio.h>
-#include <string.h>
 
-enum { MOST_INPUTS = 64, MOST_OPTIONS = 512, MOST_NODES = 512 };
+enum { MOST_INPUTS = 64, MOST_NODES = 512 };
 
 /* ---- What can be computed outside of the recurrence ------------------------------------------ */
 
 /* Whether the batch is one of a tensor's extents. */
-static bool has_batch(const cb_tensor *t) {
+static bool has_batch(const cbi_graph *graph, const cb_tensor *t) {
     for (int i = 0; i < t->rank; i++)
-        if (t->shape[i] == CBI_BATCH)
+        if (t->shape[i] == graph->batch)
             return true;
     return false;
 }
 
 /* Whether the batch is the first axis of a tensor and no other. */
-static bool batch_is_first(const cb_tensor *t) {
+static bool batch_is_first(const cbi_graph *graph, const cb_tensor *t) {
     for (int i = 1; i < t->rank; i++)
-        if (t->shape[i] == CBI_BATCH)
+        if (t->shape[i] == graph->batch)
             return false;
-    return t->rank > 0 && t->shape[0] == CBI_BATCH;
+    return t->rank > 0 && t->shape[0] == graph->batch;
 }
 
 /* Whether an op computes each row of its result from the same row of its inputs. */
-static bool is_row_by_row(const cb_node *node) {
+static bool is_row_by_row(const cbi_graph *graph, const cb_node *node) {
     const cb_op *op = node->op;
     const cb_tensor *first = node->in[0];
     if (cbi_is_elementwise(op))
         return true;
     if (op == &cbi_matmul_op)
-        return batch_is_first(first) && first->rank >= 2 && !has_batch(node->in[1]);
+        return batch_is_first(graph, first) && first->rank >= 2 && !has_batch(graph, node->in[1]);
     if (op == &cbi_sum_op || op == &cbi_max_op || op == &cbi_min_op)
         return !((const cbi_axes *)node->options)->in[0];
     if (op == &cbi_permute_op)
@@ -51,7 +51,7 @@ static bool is_row_by_row(const cb_node *node) {
     if (op == &cbi_concat_op)
         return *(const int *)node->options != 0;
     if (op == &cbi_expand_op)
-        return batch_is_first(first) || !has_batch(first);
+        return batch_is_first(graph, first) || !has_batch(graph, first);
     return op == &cbi_reshape_op || op == &cbi_squeeze_op || op == &cbi_unsqueeze_op ||
            op == &cbi_contiguous_op || op == &cbi_cast_op || op == &cbi_stop_gradient_op;
 }
@@ -79,16 +79,19 @@ static bool check(cbi_graph *graph, cb_node *node, int *count) {
                refuse(graph, "input", "the step uses a tensor that is not among its weights");
     if (node->op == &cbi_dropout_op)
         return refuse(graph, "dropout", "random numbers must differ from run to run");
-    bool batch = has_batch(&node->tensor), in_order = !batch || batch_is_first(&node->tensor);
+    bool batch = has_batch(graph, &node->tensor),
+         in_order = !batch || batch_is_first(graph, &node->tensor);
     for (int i = 0; i < node->count; i++) {
         if (!check(graph, node->in[i]->node, count))
             return false;
-        batch = batch || has_batch(node->in[i]);
-        in_order = in_order && (!has_batch(node->in[i]) || batch_is_first(node->in[i]));
+        batch = batch || has_batch(graph, node->in[i]);
+        in_order =
+            in_order && (!has_batch(graph, node->in[i]) || batch_is_first(graph, node->in[i]));
     }
-    if (batch && (!in_order || !batch_is_first(&node->tensor) || !is_row_by_row(node)))
+    if (batch &&
+        (!in_order || !batch_is_first(graph, &node->tensor) || !is_row_by_row(graph, node)))
         return refuse(graph, node->op->name, "it does not treat each sequence by itself");
-    return (node->count <= MOST_INPUTS && node->op->options_size <= MOST_OPTIONS) ||
+    return (node->count <= MOST_INPUTS && node->op->options_size <= CBI_GRAPH_OPTIONS) ||
            refuse(graph, node->op->name, "it has too many inputs");
 }
 
@@ -115,36 +118,36 @@ typedef struct replay {
     } done[MOST_NODES];
 } replay;
 
-/* Options with the batch's extent replaced by the number of rows: shapes are all that it stands in.
- */
-static void fit_options(const cb_node *node, int64_t rows, int64_t *options) {
-    memcpy(options, node->options, node->op->options_size);
-    for (size_t i = 0; i < node->op->options_size / sizeof(int64_t); i++)
-        if (options[i] == CBI_BATCH)
-            options[i] = rows;
+/* What is given in the place of a leaf of the trace; NULL when it is filled with a number. */
+static cb_tensor *given(const replay *r, const cb_tensor *traced) {
+    for (int i = 0; i < r->graph->weight_count; i++)
+        if (r->graph->weights[i] == traced)
+            return r->weights[i];
+    return traced == r->graph->x ? r->x : NULL;
 }
 
 static cb_tensor *make(replay *r, cb_tensor *traced) {
     cb_node *node = traced->node;
-    int64_t options[MOST_OPTIONS / sizeof(int64_t)], shape[CB_MAX_RANK];
+    _Alignas(max_align_t) char options[CBI_GRAPH_OPTIONS];
+    int64_t shape[CB_MAX_RANK];
     cb_tensor *in[MOST_INPUTS], *made;
     for (int i = 0; i < r->count; i++)
         if (r->done[i].traced == node)
             return r->done[i].made;
-    for (int i = 0; i < r->graph->weight_count; i++)
-        if (r->graph->weights[i] == traced)
-            return r->weights[i];
-    if (traced == r->graph->x)
-        return r->x;
-    if (node->op == NULL) {
+    cb_tensor *leaf = given(r, traced);
+    if (leaf != NULL) {
+        /* With the strides that it had in the trace: there, the step has left out copies that a
+           reshape, and other ops that go through elements in order, need of any others. */
+        made = cb_contiguous(leaf);
+    } else if (node->op == NULL) {
         for (int i = 0; i < traced->rank; i++)
-            shape[i] = traced->shape[i] == CBI_BATCH ? r->x->shape[0] : traced->shape[i];
+            shape[i] = traced->shape[i] == r->graph->batch ? r->x->shape[0] : traced->shape[i];
         made = cb_full(r->tape, traced->dtype, traced->rank, shape, node->fill);
     } else {
         for (int i = 0; i < node->count; i++)
             in[i] = make(r, node->in[i]);
         if (node->op->options_size > 0)
-            fit_options(node, r->x->shape[0], options);
+            cbi_fit_options(r->graph, node, r->x->shape[0], options);
         made = cb_apply(node->op, node->count, in, options);
     }
     r->done[r->count].traced = node;

@@ -53,13 +53,30 @@ void cbi_find_kept(cbi_planner *p) {
             need_inputs(p, v, 0);
 }
 
+/* Whether a given value is copied to memory of the plan's own: an import or a constant that a
+   product multiplies, or that a sum after the loop reads. Those read rows as they lie, one after
+   the other; an import's rows may be looked up, and a constant has none. */
+static bool is_copied(const cbi_planner *p, int v) {
+    const cbi_value *value = cbi_value_of(p, v);
+    if (value->kind != CBI_CONSTANT && (value->kind != CBI_IMPORT || !value->rows))
+        return false;
+    if (p->pass == 1 && p->lasting[v])
+        return true;
+    for (int u = v + 1; u < p->graph->value_count; u++)
+        if (cbi_value_of(p, u)->kind == CBI_PRODUCT && cbi_is_computed(p, u) &&
+            cbi_whole_of(p, cbi_value_of(p, u)->in[0]) == v)
+            return true;
+    return false;
+}
+
 /* Whether a value is computed in the present pass, and not only read or an alias. */
 bool cbi_is_computed(const cbi_planner *p, int v) {
-    if (!p->live[p->pass][v] || cbi_value_of(p, v)->kind == CBI_PART || cbi_is_given(p, v))
-        return cbi_value_of(p, v)->kind == CBI_SEED && p->live[p->pass][v];
     cbi_kind kind = cbi_value_of(p, v)->kind;
-    if (kind == CBI_BATCH_PRODUCT || kind == CBI_BATCH_SUM)
+    if (!p->live[p->pass][v] || kind == CBI_PART || kind == CBI_BATCH_PRODUCT ||
+        kind == CBI_BATCH_SUM)
         return false;
+    if (cbi_is_given(p, v))
+        return kind == CBI_SEED || is_copied(p, v);
     return p->pass == 0 || v >= p->graph->forward_count ||
            (!p->kept[v] && cbi_number_of_next(p->graph, v) < 0);
 }

@@ -41,8 +41,8 @@ cbi_place cbi_plan_place(const cbi_plan *plan, int value, int pass) {
     return place;
 }
 
-/* Imports, states, and in the backward pass what the forward pass has left. */
-static cbi_place place_given(cbi_planner *p, int v) {
+/* Of imports, states, and in the backward pass of what the forward pass has left. */
+cbi_place cbi_given_place(cbi_planner *p, int v) {
     const cbi_value *value = cbi_value_of(p, v);
     int next = cbi_number_of_next(p->graph, v);
     switch (value->kind) {
@@ -137,6 +137,7 @@ void cbi_find_places(cbi_planner *p) {
            stay. */
         bool given_seed = cbi_value_of(p, v)->kind == CBI_SEED && cbi_value_of(p, v)->index != 0 &&
                           !p->lasting[v];
-        place[v] = cbi_is_computed(p, v) && !given_seed ? place_computed(p, v) : place_given(p, v);
+        place[v] =
+            cbi_is_computed(p, v) && !given_seed ? place_computed(p, v) : cbi_given_place(p, v);
     }
 }

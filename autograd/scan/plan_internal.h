@@ -57,6 +57,8 @@ void cbi_find_programs(cbi_planner *p);
 
 /* place.c */
 void cbi_find_places(cbi_planner *p);
+/* Where a value lies that the present pass is given. */
+cbi_place cbi_given_place(cbi_planner *p, int v);
 /* A buffer of the present pass; 0, and failed, when there is no memory. */
 int cbi_buffer_new(cbi_planner *p, cbi_span span, int64_t columns, int index);
 

@@ -16,17 +16,17 @@ static int refuse(cbi_graph *graph, const char *op, const char *why) {
     return -1;
 }
 
-static bool has_rows(const cb_tensor *t) {
-    return t->rank >= 1 && t->rank <= 2 && t->shape[0] == CBI_BATCH &&
-           (t->rank == 1 || t->shape[1] != CBI_BATCH);
+static bool has_rows(const cbi_graph *graph, const cb_tensor *t) {
+    return t->rank >= 1 && t->rank <= 2 && t->shape[0] == graph->batch &&
+           (t->rank == 1 || t->shape[1] != graph->batch);
 }
 
-static int64_t columns_of(const cb_tensor *t) {
-    return has_rows(t) ? (t->rank == 2 ? t->shape[1] : 1) : cb_tensor_count(t);
+static int64_t columns_of(const cbi_graph *graph, const cb_tensor *t) {
+    return has_rows(graph, t) ? (t->rank == 2 ? t->shape[1] : 1) : cb_tensor_count(t);
 }
 
 static int read_import(cbi_graph *graph, cb_tensor *t) {
-    return cbi_graph_import(graph, t, has_rows(t), columns_of(t));
+    return cbi_graph_import(graph, t, has_rows(graph, t), columns_of(graph, t));
 }
 
 static int read_leaf(cbi_graph *graph, cb_tensor *t) {
@@ -140,7 +140,8 @@ static int add_joins(cbi_graph *graph, int a, int b) {
 
 static int read_concat(cbi_graph *graph, cb_node *node) {
     int pieces[MOST_PIECES];
-    if (!has_rows(&node->tensor) || *(const int *)node->options != 1 || node->count > MOST_PIECES)
+    if (!has_rows(graph, &node->tensor) || *(const int *)node->options != 1 ||
+        node->count > MOST_PIECES)
         return refuse(graph, "concat", "only columns are joined, 64 pieces at most");
     for (int k = 0; k < node->count; k++) {
         pieces[k] = cbi_graph_read(graph, node->in[k]);
@@ -152,7 +153,7 @@ static int read_concat(cbi_graph *graph, cb_node *node) {
 
 static int read_place(cbi_graph *graph, cb_node *node) {
     const cbi_slice_options *options = node->options;
-    if (!has_rows(&node->tensor) || options->axis != 1 || options->step != 1)
+    if (!has_rows(graph, &node->tensor) || options->axis != 1 || options->step != 1)
         return refuse(graph, "slice", "only runs of columns");
     int value = cbi_graph_read(graph, node->in[0]);
     if (is_constant(graph, value))
@@ -164,7 +165,7 @@ static int read_place(cbi_graph *graph, cb_node *node) {
 
 static int read_slice(cbi_graph *graph, cb_node *node) {
     const cbi_slice_options *options = node->options;
-    if (!has_rows(&node->tensor) || options->axis != 1 || options->step != 1)
+    if (!has_rows(graph, &node->tensor) || options->axis != 1 || options->step != 1)
         return refuse(graph, "slice", "only runs of columns");
     int value = cbi_graph_read(graph, node->in[0]);
     return value < 0 ? -1 : part_of(graph, value, options->start, options->count);
@@ -194,8 +195,8 @@ static int read_matmul(cbi_graph *graph, cb_node *node) {
     bool left_transposed, right_transposed;
     cb_tensor *left = below_transposes(node->in[0], &left_transposed);
     cb_tensor *right = below_transposes(node->in[1], &right_transposed);
-    bool left_rows = left->rank == 2 && has_rows(left),
-         right_rows = right->rank == 2 && has_rows(right);
+    bool left_rows = left->rank == 2 && has_rows(graph, left),
+         right_rows = right->rank == 2 && has_rows(graph, right);
     if (left_rows && right_rows && left_transposed && !right_transposed) {
         int in[2] = {cbi_graph_read(graph, left), cbi_graph_read(graph, right)};
         for (int k = 0; k < 2; k++)
@@ -253,13 +254,13 @@ static int read_reduction(cbi_graph *graph, cb_node *node) {
                                               : CBI_ROW_MIN;
     if (value < 0)
         return -1;
-    if (!has_rows(x) || (over_rows && kind != CBI_ROW_SUM))
+    if (!has_rows(graph, x) || (over_rows && kind != CBI_ROW_SUM))
         return refuse(graph, node->op->name, "only over the columns of rows");
     if (is_constant(graph, value)) {
         cbi_value constant = {.kind = CBI_CONSTANT, .columns = 1};
         constant.parameters[0] = graph->values[value].parameters[0];
         if (over_columns && kind == CBI_ROW_SUM)
-            constant.parameters[0] *= (double)columns_of(x);
+            constant.parameters[0] *= (double)columns_of(graph, x);
         value = cbi_graph_add(graph, constant);
         return over_rows && value >= 0 ? of_constant(graph, "sum", value) : value;
     }
@@ -267,7 +268,7 @@ static int read_reduction(cbi_graph *graph, cb_node *node) {
         value = cbi_graph_add(
             graph, (cbi_value){.kind = kind, .rows = true, .columns = 1, .count = 1, .in = &value});
     if (over_rows && value >= 0) {
-        int64_t columns = over_columns ? 1 : columns_of(x);
+        int64_t columns = over_columns ? 1 : columns_of(graph, x);
         value = cbi_graph_add(
             graph,
             (cbi_value){.kind = CBI_BATCH_SUM, .columns = columns, .count = 1, .in = &value});
@@ -287,11 +288,11 @@ static int read_elementwise(cbi_graph *graph, cb_node *node) {
     int in[CBI_MAP_INPUTS];
     cbi_value v = {.kind = CBI_ELEMENTWISE,
                    .rows = true,
-                   .columns = columns_of(&node->tensor),
+                   .columns = columns_of(graph, &node->tensor),
                    .count = node->count,
                    .in = in,
                    .op = cbi_elementwise_of(node->op)};
-    if (!has_rows(&node->tensor))
+    if (!has_rows(graph, &node->tensor))
         return refuse(graph, node->op->name, BATCH_SUM_USED);
     for (int k = 0; k < node->count; k++) {
         in[k] = read_narrow(graph, node->in[k]);
@@ -313,7 +314,7 @@ static int read_elementwise(cbi_graph *graph, cb_node *node) {
 /* Views that leave rows and columns, or a sum's elements, in their order: nothing to do. */
 static int read_same(cbi_graph *graph, cb_node *node) {
     int value = read_narrow(graph, node->in[0]);
-    bool rows = has_rows(&node->tensor), was_rows = has_rows(node->in[0]);
+    bool rows = has_rows(graph, &node->tensor), was_rows = has_rows(graph, node->in[0]);
     if (value >= 0 && rows != was_rows)
         return refuse(graph, node->op->name, "the batch must stay the first axis");
     return value;
@@ -355,7 +356,7 @@ static int read_narrow(cbi_graph *graph, cb_tensor *traced) {
 }
 
 int cbi_graph_read(cbi_graph *graph, cb_tensor *traced) {
-    return widened(graph, read_narrow(graph, traced), columns_of(traced));
+    return widened(graph, read_narrow(graph, traced), columns_of(graph, traced));
 }
 
 bool cbi_graph_read_sum(cbi_graph *graph, cb_tensor *traced, int import) {

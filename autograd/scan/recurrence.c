@@ -158,11 +158,13 @@ static void pack_left(cbi_tile *t, int i) {
     const cbi_operand *left = &t->operands[i * CBI_OPERANDS + 1];
     cbi_matrix rows = {left->base + t->first * left->stride,
                        left->stride / cbi_element_size(t->run), 1};
-    if (!t->is_packed || !cbi_same_place(t->packed_place, instruction->in[0]))
+    if (!t->is_packed || t->packed_depth != instruction->depth ||
+        !cbi_same_place(t->packed_place, instruction->in[0]))
         cbi_pack_rows(t->run->plan->graph->dtype, t->rows, instruction->depth, 0,
                       instruction->depth, rows, t->packed_rows);
     t->is_packed = true;
     t->packed_place = instruction->in[0];
+    t->packed_depth = instruction->depth;
 }
 
 /* ---- In tiles -------------------------------------------------------------------------------- */

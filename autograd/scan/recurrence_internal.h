@@ -21,7 +21,8 @@ typedef struct cbi_tile {
     int64_t step, first, rows;
     char *registers;
     char *packed_rows;
-    cbi_place packed_place; /* what lies packed there, of this step */
+    cbi_place packed_place; /* what lies packed there, of this step: where it begins */
+    int64_t packed_depth;   /* and its columns */
     bool is_packed;
     cbi_operand *operands; /* CBI_OPERANDS for each instruction */
 } cbi_tile;

@@ -24,15 +24,15 @@ static bool is_sum(const cb_tensor *t) {
     return t->node->op == &cb_add_op.op;
 }
 
-static bool has_rows(const cb_tensor *t) {
-    return t->rank > 0 && t->shape[0] == CBI_BATCH;
+static bool has_rows(const cbi_graph *graph, const cb_tensor *t) {
+    return t->rank > 0 && t->shape[0] == graph->batch;
 }
 
 /* Collects the terms of a sum. False when there are too many. */
 static bool collect(const cbi_graph *graph, cb_tensor *t, terms *all) {
     if (is_sum(t))
         return collect(graph, t->node->in[0], all) && collect(graph, t->node->in[1], all);
-    int sort = cbi_follows_state(graph, t->node) ? FOLLOWING : has_rows(t) ? ROWS : SHARED;
+    int sort = cbi_follows_state(graph, t->node) ? FOLLOWING : has_rows(graph, t) ? ROWS : SHARED;
     if (all->count[sort] == MOST_TERMS)
         return false;
     all->list[sort][all->count[sort]++] = t;

@@ -2,7 +2,6 @@
 #include "autograd/scan/scan_internal.h"
 
 #include "autograd/tape_internal.h"
-#include "autograd/unread.h"
 #include "tensor/memory.h"
 
 #include <cerebra/ops.h>
@@ -53,6 +52,7 @@ static const char out_of_memory[] = "out of memory";
 
 static void compile(cb_scan *scan) {
     cb_tensor *weights[CB_SCAN_MAX_WEIGHTS];
+    scan->reason[0] = '\0';
     if (!cb_dtype_is_float(scan->dtype)) {
         snprintf(scan->reason, sizeof(scan->reason), "only f32 and f64 are compiled");
         return;
@@ -61,7 +61,7 @@ static void compile(cb_scan *scan) {
         weights[i] = scan->has_weight[i] ? &scan->weights[i] : NULL;
     cbi_graph *graph = cbi_graph_trace(scan->step, scan->dtype, scan->input, scan->state_count,
                                        scan->state_size, scan->weight_count, weights);
-    if (graph != NULL && cbi_unread_was_read(graph->trace->unread))
+    if (graph != NULL && cbi_unread_was_read(&graph->trace->unread))
         snprintf(scan->reason, sizeof(scan->reason),
                  "the step reads elements: what it computes may depend on them");
     else if (graph != NULL && (graph->reason[0] != '\0' || !cbi_imports_check(graph)))
@@ -76,13 +76,21 @@ static void compile(cb_scan *scan) {
         cbi_graph_free(graph);
 }
 
-const cbi_plan *cbi_scan_plan(cb_scan *scan) {
+/* The plan, as cbi_scan_plan; *starved: whether there is none for want of memory. */
+static const cbi_plan *plan_of(cb_scan *scan, bool *starved) {
     pthread_mutex_lock(&scan->lock);
     if (!scan->compiled)
         compile(scan);
     scan->compiled = strcmp(scan->reason, out_of_memory) != 0; /* there may be some next time */
+    *starved = !scan->compiled;
+    const cbi_plan *plan = scan->plan;
     pthread_mutex_unlock(&scan->lock);
-    return scan->plan;
+    return plan;
+}
+
+const cbi_plan *cbi_scan_plan(cb_scan *scan) {
+    bool starved;
+    return plan_of(scan, &starved);
 }
 
 const char *cb_scan_reason(cb_scan *scan) {
@@ -94,11 +102,15 @@ const char *cb_scan_reason(cb_scan *scan) {
 /* ---- Running --------------------------------------------------------------------------------- */
 
 /* The plan, as cbi_scan_plan. A step that uses tensors of the caller's tape may have failed there
-   while it was traced; that is no failure of the run. */
-static const cbi_plan *plan_for(cb_scan *scan, cb_tape *tape) {
-    const cbi_plan *plan = cbi_scan_plan(scan);
-    tape->status = CB_OK;
-    tape->message[0] = '\0';
+   while it was traced; that is no failure of the run. Want of memory is: run op by op meanwhile,
+   the step would give other numbers, if only in their last digits. */
+static const cbi_plan *plan_for(cb_scan *scan, cb_tensor *x) {
+    bool starved;
+    const cbi_plan *plan = plan_of(scan, &starved);
+    cb_tape_of(x)->status = CB_OK;
+    cb_tape_of(x)->message[0] = '\0';
+    if (starved)
+        cb_fail(x, CB_ERROR_MEMORY, "scan \"%s\": out of memory to compile its step", scan->name);
     return plan;
 }
 
@@ -152,7 +164,9 @@ static cb_tensor *run(cb_scan *scan, cb_tensor *x, const cb_scan_io *io, cb_tens
         return cbi_poison(tape);
     if (x->shape[0] == 0)
         return cb_full(tape, x->dtype, CB_SHAPE(0, x->shape[1], scan->state_size[0]), 0);
-    const cbi_plan *plan = x->shape[1] > 0 ? plan_for(scan, tape) : NULL;
+    const cbi_plan *plan = x->shape[1] > 0 ? plan_for(scan, x) : NULL;
+    if (cb_tape_status(tape) != CB_OK)
+        return cbi_poison(tape);
     if (plan == NULL)
         return cbi_scan_eager(scan, x, io, masks, state);
     cb_tensor *y = cbi_scan_compiled(plan, x, io, state);

@@ -12,8 +12,8 @@
 
 enum { MOST_SCAN_INPUTS = CBI_GRAPH_IMPORTS + CBI_GRAPH_STATES + 3 };
 
-/* Inputs: imports, initial states, then row_of and lengths where there are any, and x where rows
-   are looked up in its stead. */
+/* Inputs: imports, initial states, then row_of and lengths where there are any, and x, of which
+   nothing is read: rows may be looked up in its stead, or its gradient may be 0. */
 typedef struct scan_options {
     const cbi_plan *plan;
     int64_t time, batch;
@@ -311,8 +311,7 @@ cb_tensor *cbi_scan_compiled(const cbi_plan *plan, cb_tensor *x, const cb_scan_i
         in[count++] = cb_contiguous(cb_cast(rows, CB_I64));
     if (options.has_lengths)
         in[count++] = cb_contiguous(cb_cast(io->lengths, CB_I64));
-    if (options.looked_up)
-        in[count++] = x;
+    in[count++] = x;
     cb_tensor *all = cb_apply(&cbi_scan_op, count, in, &options);
     int64_t step = state_elements(&options, 0), at = (options.time + 1) * step;
     state[0] = part_of(all, io->reverse ? 0 : options.time * step,

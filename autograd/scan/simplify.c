@@ -25,20 +25,24 @@ static bool stands_for(const cbi_graph *graph, int input, const cbi_value *resul
            graph->values[input].rows == result->rows;
 }
 
+/* A constant in the place of a value: as wide as that, for it may be a piece of a join. */
+static int constant_like(cbi_graph *graph, const cbi_value *v, double number) {
+    return cbi_graph_add(
+        graph, (cbi_value){.kind = CBI_CONSTANT, .columns = v->columns, .parameters = {number}});
+}
+
 /* The value that an elementwise one reduces to, or -1 when it does not. */
 static int simplify_elementwise(cbi_graph *graph, const cbi_value *v) {
     const cbi_elementwise *op = v->op;
     if (op == &cb_full_like_op)
-        return cbi_graph_add(
-            graph,
-            (cbi_value){.kind = CBI_CONSTANT, .columns = 1, .parameters = {v->parameters[0]}});
+        return constant_like(graph, v, v->parameters[0]);
     if ((op == &cb_scale_op && v->parameters[0] == 1) ||
         (op == &cb_shift_op && v->parameters[0] == 0))
         return v->in[0];
     for (int k = 0; k < 2 && v->count == 2; k++) {
         int other = v->in[1 - k];
-        if ((op == &cb_mul_op && is_constant(graph, v->in[k], 0)))
-            return v->in[k];
+        if (op == &cb_mul_op && is_constant(graph, v->in[k], 0))
+            return constant_like(graph, v, graph->values[v->in[k]].parameters[0]);
         if (stands_for(graph, other, v) && ((op == &cb_mul_op && is_constant(graph, v->in[k], 1)) ||
                                             (op == &cb_add_op && is_constant(graph, v->in[k], 0))))
             return other;
@@ -54,8 +58,7 @@ static int simplify_elementwise(cbi_graph *graph, const cbi_value *v) {
         in[k] = &operands[k];
     }
     cbi_run_kernel(op->kernels[CB_F64], 1, &result, v->count, in, v->parameters);
-    return cbi_graph_add(graph,
-                         (cbi_value){.kind = CBI_CONSTANT, .columns = 1, .parameters = {result}});
+    return constant_like(graph, v, result);
 }
 
 /* The value that a part reduces to, or -1. */
@@ -64,7 +67,7 @@ static int simplify_part(cbi_graph *graph, const cbi_value *v) {
     if (v->start == 0 && v->columns == whole->columns)
         return v->in[0];
     if (whole->kind == CBI_CONSTANT)
-        return v->in[0];
+        return constant_like(graph, v, whole->parameters[0]);
     if (whole->kind == CBI_PART) {
         cbi_value part = *v;
         part.start += whole->start;
@@ -86,10 +89,36 @@ static int simplify_part(cbi_graph *graph, const cbi_value *v) {
     return -1;
 }
 
+/* The value that a reduction over columns reduces to, or -1. */
+static int simplify_reduction(cbi_graph *graph, const cbi_value *v) {
+    const cbi_value *in = &graph->values[v->in[0]];
+    if (in->kind != CBI_CONSTANT)
+        return -1;
+    double count = v->kind == CBI_ROW_SUM ? (double)in->columns : 1;
+    return constant_like(graph, v, count * in->parameters[0]);
+}
+
+/* The value that a product or a sum over the batch reduces to, or -1: that of 0, or of no columns,
+   is 0. */
+static int simplify_product(cbi_graph *graph, const cbi_value *v) {
+    bool zero = is_constant(graph, v->in[0], 0) || graph->values[v->in[0]].columns == 0 ||
+                v->columns == 0 ||
+                (v->kind == CBI_BATCH_PRODUCT && is_constant(graph, v->in[1], 0));
+    return zero ? constant_like(graph, v, 0) : -1;
+}
+
 int cbi_graph_simpler(cbi_graph *graph, const cbi_value *v) {
     switch (v->kind) {
     case CBI_ELEMENTWISE:
         return simplify_elementwise(graph, v);
+    case CBI_PRODUCT:
+    case CBI_BATCH_PRODUCT:
+    case CBI_BATCH_SUM:
+        return simplify_product(graph, v);
+    case CBI_ROW_SUM:
+    case CBI_ROW_MAX:
+    case CBI_ROW_MIN:
+        return simplify_reduction(graph, v);
     case CBI_PART:
         return simplify_part(graph, v);
     case CBI_JOIN:
@@ -140,6 +169,19 @@ int cbi_rewrite_copy(cbi_rewrite *rewrite, int old) {
     return cbi_graph_add(rewrite->graph, value);
 }
 
+/* Leaves out the gradients of imports that have turned out to be 0, as all constants among them
+   are: every gradient is a multiple of a seed. */
+static void drop_zero_gradients(cbi_graph *graph) {
+    for (int i = 0; i < graph->import_count; i++) {
+        cbi_import *import = &graph->imports[i];
+        int kept = 0;
+        for (int k = 0; k < import->gradient_count; k++)
+            if (graph->values[import->gradients[k]].kind != CBI_CONSTANT)
+                import->gradients[kept++] = import->gradients[k];
+        import->gradient_count = kept;
+    }
+}
+
 /* Leaves out the imports that no value reads. */
 static void drop_imports(cbi_graph *graph) {
     int kept = 0;
@@ -182,6 +224,7 @@ bool cbi_graph_rewrite(cbi_graph *graph, cbi_replace *replace, void *context) {
         graph->forward_count = graph->value_count;
     if (done) {
         for_results(graph, renumber, rewrite.number);
+        drop_zero_gradients(graph);
         drop_imports(graph);
     }
     for (int v = 0; v < count; v++)

@@ -124,8 +124,10 @@ static int neighbour(const cbi_recurrence *run, const cbi_target *targets, int l
 }
 
 /* The group that begins with an import; alone when it has no neighbours to its right, empty when it
-   is itself one's neighbour and belongs to that one's group. */
-static group group_of(const cbi_recurrence *run, const cbi_target *targets, int import) {
+   is itself one's neighbour and belongs to that one's group. Two imports with the same gradient
+   begin groups with the same neighbours: those whose gradients are done are in no other one. */
+static group group_of(const cbi_recurrence *run, const cbi_target *targets, int import,
+                      const bool *done) {
     const cbi_graph *graph = run->plan->graph;
     const cbi_value *product = product_of(graph, import);
     group g = {.count = 0};
@@ -142,7 +144,7 @@ static group group_of(const cbi_recurrence *run, const cbi_target *targets, int 
             return g;
     }
     g.rows = graph->values[product->in[0]].columns;
-    for (int i = import; i >= 0 && g.count < MOST_GROUPED;
+    for (int i = import; i >= 0 && !done[i] && g.count < MOST_GROUPED;
          i = neighbour(run, targets, product->in[0], place.buffer, place.column + g.columns)) {
         g.imports[g.count++] = i;
         g.columns += graph->values[product_of(graph, i)->in[1]].columns;
@@ -152,8 +154,9 @@ static group group_of(const cbi_recurrence *run, const cbi_target *targets, int 
 
 size_t cbi_recurrence_sums_bytes(const cbi_recurrence *run, const cbi_target *targets) {
     int64_t most = 0;
+    const bool none[CBI_GRAPH_IMPORTS] = {false};
     for (int i = 0; i < run->plan->graph->import_count; i++) {
-        group g = targets[i].wanted ? group_of(run, targets, i) : (group){.count = 0};
+        group g = targets[i].wanted ? group_of(run, targets, i, none) : (group){.count = 0};
         if (g.count > 1 && g.rows * g.columns > most)
             most = g.rows * g.columns;
     }
@@ -215,7 +218,7 @@ void cbi_recurrence_gradients(const cbi_recurrence *run, const cbi_target *targe
     const cbi_graph *graph = run->plan->graph;
     bool done[CBI_GRAPH_IMPORTS] = {false};
     for (int i = 0; i < graph->import_count && memory != NULL; i++) {
-        group g = targets[i].wanted ? group_of(run, targets, i) : (group){.count = 0};
+        group g = targets[i].wanted ? group_of(run, targets, i, done) : (group){.count = 0};
         if (g.count < 2)
             continue;
         group_gradient(run, &g, targets, memory);

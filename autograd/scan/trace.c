@@ -11,17 +11,50 @@
 #include <stdio.h>
 #include <string.h>
 
-static cbi_graph *graph_new(cb_dtype dtype, int state_count, const int64_t *state_size,
-                            int weight_count) {
+/* What a step is given, without elements. */
+typedef struct given {
+    cb_dtype dtype;
+    int64_t input;
+    int state_count, weight_count;
+    const int64_t *state_size;
+    cb_tensor *const *weights;
+} given;
+
+/* Whether an extent is one of a step's input, states or weights. */
+static bool is_extent(const given *g, int64_t extent) {
+    bool found = g->input == extent;
+    for (int i = 0; i < g->state_count; i++)
+        found = found || g->state_size[i] == extent;
+    for (int i = 0; i < g->weight_count; i++)
+        for (int k = 0; g->weights[i] != NULL && k < g->weights[i]->rank; k++)
+            found = found || g->weights[i]->shape[k] == extent;
+    return found;
+}
+
+/* The first prime after n that can stand for the batch. Of primes, as no product of extents is one.
+ */
+static int64_t stand_in_after(const given *g, int64_t n) {
+    for (;;) {
+        int64_t factor = 2;
+        for (n++; factor * factor <= n && n % factor != 0;)
+            factor++;
+        if (factor * factor > n && !is_extent(g, n))
+            return n;
+    }
+}
+
+static cbi_graph *graph_new(const given *g, int64_t after) {
     cbi_graph *graph = cbi_allocate(sizeof(*graph));
     if (graph == NULL)
         return NULL;
-    graph->dtype = dtype;
-    graph->state_count = state_count;
-    graph->weight_count = weight_count;
-    memcpy(graph->state_size, state_size, sizeof(*state_size) * (size_t)state_count);
+    graph->batch = stand_in_after(g, after);
+    graph->other_batch = stand_in_after(g, graph->batch);
+    graph->dtype = g->dtype;
+    graph->state_count = g->state_count;
+    graph->weight_count = g->weight_count;
+    memcpy(graph->state_size, g->state_size, sizeof(*g->state_size) * (size_t)g->state_count);
     graph->trace = cbi_tape_new_symbolic();
-    graph->weights = cbi_allocate(sizeof(*graph->weights) * (size_t)(weight_count + 1));
+    graph->weights = cbi_allocate(sizeof(*graph->weights) * (size_t)(g->weight_count + 1));
     if (graph->trace == NULL || graph->weights == NULL) {
         cbi_graph_free(graph);
         return NULL;
@@ -34,10 +67,16 @@ static void refuse(cbi_graph *graph, const char *reason) {
         snprintf(graph->reason, sizeof(graph->reason), "%s", reason);
 }
 
+static const char out_of_memory[] = "out of memory";
+
 /* With the failed op's message, in which the batch has the extent that it has in a trace. */
 static void refuse_failed(cbi_graph *graph) {
+    if (cb_tape_status(graph->trace) == CB_ERROR_MEMORY) {
+        refuse(graph, out_of_memory);
+        return;
+    }
     char reason[sizeof(graph->reason)], batch[24];
-    snprintf(batch, sizeof(batch), "%d", CBI_BATCH);
+    snprintf(batch, sizeof(batch), "%lld", (long long)graph->batch);
     bool named = strstr(cb_tape_error(graph->trace), batch) != NULL;
     snprintf(reason, sizeof(reason), "%s%s%s", cb_tape_error(graph->trace),
              named ? "; the batch stands as " : "", named ? batch : "");
@@ -47,16 +86,16 @@ static void refuse_failed(cbi_graph *graph) {
 /* A trace is walked by recursion, and its values are compared with each other. */
 enum { MOST_OPS = 1024 };
 
-static bool run_step(cbi_graph *graph, cbi_step *step, int64_t input, cb_tensor *const *weights,
-                     cb_tensor **next) {
+static bool run_step(cbi_graph *graph, cbi_step *step, const given *g, cb_tensor **next) {
     cb_tape *tape = graph->trace;
-    graph->x = cbi_symbol(tape, graph->dtype, CB_SHAPE(CBI_BATCH, input));
+    graph->x = cbi_symbol(tape, graph->dtype, CB_SHAPE(graph->batch, g->input));
     for (int i = 0; i < graph->weight_count; i++)
-        if (weights[i] != NULL)
+        if (g->weights[i] != NULL)
             graph->weights[i] =
-                cbi_symbol(tape, weights[i]->dtype, weights[i]->rank, weights[i]->shape);
+                cbi_symbol(tape, g->weights[i]->dtype, g->weights[i]->rank, g->weights[i]->shape);
     for (int i = 0; i < graph->state_count; i++)
-        graph->state[i] = cbi_symbol(tape, graph->dtype, CB_SHAPE(CBI_BATCH, graph->state_size[i]));
+        graph->state[i] =
+            cbi_symbol(tape, graph->dtype, CB_SHAPE(graph->batch, graph->state_size[i]));
     step(graph->weights, graph->x, graph->state, next);
     graph->counts.shared = tape->repeated;
     if (tape->ops > MOST_OPS) {
@@ -80,7 +119,8 @@ static bool run_step(cbi_graph *graph, cbi_step *step, int64_t input, cb_tensor 
             refuse(graph, "a state after the step is missing or has another shape than before it");
             return false;
         }
-        graph->seed[i] = cbi_symbol(tape, graph->dtype, CB_SHAPE(CBI_BATCH, graph->state_size[i]));
+        graph->seed[i] =
+            cbi_symbol(tape, graph->dtype, CB_SHAPE(graph->batch, graph->state_size[i]));
     }
     return true;
 }
@@ -140,11 +180,21 @@ static bool read_all(cbi_graph *graph, cb_tensor **next) {
     return few_imports(graph); /* of which reading the gradients has found more */
 }
 
+/* Stand-ins for the batch that are tried before the compiler gives up. */
+enum { MOST_TRIES = 8 };
+
 cbi_graph *cbi_graph_trace(cbi_step *step, cb_dtype dtype, int64_t input, int state_count,
                            const int64_t *state_size, int weight_count, cb_tensor *const *weights) {
-    cbi_graph *graph = graph_new(dtype, state_count, state_size, weight_count);
-    cb_tensor *next[CBI_GRAPH_STATES] = {NULL};
-    if (graph != NULL && (!run_step(graph, step, input, weights, next) || !read_all(graph, next)))
-        refuse(graph, "out of memory");
-    return graph;
+    const given g = {dtype, input, state_count, weight_count, state_size, weights};
+    int64_t after = 1000; /* few steps have so wide a part, and a trace's tensors stay small */
+    for (int tries = 1;; tries++) {
+        cb_tensor *next[CBI_GRAPH_STATES] = {NULL};
+        cbi_graph *graph = graph_new(&g, after);
+        if (graph != NULL && (!run_step(graph, step, &g, next) || !read_all(graph, next)))
+            refuse(graph, out_of_memory);
+        if (graph == NULL || !graph->collides || tries == MOST_TRIES)
+            return graph;
+        after = graph->other_batch;
+        cbi_graph_free(graph);
+    }
 }

@@ -82,6 +82,11 @@ struct cb_op {
     int min_inputs, max_inputs;
     size_t options_size; /* bytes of the options struct to copy; 0: none */
 
+    /* Whether two options structs say the same: how the compiler of recurrences sees that a step
+       applies an op twice, or does the same at every call. NULL: they do if all their bytes are
+       equal. A struct with padding needs a function: bytes between fields may be anything. */
+    bool (*options_equal)(const void *a, const void *b);
+
     /* Checks the inputs and fills out->dtype, rank and shape. A view op fills stride and data as
        well, pointing into in[0]. Fails by returning cb_call_fail(...). Runs on symbolic tensors too
        (data NULL), so it may not look at elements. */

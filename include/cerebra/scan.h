@@ -17,7 +17,7 @@ CB_BEGIN_DECLS
    states before; next: to be filled with the states after, all of them. It may not depend on
    anything else that changes from one run to the next: what differs between two calls while the
    step is compiled, the number of sequences among it, makes it run op by op; what changes later is
-   not seen. Compiling calls it twice, which draws from a generator that it may use. */
+   not seen. Compiling calls it at least twice, which draws from a generator that it may use. */
 typedef void cb_scan_step(cb_tensor *const *weights, cb_tensor *x, cb_tensor *const *state,
                           cb_tensor **next);
 

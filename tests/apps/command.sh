@@ -274,7 +274,7 @@ for cell in $("$cerebra" cells | grep -E '^[a-z]'); do
         contains out '^  a sequence, both '
         [ -s err ] && complain "explain $cell $options: $(cat err)"
         # Traced tensors stand for a batch of this size.
-        grep -q 1000003 out && complain "explain $cell $options names the trace's batch"
+        grep -qw 1009 out && complain "explain $cell $options names the trace's batch"
     done
 done
 # 2560 rows of products with 2048 x 512 weights, forward and twice that backward; 89 rows of the table.
