@@ -103,7 +103,7 @@ static bool inputs_usable(cb_tape *tape, const cb_op *op, int count, cb_tensor *
         const char *why = inputs[i] == NULL               ? "is NULL"
                           : inputs[i] == cbi_poison(NULL) ? "has no value: what made it had no tape"
                           : inputs[i]->node == NULL       ? "is on no tape; see cb_input"
-                          : inputs[i]->node->tape != tape ? "is on another tape than the first"
+                          : inputs[i]->node->tape != tape ? "is on another tape than the others"
                           : cbi_is_poisoned(inputs[i])
                               ? "has no value: what made it failed before the tape was reset"
                               : NULL;
@@ -122,7 +122,7 @@ static cb_status allocate_outputs(cb_node *node, const cb_call *call) {
         cb_node *output = node->outs[k]->node;
         if (!cbi_shape_valid(output->tensor.dtype, output->tensor.rank, output->tensor.shape))
             return cb_call_fail(call, CB_ERROR_SHAPE, "the result would be too large");
-        cb_status status = cbi_node_allocate(output);
+        cb_status status = output->block == NULL ? cbi_node_allocate(output) : CB_OK;
         if (status != CB_OK)
             return status;
     }
@@ -139,7 +139,7 @@ static cb_status compute(cb_node *node, const cb_call *call) {
         return CB_OK;
     }
     status = allocate_outputs(node, call);
-    return status == CB_OK && !node->tape->symbolic ? op->forward(call) : status;
+    return status == CB_OK && node->tape->trace == NULL ? op->forward(call) : status;
 }
 
 /* A node with as many outputs, each a node of its own; NULL, recorded, when there is no memory. */
@@ -183,7 +183,7 @@ static cb_node *apply(cb_tape *tape, const cb_op *op, int count, cb_tensor *cons
                       const void *options, int out_count) {
     if (tape == NULL || tape->status != CB_OK)
         return NULL;
-    tape->ops++;
+    tape->ops += count > 0;
     if (!inputs_usable(tape, op, count, inputs))
         return NULL;
     cb_node *node = node_with_outputs(tape, count, op->options_size, out_count);
@@ -216,22 +216,30 @@ cb_call cbi_call_of(cb_node *node) {
                      .outs = node->outs};
 }
 
+/* The first input's tape; where they differ, and one is traced, that one: it is the step's fault,
+   and not that of the tape that the step is run on. */
 static cb_tape *tape_of_inputs(int count, cb_tensor *const *inputs) {
     cb_tape *tape = NULL;
-    for (int i = 0; i < count && tape == NULL; i++)
-        tape = cb_tape_of(inputs[i]);
+    for (int i = 0; i < count; i++) {
+        cb_tape *own = cb_tape_of(inputs[i]);
+        if (tape == NULL || (own != NULL && own->trace != NULL))
+            tape = own;
+    }
     return tape;
 }
 
 cb_tensor *cb_apply(const cb_op *op, int count, cb_tensor *const *inputs, const void *options) {
-    cb_tape *tape = tape_of_inputs(count, inputs);
+    return cbi_apply_on(tape_of_inputs(count, inputs), op, count, inputs, options);
+}
+
+cb_tensor *cbi_apply_on(cb_tape *tape, const cb_op *op, int count, cb_tensor *const *inputs,
+                        const void *options) {
     cb_node *node = apply(tape, op, count, inputs, options, 1);
     if (node == NULL)
         return cbi_poison(tape);
-    cb_node *unique = tape->symbolic ? cbi_trace_unique(node) : node;
-    if (unique == node && node->requires_grad)
+    if (node->requires_grad)
         cbi_node_link(node);
-    return &unique->tensor;
+    return &node->tensor;
 }
 
 cb_status cb_apply_outputs(const cb_op *op, int count, cb_tensor *const *inputs,

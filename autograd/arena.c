@@ -15,7 +15,8 @@ struct cbi_chunk {
 #define CHUNK ((size_t)8 << 20)
 
 static cbi_chunk *chunk_new(cbi_arena *arena, size_t bytes) {
-    size_t size = bytes > CHUNK - HEADER ? bytes : CHUNK - HEADER;
+    size_t usual = (arena->chunk > 0 ? arena->chunk : CHUNK) - HEADER;
+    size_t size = bytes > usual ? bytes : usual;
     cbi_chunk *chunk = size > SIZE_MAX - HEADER ? NULL : cbi_allocate(size + HEADER);
     if (chunk == NULL)
         return NULL;
@@ -60,5 +61,5 @@ void cbi_arena_free(cbi_arena *arena) {
         cbi_free(chunk);
         chunk = next;
     }
-    *arena = (cbi_arena){0};
+    *arena = (cbi_arena){.chunk = arena->chunk};
 }

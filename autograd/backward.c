@@ -18,6 +18,7 @@ typedef struct sweep {
     cb_tape *tape;
     bool record;         /* create_graph */
     bool into_variables; /* cb_backward: leaves' gradients are added to their sinks */
+    const bool *inside;  /* of a trace: the nodes that it passes through, by index; NULL: all */
 } sweep;
 
 static bool has_gradient(const cb_node *node) {
@@ -108,6 +109,11 @@ static void add_to_sink(const cb_tensor *sink, const cb_tensor *g) {
         narrow.stride[i] = j >= 0 ? sink->stride[j] : 0;
     }
     cbi_sum_into(&narrow, g);
+}
+
+bool cbi_is_asked_for(const cb_tensor *t) {
+    const cb_node *node = t->node;
+    return node->tape->selective && node->kept == node->tape->sweeps;
 }
 
 static bool is_variable(const sweep *run, const cb_node *node) {
@@ -264,7 +270,7 @@ static void drop_outputs(cb_node *node) {
 static void walk(const sweep *run, cb_node *newest) {
     cb_tape *tape = run->tape;
     for (cb_node *node = newest; node != NULL && tape->status == CB_OK; node = node->previous) {
-        if (!is_reached(node))
+        if (!is_reached(node) || (run->inside != NULL && !run->inside[node->index]))
             continue;
         propagate(run, node);
         if (!run->record) {
@@ -291,7 +297,7 @@ static cb_status differentiable(const char *name, cb_tensor *output) {
     cb_tape *tape = cb_tape_of(output);
     if (tape == NULL)
         return output != NULL && cbi_is_poisoned(output) ? CB_ERROR_MEMORY : CB_ERROR_TAPE;
-    if (tape->status == CB_OK && tape->symbolic)
+    if (tape->status == CB_OK && tape->trace != NULL)
         cbi_tape_fail(tape, CB_ERROR_TAPE, "%s: the step of a recurrence takes a gradient", name);
     else if (tape->status == CB_OK && !output->node->requires_grad)
         cbi_tape_fail(tape, CB_ERROR_TAPE, "%s: %s", name,
@@ -332,7 +338,7 @@ cb_tensor *cb_gradient(const cb_tensor *variable) {
 }
 
 /* Marks the nodes between inputs and output: those whose gradient cb_grad needs. */
-static void mark_wanted(cb_tape *tape, cb_node *output) {
+static void mark_wanted(cb_tape *tape, cb_node *output, const bool *inside) {
     int64_t count = 0;
     for (cb_node *node = output; node != NULL; node = node->previous)
         count++;
@@ -343,7 +349,8 @@ static void mark_wanted(cb_tape *tape, cb_node *output) {
     for (cb_node *node = output; node != NULL; node = node->previous)
         nodes[--count] = node;
     for (cb_node **at = nodes;; at++) {
-        for (int i = 0; i < (*at)->count; i++)
+        bool passes = inside == NULL || inside[(*at)->index];
+        for (int i = 0; i < (*at)->count && passes; i++)
             if ((*at)->in[i]->node->requires_grad && (*at)->in[i]->node->wanted == tape->sweeps)
                 (*at)->wanted = tape->sweeps;
         if ((*at)->owner != NULL && (*at)->owner->wanted == tape->sweeps)
@@ -380,7 +387,7 @@ cb_status cb_grad(cb_tensor *output, cb_tensor *seed, bool create_graph, int cou
     tape->selective = true;
     for (int i = 0; i < count; i++)
         inputs[i]->node->wanted = inputs[i]->node->kept = tape->sweeps;
-    mark_wanted(tape, output->node);
+    mark_wanted(tape, output->node, NULL);
     if (seed == NULL)
         seed = cbi_filled_like(tape, output, 1);
     sweep run = {.tape = tape, .record = create_graph};
@@ -395,19 +402,25 @@ cb_status cb_grad(cb_tensor *output, cb_tensor *seed, bool create_graph, int cou
     return tape->status;
 }
 
-cb_status cbi_vector_jacobian(int output_count, cb_tensor *const *outputs, cb_tensor *const *seeds,
-                              int input_count, cb_tensor *const *inputs, cb_tensor **gradients) {
+cb_status cbi_vector_jacobian(const bool *inside, int output_count, cb_tensor *const *outputs,
+                              cb_tensor *const *cotangents, int input_count,
+                              cb_tensor *const *inputs, cb_tensor **gradients) {
+    for (int i = 0; i < input_count; i++)
+        gradients[i] = NULL;
+    if (output_count == 0)
+        return CB_OK;
     cb_tape *tape = cb_tape_of(outputs[0]);
-    sweep run = {.tape = tape, .record = true};
+    sweep run = {.tape = tape, .record = true, .inside = inside};
     tape->sweeps++;
     tape->selective = true;
     for (int i = 0; i < input_count; i++)
         inputs[i]->node->wanted = inputs[i]->node->kept = tape->sweeps;
     cb_node *newest = tape->last;
-    mark_wanted(tape, newest);
+    if (newest != NULL)
+        mark_wanted(tape, newest, inside);
     for (int k = 0; k < output_count; k++)
         if (outputs[k]->node->requires_grad && outputs[k]->node->wanted == tape->sweeps)
-            give(&run, outputs[k]->node, seeds[k]);
+            give(&run, outputs[k]->node, cotangents[k]);
     walk(&run, newest);
     tape->selective = false;
     for (int i = 0; i < input_count; i++)

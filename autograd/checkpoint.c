@@ -16,6 +16,7 @@
    again in the same order. */
 #include "autograd/op_list.h"
 #include "autograd/tape_internal.h"
+#include "autograd/trace.h"
 #include "tensor/kernels.h"
 
 #include <cerebra/ops.h>
@@ -59,6 +60,11 @@ static cb_status scratch_end(cb_tape *tape) {
 
 cb_random cbi_draw(cb_tape *tape, cb_random *random, int64_t count) {
     cb_random drawn = *random;
+    if (tape->trace != NULL) {
+        if (!cbi_trace_draw_numbers(tape->trace, random, count, &drawn))
+            cbi_tape_fail(tape, CB_ERROR_MEMORY, "trace: out of memory");
+        return drawn;
+    }
     if (tape->drawing_again) {
         if (tape->again == NULL) {
             cbi_tape_fail(tape, CB_ERROR_VALUE, "the function has not done the same again");
@@ -81,6 +87,10 @@ cb_random cbi_draw(cb_tape *tape, cb_random *random, int64_t count) {
         }
     }
     return drawn;
+}
+
+cb_draw cb_draw_numbers(const cb_tensor *x, cb_random *generator, int64_t count) {
+    return (cb_draw){.random = cbi_draw(cb_tape_of(x), generator, count), .generator = generator};
 }
 
 /* Runs the function on the scratch tape; poisoned, recorded there, when it fails. */
@@ -184,7 +194,7 @@ cb_tensor *cb_checkpoint(cb_checkpoint_function *function, const void *context, 
         return cbi_poison(tape);
     if (function == NULL)
         return cbi_tape_fail(tape, CB_ERROR_VALUE, "checkpoint: the function is NULL");
-    if (tape->symbolic) /* there is nothing to keep */
+    if (tape->trace != NULL) /* there is nothing to keep */
         return function(context, inputs);
     cbi_drawn *none = NULL, **drawn = copy(tape, &none, sizeof(none));
     if (context_size > 0)

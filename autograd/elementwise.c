@@ -3,6 +3,7 @@
    a sample; and the op itself, with its public function. */
 #include <cerebra/ops.h>
 
+#include "autograd/compiler/lower.h"
 #include "autograd/elementwise.h"
 #include "tensor/math.h"
 #include "tensor/multiversion.h"
@@ -216,6 +217,27 @@ static cb_status elementwise_forward(const cb_call *call) {
     return CB_OK;
 }
 
+/* ---- For the compiler of steps --------------------------------------------------------------- */
+
+static bool elementwise_lower(cbi_lowerer *l, const cb_call *call) {
+    double parameters[2] = {0};
+    for (size_t i = 0; i < call->op->options_size / sizeof(double); i++)
+        parameters[i] = saturated(call->out->dtype, ((const double *)call->options)[i]);
+    return cbi_lower_elementwise(l, cbi_elementwise_of(call->op), parameters);
+}
+
+static bool is_sum(const cb_op *op) {
+    return cbi_algebra_of(cbi_elementwise_of(op))->sum;
+}
+
+static const cbi_lowering elementwise_lowering = {
+    .lower = elementwise_lower, .elementwise = true, .is_sum = is_sum};
+
+static const cb_option parameter_list[] = {
+    {"parameter", CB_OPTION_REAL, 0, sizeof(double), 1},
+    {"second parameter", CB_OPTION_REAL, sizeof(double), sizeof(double), 1},
+};
+
 /* ---- Gradients ------------------------------------------------------------------------------- */
 
 #define P0()
@@ -328,7 +350,11 @@ static cb_status elementwise_forward(const cb_call *call) {
                                             .forward = elementwise_forward,                        \
                                             .vjp = op_vjp,                                         \
                                             .samples = op_samples,                                 \
-                                            .sample_count = count},                                \
+                                            .sample_count = count,                                 \
+                                            .option_list = parameter_list,                         \
+                                            .option_count = (int)((bytes) / sizeof(double)),       \
+                                            .row_by_row = cb_row_by_row,                           \
+                                            .lowering = &elementwise_lowering},                    \
                                            TABLE_##kind(function)};
 #define SMOOTH(function, name, formula, kind, arity, bytes)                                        \
     OP(function, name, formula, kind, arity, bytes, function##_vjp, function##_samples,            \
@@ -383,3 +409,27 @@ static cb_status elementwise_forward(const cb_call *call) {
         return cb_apply(&function##_op.op, 3, (cb_tensor *[]){c, a, b}, NULL);                     \
     }
 #include <cerebra/elementwise.h>
+
+/* ---- What the compiler may rely on ----------------------------------------------------------- */
+
+static const struct {
+    const cbi_elementwise *op;
+    cbi_algebra algebra;
+} algebras[] = {
+    {&cb_add_op, {.sum = true, .has_neutral = {true, true}}},
+    {&cb_sub_op, {.has_neutral = {false, true}}},
+    {&cb_mul_op, {.absorbs = true, .has_neutral = {true, true}, .neutral = {1, 1}}},
+    {&cb_div_op, {.has_neutral = {false, true}, .neutral = {0, 1}}},
+    {&cb_scale_op, {.copies = true, .copying = {1}}},
+    {&cb_shift_op, {.copies = true}},
+    {&cb_affine_op, {.copies = true, .copying = {1, 0}}},
+    {&cb_full_like_op, {.fills = true}},
+};
+
+const cbi_algebra *cbi_algebra_of(const cbi_elementwise *op) {
+    static const cbi_algebra none;
+    for (size_t i = 0; i < sizeof(algebras) / sizeof(algebras[0]); i++)
+        if (algebras[i].op == op)
+            return &algebras[i].algebra;
+    return &none;
+}

@@ -12,6 +12,19 @@ typedef struct cbi_elementwise {
     cbi_kernel *kernels[4]; /* by dtype; NULL: not accepted */
 } cbi_elementwise;
 
+/* What may be computed in place of an op. */
+typedef struct cbi_algebra {
+    bool sum;            /* y = a + b */
+    bool fills;          /* y = the first parameter, whatever x holds */
+    bool absorbs;        /* y = 0 where an operand is 0 */
+    bool has_neutral[2]; /* y = the other operand where this one is `neutral` */
+    double neutral[2];
+    bool copies; /* y = x with the parameters `copying` */
+    double copying[2];
+} cbi_algebra;
+/* That of an op; of most, nothing. */
+const cbi_algebra *cbi_algebra_of(const cbi_elementwise *op);
+
 /* Whether an op is elementwise. */
 bool cbi_is_elementwise(const cb_op *op);
 /* The elementwise op that an op is, known to be one. */

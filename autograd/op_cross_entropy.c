@@ -40,11 +40,12 @@ typedef struct cross_entropy_options {
     const row_notes *notes; /* of the gradient: the forward pass's, or NULL */
 } cross_entropy_options;
 
-static bool same_options(const void *a, const void *b) {
-    const cross_entropy_options *x = a, *y = b;
-    return x->smoothing == y->smoothing && x->ignore == y->ignore &&
-           x->ignore_index == y->ignore_index && x->notes == y->notes;
-}
+/* The notes are no option of a caller's, and are not there in a trace. */
+static const cb_option cross_entropy_option_list[] = {
+    CB_OPTION(cross_entropy_options, smoothing, CB_OPTION_REAL),
+    CB_OPTION(cross_entropy_options, ignore, CB_OPTION_INT),
+    CB_OPTION(cross_entropy_options, ignore_index, CB_OPTION_EXTENT),
+};
 
 /* What the loops are given; rows are row-major. */
 typedef struct rows_job {
@@ -232,11 +233,12 @@ const cb_op cbi_cross_entropy_gradient_op = {
     .min_inputs = 3,
     .max_inputs = 3,
     .options_size = sizeof(cross_entropy_options),
-    .options_equal = same_options,
     .shape = cb_shape_same,
     .forward = gradient_forward,
     .vjp = gradient_vjp,
     SAMPLES(gradient_samples),
+    OPTIONS(cross_entropy_option_list),
+    .row_by_row = cb_row_by_row,
 };
 
 /* ---- The terms ------------------------------------------------------------------------------- */
@@ -288,11 +290,12 @@ const cb_op cbi_cross_entropy_op = {
     .min_inputs = 2,
     .max_inputs = 2,
     .options_size = sizeof(cross_entropy_options),
-    .options_equal = same_options,
     .shape = terms_shape,
     .forward = terms_forward,
     .vjp = terms_vjp,
     SAMPLES(terms_samples),
+    OPTIONS(cross_entropy_option_list),
+    .row_by_row = cb_row_by_row,
 };
 
 cb_tensor *cbi_cross_entropy_terms(cb_tensor *logits, const cb_cross_entropy_options *options) {

@@ -6,9 +6,11 @@
 #include "autograd/tape_internal.h"
 #include "tensor/kernels.h"
 
+#include <string.h>
+
 typedef struct dropout_options {
     double rate;
-    cb_random random;
+    cb_draw draw;
 } dropout_options;
 
 static cb_status dropout_shape(const cb_call *call) {
@@ -21,15 +23,37 @@ static cb_status dropout_shape(const cb_call *call) {
     return cb_shape_same(call);
 }
 
+enum { DRAWN = 4 }; /* elements of a block of random numbers */
+
+/* Fills n elements with 1 where the draw keeps one and 0 elsewhere. A draw that begins within a
+   block begins it anew, in memory of its own. */
+static cb_status draw_mask(const cb_call *call, int64_t n, void *mask) {
+    const dropout_options *options = call->options;
+    cb_dtype dtype = call->out->dtype;
+    cb_random random = options->draw.random;
+    int64_t skipped = options->draw.first % DRAWN;
+    random.counter += (uint64_t)(options->draw.first / DRAWN);
+    void *drawn =
+        skipped == 0 ? mask : cb_call_scratch(call, cb_dtype_size(dtype) * (size_t)(n + skipped));
+    if (drawn == NULL)
+        return CB_ERROR_MEMORY;
+    if (dtype == CB_F32)
+        cb_random_bernoulli_f32(&random, n + skipped, drawn, 1 - options->rate);
+    else
+        cb_random_bernoulli_f64(&random, n + skipped, drawn, 1 - options->rate);
+    if (drawn != mask)
+        memcpy(mask, (char *)drawn + (size_t)skipped * cb_dtype_size(dtype),
+               (size_t)n * cb_dtype_size(dtype));
+    return CB_OK;
+}
+
 static cb_status dropout_forward(const cb_call *call) {
     const dropout_options *options = call->options;
-    cb_random random = options->random;
     cb_tensor *out = call->out;
     int64_t n = cb_tensor_count(out);
-    if (out->dtype == CB_F32)
-        cb_random_bernoulli_f32(&random, n, out->data, 1 - options->rate);
-    else
-        cb_random_bernoulli_f64(&random, n, out->data, 1 - options->rate);
+    cb_status status = n > 0 ? draw_mask(call, n, out->data) : CB_OK;
+    if (status != CB_OK)
+        return status;
     /* Scaled by multiplying with x, laid out row-major first where it is not. */
     cb_tensor x = *call->in[0];
     if (!cb_tensor_is_contiguous(&x)) {
@@ -63,6 +87,11 @@ static const cb_sample dropout_samples[] = {
     {"empty", 1, {SHAPED(2, 0, 7)}, dropout_sample},
 };
 
+static const cb_option dropout_option_list[] = {
+    CB_OPTION(dropout_options, rate, CB_OPTION_REAL),
+    CB_OPTION(dropout_options, draw, CB_OPTION_DRAW),
+};
+
 const cb_op cbi_dropout_op = {
     .name = "dropout",
     .formula = "y = x m / (1 - rate), m ~ Bernoulli(1 - rate);  dx = g m / (1 - rate)",
@@ -73,6 +102,8 @@ const cb_op cbi_dropout_op = {
     .forward = dropout_forward,
     .vjp = dropout_vjp,
     SAMPLES(dropout_samples),
+    OPTIONS(dropout_option_list),
+    .row_by_row = cb_row_by_row,
 };
 
 cb_tensor *cb_dropout(cb_tensor *x, double rate, cb_random *random) {
@@ -80,8 +111,8 @@ cb_tensor *cb_dropout(cb_tensor *x, double rate, cb_random *random) {
         return x;
     if (random == NULL)
         return cb_fail(x, CB_ERROR_VALUE, "dropout: the generator is NULL");
-    dropout_options options = {rate, *random};
+    dropout_options options = {.rate = rate};
     if (cb_tape_of(x) != NULL && !cbi_is_poisoned(x))
-        options.random = cbi_draw(cb_tape_of(x), random, cb_tensor_count(x));
+        options.draw = cb_draw_numbers(x, random, cb_tensor_count(x));
     return cb_apply(&cbi_dropout_op, 1, &x, &options);
 }

@@ -112,6 +112,11 @@ static void gather_rows_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradi
         gradients[0] = cb_scatter_rows(g, call->in[1], call->in[0]->shape[0]);
 }
 
+static bool gathers_by_rows(const cb_call *call, int input) {
+    (void)call;
+    return input == 1; /* any row of the table may be asked for */
+}
+
 static cb_tensor *gather_rows_sample(cb_tensor *const *in) {
     return cb_gather_rows(in[0], in[1]);
 }
@@ -131,10 +136,49 @@ const cb_op cbi_gather_rows_op = {
     .forward = gather_rows_forward,
     .vjp = gather_rows_vjp,
     SAMPLES(gather_rows_samples),
+    .row_by_row = gathers_by_rows,
 };
 
 cb_tensor *cb_gather_rows(cb_tensor *table, cb_tensor *indices) {
     return cb_apply(&cbi_gather_rows_op, 2, (cb_tensor *[]){table, indices}, NULL);
+}
+
+/* ---- rows_of: a table in place of the rows that were gathered from it -------------------------
+ */
+
+static cb_status rows_of_shape(const cb_call *call) {
+    cb_node *node = call->out->node;
+    *call->out = *call->in[0];
+    call->out->node = node;
+    return CB_OK;
+}
+
+/* The table gets the gradient. The rows themselves get none, which must not pass for 0. */
+static void rows_of_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
+    gradients[0] = g;
+    if (cbi_is_asked_for(call->in[1]))
+        cb_fail(g, CB_ERROR_TAPE,
+                "grad: the rows of a table that a recurrence looks up have no gradient of their "
+                "own; ask for the table's, or make the recurrence eager");
+}
+
+const cb_op cbi_rows_of_op = {
+    .name = "rows_of",
+    .formula = "y = table;  dtable = g",
+    .min_inputs = 2,
+    .max_inputs = 2,
+    .shape = rows_of_shape,
+    .view = true,
+    .vjp = rows_of_vjp,
+};
+
+cb_tensor *cbi_looked_up(cb_tensor *x, cb_tensor **rows) {
+    const cb_node *node = x->node;
+    if (node == NULL || node->op != &cbi_gather_rows_op || node->in[0]->rank != 2 ||
+        node->in[1]->rank != 2)
+        return NULL;
+    *rows = node->in[1];
+    return cb_apply(&cbi_rows_of_op, 2, (cb_tensor *[]){node->in[0], x}, NULL);
 }
 
 /* ---- scatter_rows ---------------------------------------------------------------------------- */
@@ -197,6 +241,10 @@ static void scatter_rows_vjp(const cb_call *call, cb_tensor *g, cb_tensor **grad
         gradients[0] = cb_gather_rows(g, call->in[1]);
 }
 
+static const cb_option scatter_rows_option_list[] = {
+    {"rows", CB_OPTION_EXTENT, 0, sizeof(int64_t), 1},
+};
+
 static cb_tensor *scatter_rows_sample(cb_tensor *const *in) {
     return cb_scatter_rows(in[0], in[1], 4);
 }
@@ -217,6 +265,7 @@ const cb_op cbi_scatter_rows_op = {
     .forward = scatter_rows_forward,
     .vjp = scatter_rows_vjp,
     SAMPLES(scatter_rows_samples),
+    OPTIONS(scatter_rows_option_list),
 };
 
 cb_tensor *cb_scatter_rows(cb_tensor *source, cb_tensor *indices, int64_t rows) {
@@ -229,6 +278,16 @@ cb_tensor *cb_scatter_rows(cb_tensor *source, cb_tensor *indices, int64_t rows) 
 }
 
 /* ---- gather and scatter_add along an axis ---------------------------------------------------- */
+
+static const cb_option axis_option_list[] = {
+    {"axis", CB_OPTION_INT, 0, sizeof(int), 1},
+};
+
+/* Along another axis than the first, rows are apart. */
+static bool is_along_rows(const cb_call *call, int input) {
+    (void)input;
+    return *(const int *)call->options != 0;
+}
 
 /* Whether indices can point into x along an axis. */
 static cb_status check_gather(const cb_call *call, const cb_tensor *x, const cb_tensor *indices,
@@ -316,6 +375,8 @@ const cb_op cbi_gather_op = {
     .forward = gather_forward,
     .vjp = gather_vjp,
     SAMPLES(gather_samples),
+    OPTIONS(axis_option_list),
+    .row_by_row = is_along_rows,
 };
 
 cb_tensor *cb_gather(cb_tensor *x, int axis, cb_tensor *indices) {
@@ -382,6 +443,8 @@ const cb_op cbi_scatter_add_op = {
     .forward = scatter_add_forward,
     .vjp = scatter_add_vjp,
     SAMPLES(scatter_add_samples),
+    OPTIONS(axis_option_list),
+    .row_by_row = is_along_rows,
 };
 
 cb_tensor *cb_scatter_add(cb_tensor *x, int axis, cb_tensor *indices, cb_tensor *source) {
@@ -397,11 +460,6 @@ typedef struct one_hot_options {
     int64_t classes;
     cb_dtype dtype;
 } one_hot_options;
-
-static bool same_one_hot(const void *a, const void *b) {
-    const one_hot_options *x = a, *y = b;
-    return x->classes == y->classes && x->dtype == y->dtype;
-}
 
 static cb_status one_hot_shape(const cb_call *call) {
     const one_hot_options *options = call->options;
@@ -429,15 +487,21 @@ static cb_status one_hot_forward(const cb_call *call) {
     return CB_OK;
 }
 
+static const cb_option one_hot_option_list[] = {
+    CB_OPTION(one_hot_options, classes, CB_OPTION_EXTENT),
+    CB_OPTION(one_hot_options, dtype, CB_OPTION_INT),
+};
+
 const cb_op cbi_one_hot_op = {
     .name = "one_hot",
     .formula = "y[.., c] = 1 where c is the index, else 0",
     .min_inputs = 1,
     .max_inputs = 1,
     .options_size = sizeof(one_hot_options),
-    .options_equal = same_one_hot,
     .shape = one_hot_shape,
     .forward = one_hot_forward,
+    OPTIONS(one_hot_option_list),
+    .row_by_row = cb_row_by_row,
 };
 
 cb_tensor *cb_one_hot(cb_tensor *indices, int64_t classes, cb_dtype dtype) {

@@ -3,6 +3,7 @@
 #include <cerebra/ops.h>
 
 #include "autograd/axes.h"
+#include "autograd/compiler/lower.h"
 #include "autograd/samples.h"
 #include "autograd/tape_internal.h"
 #include "tensor/kernels.h"
@@ -20,6 +21,16 @@ static cb_status copy_forward(const cb_call *call) {
 static void contiguous_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
     (void)call;
     gradients[0] = g;
+}
+
+static bool contiguous_lower(cbi_lowerer *l, const cb_call *call) {
+    (void)call;
+    return cbi_lower_same(l);
+}
+
+static bool contiguous_places(const cb_call *call, int64_t *start, int64_t *step) {
+    (void)call, (void)start, (void)step;
+    return true;
 }
 
 static cb_tensor *contiguous_sample(cb_tensor *const *in) {
@@ -40,10 +51,19 @@ const cb_op cbi_contiguous_op = {
     .forward = copy_forward,
     .vjp = contiguous_vjp,
     SAMPLES(contiguous_samples),
+    .row_by_row = cb_row_by_row,
+    .lowering = &(const cbi_lowering){.lower = contiguous_lower, .places = contiguous_places},
 };
 
+/* On a symbolic tape every view is copied: whether one is row-major may depend on the number of
+   sequences, and the trace of a step must not. */
+static bool is_traced_view(const cb_tensor *x) {
+    const cb_node *node = x->node;
+    return node != NULL && node->tape->trace != NULL && node->op != NULL && node->op->view;
+}
+
 cb_tensor *cb_contiguous(cb_tensor *x) {
-    if (x != NULL && cb_tensor_is_contiguous(x))
+    if (x != NULL && cb_tensor_is_contiguous(x) && !is_traced_view(x))
         return x;
     return cb_apply(&cbi_contiguous_op, 1, &x, NULL);
 }
@@ -72,6 +92,10 @@ static const cb_sample cast_samples[] = {
     {"empty", 1, {SHAPED(2, 0, 4)}, cast_sample},
 };
 
+static const cb_option cast_option_list[] = {
+    {"dtype", CB_OPTION_INT, 0, sizeof(cb_dtype), 1},
+};
+
 const cb_op cbi_cast_op = {
     .name = "cast",
     .formula = "y = x in another dtype;  dx = g in x's",
@@ -82,6 +106,8 @@ const cb_op cbi_cast_op = {
     .forward = copy_forward,
     .vjp = cast_vjp,
     SAMPLES(cast_samples),
+    OPTIONS(cast_option_list),
+    .row_by_row = cb_row_by_row,
 };
 
 /* To or from integers: no gradient. */
@@ -93,6 +119,8 @@ const cb_op cbi_cast_integer_op = {
     .options_size = sizeof(cb_dtype),
     .shape = cast_shape,
     .forward = copy_forward,
+    OPTIONS(cast_option_list),
+    .row_by_row = cb_row_by_row,
 };
 
 cb_tensor *cb_cast(cb_tensor *x, cb_dtype dtype) {
@@ -143,6 +171,20 @@ static void pad_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
     gradients[0] = g;
 }
 
+static bool pad_lower(cbi_lowerer *l, const cb_call *call) {
+    const pad_options *options = call->options;
+    int64_t step[CB_MAX_RANK];
+    for (int i = 0; i < CB_MAX_RANK; i++)
+        step[i] = 1;
+    return cbi_lower_placement(l, options->before, step, options->value);
+}
+
+static const cb_option pad_option_list[] = {
+    CB_OPTIONS(pad_options, before, CB_OPTION_EXTENT),
+    CB_OPTIONS(pad_options, after, CB_OPTION_EXTENT),
+    CB_OPTION(pad_options, value, CB_OPTION_REAL),
+};
+
 static cb_tensor *pad_sample(cb_tensor *const *in) {
     return cb_pad(in[0], (const int64_t[]){1, 0}, (const int64_t[]){2, 3}, 0.5);
 }
@@ -163,6 +205,8 @@ const cb_op cbi_pad_op = {
     .forward = pad_forward,
     .vjp = pad_vjp,
     SAMPLES(pad_samples),
+    OPTIONS(pad_option_list),
+    .lowering = &(const cbi_lowering){.lower = pad_lower},
 };
 
 cb_tensor *cb_pad(cb_tensor *x, const int64_t *before, const int64_t *after, double value) {
@@ -220,6 +264,14 @@ static void concat_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients)
     }
 }
 
+static bool concat_lower(cbi_lowerer *l, const cb_call *call) {
+    return cbi_lower_concat(l, *(const int *)call->options);
+}
+
+static const cb_option concat_option_list[] = {
+    {"axis", CB_OPTION_INT, 0, sizeof(int), 1},
+};
+
 static cb_tensor *concat_sample(cb_tensor *const *in) {
     return cb_concat(3, in, 1);
 }
@@ -249,6 +301,8 @@ const cb_op cbi_concat_op = {
     .forward = concat_forward,
     .vjp = concat_vjp,
     SAMPLES(concat_samples),
+    OPTIONS(concat_option_list),
+    .lowering = &(const cbi_lowering){.lower = concat_lower},
 };
 
 cb_tensor *cb_concat(int count, cb_tensor *const *inputs, int axis) {

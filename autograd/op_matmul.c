@@ -1,6 +1,7 @@
 /* Matrix products. The work is done by BLIS (tensor/gemm.c), on operands of any strides. */
 #include <cerebra/ops.h>
 
+#include "autograd/compiler/lower.h"
 #include "autograd/samples.h"
 #include "autograd/tape_internal.h"
 #include "tensor/kernels.h"
@@ -126,6 +127,11 @@ static void matmul_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients)
                           : gradient_of(b, cb_transpose(a, -2, -1), g);
 }
 
+static bool matmul_lower(cbi_lowerer *l, const cb_call *call) {
+    (void)call;
+    return cbi_lower_matmul(l);
+}
+
 static cb_tensor *matmul_sample(cb_tensor *const *in) {
     return cb_matmul(in[0], in[1]);
 }
@@ -155,6 +161,7 @@ const cb_op cbi_matmul_op = {
     .forward = matmul_forward,
     .vjp = matmul_vjp,
     SAMPLES(matmul_samples),
+    .lowering = &(const cbi_lowering){.lower = matmul_lower},
 };
 
 cb_tensor *cb_matmul(cb_tensor *a, cb_tensor *b) {

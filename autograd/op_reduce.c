@@ -2,6 +2,7 @@
 #include <cerebra/ops.h>
 
 #include "autograd/axes.h"
+#include "autograd/compiler/lower.h"
 #include "autograd/samples.h"
 #include "autograd/tape_internal.h"
 #include "tensor/kernels.h"
@@ -65,6 +66,28 @@ static void sum_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
     gradients[0] = cb_expand(with_kept_axes(call, g), call->in[0]->rank, call->in[0]->shape);
 }
 
+static bool sum_lower(cbi_lowerer *l, const cb_call *call) {
+    return cbi_lower_reduction(l, CBI_SUM, ((const reduce_options *)call->options)->axes.in);
+}
+
+static bool max_lower(cbi_lowerer *l, const cb_call *call) {
+    return cbi_lower_reduction(l, CBI_MAX, ((const reduce_options *)call->options)->axes.in);
+}
+
+static bool min_lower(cbi_lowerer *l, const cb_call *call) {
+    return cbi_lower_reduction(l, CBI_MIN, ((const reduce_options *)call->options)->axes.in);
+}
+
+static bool reduces_rows(const cb_call *call, int input) {
+    (void)input;
+    return !((const reduce_options *)call->options)->axes.in[0];
+}
+
+static const cb_option reduce_option_list[] = {
+    CB_OPTIONS(reduce_options, axes.in, CB_OPTION_INT),
+    CB_OPTION(reduce_options, keepdim, CB_OPTION_INT),
+};
+
 static cb_tensor *sum_sample(cb_tensor *const *in) {
     return cb_sum(in[0], CB_AXES(0, -1), false);
 }
@@ -89,6 +112,9 @@ const cb_op cbi_sum_op = {
     .forward = sum_forward,
     .vjp = sum_vjp,
     SAMPLES(sum_samples),
+    OPTIONS(reduce_option_list),
+    .row_by_row = reduces_rows,
+    .lowering = &(const cbi_lowering){.lower = sum_lower},
 };
 
 static cb_status max_forward(const cb_call *call) {
@@ -140,6 +166,9 @@ const cb_op cbi_max_op = {
     .forward = max_forward,
     .vjp = extreme_vjp,
     SAMPLES(max_samples),
+    OPTIONS(reduce_option_list),
+    .row_by_row = reduces_rows,
+    .lowering = &(const cbi_lowering){.lower = max_lower},
 };
 
 const cb_op cbi_min_op = {
@@ -152,6 +181,9 @@ const cb_op cbi_min_op = {
     .forward = min_forward,
     .vjp = extreme_vjp,
     SAMPLES(min_samples),
+    OPTIONS(reduce_option_list),
+    .row_by_row = reduces_rows,
+    .lowering = &(const cbi_lowering){.lower = min_lower},
 };
 
 static cb_tensor *reduce(const cb_op *op, cb_tensor *x, int count, const int *axes, bool keepdim) {
@@ -231,6 +263,8 @@ const cb_op cbi_argmax_op = {
     .options_size = sizeof(reduce_options),
     .shape = argmax_shape,
     .forward = argmax_forward,
+    OPTIONS(reduce_option_list),
+    .row_by_row = reduces_rows,
 };
 
 cb_tensor *cb_argmax(cb_tensor *x, int axis, bool keepdim) {

@@ -2,13 +2,28 @@
 #include <cerebra/ops.h>
 
 #include "autograd/axes.h"
-#include "autograd/op_options.h"
+#include "autograd/compiler/lower.h"
 #include "autograd/samples.h"
 #include "autograd/tape_internal.h"
 #include "tensor/kernels.h"
 
+/* Of slice and place: elements start, start + step, ... of an axis, count of them; extent is that
+   of the whole. */
+typedef struct slice_options {
+    int axis;
+    int64_t start, step, count, extent;
+} slice_options;
+
+static const cb_option slice_option_list[] = {
+    CB_OPTION(slice_options, axis, CB_OPTION_INT),
+    CB_OPTION(slice_options, start, CB_OPTION_EXTENT),
+    CB_OPTION(slice_options, step, CB_OPTION_EXTENT),
+    CB_OPTION(slice_options, count, CB_OPTION_EXTENT),
+    CB_OPTION(slice_options, extent, CB_OPTION_EXTENT),
+};
+
 /* The part of a whole tensor, as a view. */
-static cb_tensor part_of(const cb_tensor *whole, const cbi_slice_options *options) {
+static cb_tensor part_of(const cb_tensor *whole, const slice_options *options) {
     cb_tensor part = *whole;
     part.shape[options->axis] = options->count;
     part.stride[options->axis] *= options->step;
@@ -18,12 +33,6 @@ static cb_tensor part_of(const cb_tensor *whole, const cbi_slice_options *option
     return part;
 }
 
-static bool same_parts(const void *a, const void *b) {
-    const cbi_slice_options *x = a, *y = b;
-    return x->axis == y->axis && x->start == y->start && x->step == y->step &&
-           x->count == y->count && x->extent == y->extent;
-}
-
 static cb_status slice_shape(const cb_call *call) {
     cb_node *node = call->out->node;
     *call->out = part_of(call->in[0], call->options);
@@ -31,7 +40,7 @@ static cb_status slice_shape(const cb_call *call) {
     return CB_OK;
 }
 
-static cb_tensor *place(cb_tensor *x, const cbi_slice_options *options);
+static cb_tensor *place(cb_tensor *x, const slice_options *options);
 
 static void slice_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
     gradients[0] = place(g, call->options);
@@ -62,18 +71,18 @@ const cb_op cbi_slice_op = {
     .formula = "y = a part of x;  dx = g in that part, 0 elsewhere",
     .min_inputs = 1,
     .max_inputs = 1,
-    .options_size = sizeof(cbi_slice_options),
-    .options_equal = same_parts,
+    .options_size = sizeof(slice_options),
     .shape = slice_shape,
     .view = true,
     .vjp = slice_vjp,
     SAMPLES(slice_samples),
+    OPTIONS(slice_option_list),
 };
 
 /* ---- place: the adjoint of slice ------------------------------------------------------------- */
 
 static cb_status place_shape(const cb_call *call) {
-    const cbi_slice_options *options = call->options;
+    const slice_options *options = call->options;
     cb_status status = cb_shape_same(call);
     call->out->shape[options->axis] = options->extent;
     return status;
@@ -90,9 +99,21 @@ static void place_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) 
     gradients[0] = cb_apply(&cbi_slice_op, 1, &g, call->options);
 }
 
+static bool place_places(const cb_call *call, int64_t *start, int64_t *step) {
+    const slice_options *options = call->options;
+    start[options->axis] = options->start;
+    step[options->axis] = options->step;
+    return true;
+}
+
+static bool place_lower(cbi_lowerer *l, const cb_call *call) {
+    int64_t start[CB_MAX_RANK] = {0}, step[CB_MAX_RANK] = {1, 1, 1, 1, 1, 1, 1, 1};
+    return place_places(call, start, step) && cbi_lower_placement(l, start, step, 0);
+}
+
 static cb_tensor *place_sample(cb_tensor *const *in) {
     return place(in[0],
-                 &(cbi_slice_options){.axis = 1, .start = 1, .step = 2, .count = 3, .extent = 8});
+                 &(slice_options){.axis = 1, .start = 1, .step = 2, .count = 3, .extent = 8});
 }
 
 static const cb_sample place_samples[] = {
@@ -106,15 +127,16 @@ const cb_op cbi_place_op = {
     .formula = "y = x in a part, 0 elsewhere;  dx = that part of g",
     .min_inputs = 1,
     .max_inputs = 1,
-    .options_size = sizeof(cbi_slice_options),
-    .options_equal = same_parts,
+    .options_size = sizeof(slice_options),
     .shape = place_shape,
     .forward = place_forward,
     .vjp = place_vjp,
     SAMPLES(place_samples),
+    OPTIONS(slice_option_list),
+    .lowering = &(const cbi_lowering){.lower = place_lower, .places = place_places},
 };
 
-static cb_tensor *place(cb_tensor *x, const cbi_slice_options *options) {
+static cb_tensor *place(cb_tensor *x, const slice_options *options) {
     return cb_apply(&cbi_place_op, 1, &x, options);
 }
 
@@ -133,7 +155,7 @@ cb_tensor *cb_slice(cb_tensor *x, int axis, int64_t start, int64_t stop, int64_t
     if (step < 1)
         return cbi_function_fail(x, "slice", CB_ERROR_VALUE, "a step of %lld is below 1",
                                  (long long)step);
-    cbi_slice_options options = {.axis = axis, .step = step, .extent = x->shape[axis]};
+    slice_options options = {.axis = axis, .step = step, .extent = x->shape[axis]};
     options.start = clip(start, options.extent);
     int64_t length = clip(stop, options.extent) - options.start;
     options.count = length > 0 ? (length - 1) / step + 1 : 0;

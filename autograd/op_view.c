@@ -28,11 +28,10 @@ typedef struct shape_options {
     int64_t shape[CB_MAX_RANK];
 } shape_options;
 
-static bool same_shapes(const void *a, const void *b) {
-    const shape_options *x = a, *y = b;
-    return x->rank == y->rank &&
-           memcmp(x->shape, y->shape, sizeof(x->shape[0]) * (size_t)x->rank) == 0;
-}
+static const cb_option shape_option_list[] = {
+    CB_OPTION(shape_options, rank, CB_OPTION_INT),
+    CB_OPTIONS(shape_options, shape, CB_OPTION_EXTENT),
+};
 
 static cb_status reshape_shape(const cb_call *call) {
     const shape_options *options = call->options;
@@ -73,11 +72,11 @@ const cb_op cbi_reshape_op = {
     .min_inputs = 1,
     .max_inputs = 1,
     .options_size = sizeof(shape_options),
-    .options_equal = same_shapes,
     .shape = reshape_shape,
     .view = true,
     .vjp = reshape_vjp,
     SAMPLES(reshape_samples),
+    OPTIONS(shape_option_list),
 };
 
 cb_tensor *cb_reshape(cb_tensor *x, int rank, const int64_t *shape) {
@@ -114,6 +113,10 @@ cb_tensor *cb_reshape(cb_tensor *x, int rank, const int64_t *shape) {
 typedef struct permute_options {
     int axes[CB_MAX_RANK];
 } permute_options;
+
+static const cb_option permute_option_list[] = {
+    CB_OPTIONS(permute_options, axes, CB_OPTION_INT),
+};
 
 static cb_status permute_shape(const cb_call *call) {
     const permute_options *options = call->options;
@@ -153,6 +156,7 @@ const cb_op cbi_permute_op = {
     .view = true,
     .vjp = permute_vjp,
     SAMPLES(permute_samples),
+    OPTIONS(permute_option_list),
 };
 
 cb_tensor *cb_permute(cb_tensor *x, int rank, const int *axes) {
@@ -230,11 +234,11 @@ const cb_op cbi_expand_op = {
     .min_inputs = 1,
     .max_inputs = 1,
     .options_size = sizeof(shape_options),
-    .options_equal = same_shapes,
     .shape = expand_shape,
     .view = true,
     .vjp = expand_vjp,
     SAMPLES(expand_samples),
+    OPTIONS(shape_option_list),
 };
 
 cb_tensor *cb_expand(cb_tensor *x, int rank, const int64_t *shape) {
@@ -254,6 +258,10 @@ cb_tensor *cb_expand(cb_tensor *x, int rank, const int64_t *shape) {
 typedef struct axis_options {
     int axis;
 } axis_options;
+
+static const cb_option axis_option_list[] = {
+    CB_OPTION(axis_options, axis, CB_OPTION_INT),
+};
 
 static cb_status squeeze_shape(const cb_call *call) {
     int axis = ((const axis_options *)call->options)->axis;
@@ -320,6 +328,7 @@ const cb_op cbi_squeeze_op = {
     .view = true,
     .vjp = squeeze_vjp,
     SAMPLES(squeeze_samples),
+    OPTIONS(axis_option_list),
 };
 
 const cb_op cbi_unsqueeze_op = {
@@ -332,6 +341,7 @@ const cb_op cbi_unsqueeze_op = {
     .view = true,
     .vjp = unsqueeze_vjp,
     SAMPLES(unsqueeze_samples),
+    OPTIONS(axis_option_list),
 };
 
 cb_tensor *cb_squeeze(cb_tensor *x, int axis) {
@@ -347,6 +357,10 @@ cb_tensor *cb_unsqueeze(cb_tensor *x, int axis) {
 }
 
 /* ---- flip ------------------------------------------------------------------------------------ */
+
+static const cb_option flip_option_list[] = {
+    CB_OPTIONS(cbi_axes, in, CB_OPTION_INT),
+};
 
 static cb_status flip_shape(const cb_call *call) {
     const cbi_axes *axes = call->options;
@@ -388,6 +402,7 @@ const cb_op cbi_flip_op = {
     .view = true,
     .vjp = flip_vjp,
     SAMPLES(flip_samples),
+    OPTIONS(flip_option_list),
 };
 
 cb_tensor *cb_flip(cb_tensor *x, int count, const int *axes) {

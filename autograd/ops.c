@@ -39,6 +39,8 @@ static const cb_op *const ops[] = {
     &cbi_gather_op,
     &cbi_scatter_add_op,
     &cbi_one_hot_op,
+    &cbi_full_op,
+    &cbi_arange_op,
     &cbi_dropout_op,
     &cbi_cross_entropy_op,
     &cbi_cross_entropy_gradient_op,

@@ -1,4 +1,4 @@
-/* Short forms for the inputs of gradient-checker samples. */
+/* Short forms for what an op's declaration lists: inputs of gradient-checker samples, options. */
 #ifndef CEREBRA_AUTOGRAD_SAMPLES_H
 #define CEREBRA_AUTOGRAD_SAMPLES_H
 
@@ -13,5 +13,6 @@
 #define INDICES(below, rank, ...) {rank, {__VA_ARGS__}, 0, below, CB_NO_KINK, true, false}
 /* clang-format on */
 #define SAMPLES(array) .samples = array, .sample_count = (int)(sizeof(array) / sizeof(array[0]))
+#define OPTIONS(array) .option_list = array, .option_count = (int)(sizeof(array) / sizeof(array[0]))
 
 #endif

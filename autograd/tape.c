@@ -1,6 +1,8 @@
 /* The tape's life, its leaves and its errors. Ops are applied in apply.c, gradients are computed in
    backward.c. */
+#include "autograd/op_list.h"
 #include "autograd/tape_internal.h"
+#include "autograd/trace.h"
 #include "tensor/kernels.h"
 #include "tensor/memory.h"
 
@@ -65,20 +67,14 @@ cb_tape *cb_tape_new_no_grad(void) {
     return tape_new(true);
 }
 
-cb_tape *cbi_tape_new_symbolic(void) {
-    cb_tape *tape = tape_new(false);
-    if (tape == NULL)
-        return NULL;
-    tape->symbolic = true;
-    return tape;
-}
-
 void cb_tape_free(cb_tape *tape) {
     if (tape == NULL)
         return;
     cb_tape_free(tape->scratch);
+    cb_tape_free(tape->tracer);
     cbi_arena_free(&tape->arena);
-    cbi_unread_free(&tape->unread);
+    cbi_free(tape->pass);
+    cbi_trace_free(tape->trace);
     cbi_free(tape);
 }
 
@@ -86,6 +82,7 @@ void cb_tape_reset(cb_tape *tape) {
     if (tape == NULL)
         return;
     cbi_arena_reset(&tape->arena);
+    cbi_trace_reset(tape->trace);
     tape->status = CB_OK;
     tape->message[0] = '\0';
     tape->recording = !tape->no_grad;
@@ -110,7 +107,7 @@ const char *cb_tape_error(const cb_tape *tape) {
 size_t cb_tape_bytes(const cb_tape *tape) {
     size_t bytes = 0;
     for (; tape != NULL; tape = tape->scratch)
-        bytes += tape->arena.total;
+        bytes += tape->arena.total + tape->pass_size;
     return bytes;
 }
 
@@ -141,6 +138,10 @@ cb_node *cbi_node_new(cb_tape *tape, int count, size_t options_size) {
     *node = (cb_node){.tape = tape, .count = count, .in = (cb_tensor **)(void *)(memory + inputs)};
     node->tensor.node = node;
     node->options = options_size > 0 ? memory + options : NULL;
+    if (tape->trace != NULL && !cbi_trace_note(tape->trace, node)) {
+        cbi_tape_fail(tape, CB_ERROR_MEMORY, "trace: out of memory");
+        return NULL;
+    }
     return node;
 }
 
@@ -179,19 +180,22 @@ cbi_block *cbi_block_new(cb_tape *tape, size_t size) {
     return block;
 }
 
-/* Where a tensor of a trace points to; NULL, recorded, when there is no memory. */
-static void *unread_for(cb_tape *tape, const cb_tensor *t) {
-    void *memory = cbi_unread_bytes(&tape->unread, cb_tensor_bytes(t));
-    if (memory == NULL)
-        cbi_tape_fail(tape, CB_ERROR_MEMORY, "out of memory: no addresses for a trace (op %lld)",
+void *cbi_tape_pass_memory(cb_tape *tape, size_t size) {
+    if (tape->pass != NULL && size <= tape->pass_size)
+        return tape->pass;
+    cbi_free(tape->pass);
+    tape->pass = cbi_allocate(size + 1);
+    tape->pass_size = tape->pass != NULL ? size : 0;
+    if (tape->pass == NULL)
+        cbi_tape_fail(tape, CB_ERROR_MEMORY, "out of memory: %zu bytes (op %lld)", size,
                       (long long)tape->ops);
-    return memory;
+    return tape->pass;
 }
 
 cb_status cbi_node_allocate(cb_node *node) {
     cbi_strides_row_major(&node->tensor);
-    if (node->tape->symbolic) {
-        node->tensor.data = unread_for(node->tape, &node->tensor);
+    if (node->tape->trace != NULL) {
+        node->tensor.data = cbi_trace_memory(node->tape->trace, cb_tensor_bytes(&node->tensor));
         return node->tensor.data != NULL ? CB_OK : CB_ERROR_MEMORY;
     }
     node->block = cbi_block_new(node->tape, cb_tensor_bytes(&node->tensor));
@@ -210,7 +214,7 @@ static cb_tensor *leaf(cb_tape *tape, const cb_tensor *value, bool variable, cb_
         return cbi_tape_fail(tape, CB_ERROR_VALUE, "input: the tensor is NULL");
     if (!cbi_shape_valid(value->dtype, value->rank, value->shape))
         return cbi_tape_fail(tape, CB_ERROR_SHAPE, "input: not a valid tensor");
-    if (value->data == NULL && cb_tensor_count(value) > 0 && !tape->symbolic)
+    if (value->data == NULL && cb_tensor_count(value) > 0)
         return cbi_tape_fail(tape, CB_ERROR_VALUE, "input: the tensor has no data");
     if (variable && !cb_dtype_is_float(value->dtype))
         return cbi_tape_fail(tape, CB_ERROR_DTYPE, "variable: %s has no gradient; f32 or f64 has",
@@ -245,52 +249,14 @@ cb_tensor *cb_variable_into(cb_tape *tape, const cb_tensor *value, cb_tensor *gr
     return leaf(tape, value, true, gradient);
 }
 
-cb_tensor *cbi_symbol(cb_tape *tape, cb_dtype dtype, int rank, const int64_t *shape) {
-    if (tape == NULL || !cbi_shape_valid(dtype, rank, shape))
-        return cbi_tape_fail(tape, CB_ERROR_SHAPE, "trace: not a valid dtype and shape");
-    cb_tensor value = cb_tensor_wrap(dtype, rank, shape, NULL);
-    value.data = unread_for(tape, &value);
-    return leaf(tape, &value, cb_dtype_is_float(dtype), NULL);
-}
-
-cb_tensor *cb_full(cb_tape *tape, cb_dtype dtype, int rank, const int64_t *shape, double value) {
-    if (tape == NULL || tape->status != CB_OK)
-        return cbi_poison(tape);
-    if (!cbi_shape_valid(dtype, rank, shape))
-        return cbi_tape_fail(tape, CB_ERROR_SHAPE, "full: not a valid dtype and shape");
-    cb_node *node = cbi_node_new(tape, 0, 0);
-    if (node == NULL)
-        return cbi_poison(tape);
-    cb_tensor t = cb_tensor_wrap(dtype, rank, shape, NULL);
-    t.node = node;
-    node->tensor = t;
-    if (cbi_node_allocate(node) != CB_OK)
-        return cbi_poison(tape);
-    node->filled = true;
-    node->fill = value;
-    if (!tape->symbolic)
-        cb_tensor_fill(&node->tensor, value);
-    return &node->tensor;
-}
-
 cb_tensor *cbi_filled_like(cb_tape *tape, const cb_tensor *t, double value) {
     return cb_full(tape, t->dtype, t->rank, t->shape, value);
-}
-
-cb_tensor *cb_arange(cb_tape *tape, cb_dtype dtype, double start, double step, int64_t count) {
-    cb_tensor *t = cb_full(tape, dtype, 1, &count, 0);
-    if (tape != NULL && tape->symbolic)
-        return cb_fail(t, CB_ERROR_TAPE, "arange: a trace has no elements");
-    if (!cbi_is_poisoned(t))
-        for (int64_t i = 0; i < count; i++)
-            cb_tensor_set(t, &i, start + (double)i * step);
-    return t;
 }
 
 double cb_item(const cb_tensor *t) {
     if (t == NULL || cbi_is_poisoned(t))
         return NAN;
-    if (t->node != NULL && t->node->tape != NULL && t->node->tape->symbolic) {
+    if (t->node != NULL && t->node->tape != NULL && t->node->tape->trace != NULL) {
         cb_fail(t, CB_ERROR_TAPE, "item: the step reads a value, which a trace does not have");
         return NAN;
     }

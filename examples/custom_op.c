@@ -13,10 +13,10 @@ typedef struct running_sum_options {
     bool reverse;
 } running_sum_options;
 
-static bool same_running_sum(const void *a, const void *b) {
-    const running_sum_options *x = a, *y = b;
-    return x->axis == y->axis && x->reverse == y->reverse;
-}
+static const cb_option running_sum_option_list[] = {
+    CB_OPTION(running_sum_options, axis, CB_OPTION_INT),
+    CB_OPTION(running_sum_options, reverse, CB_OPTION_INT),
+};
 
 extern const cb_op running_sum_op;
 
@@ -70,6 +70,12 @@ static void running_sum_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradi
     gradients[0] = running_sum(g, options->axis, !options->reverse);
 }
 
+/* Sums along any axis but the first are those of each row by itself. */
+static bool running_sum_by_rows(const cb_call *call, int input) {
+    (void)input;
+    return ((const running_sum_options *)call->options)->axis != 0;
+}
+
 /* ---- Its cases for the gradient checker ------------------------------------------------------ */
 
 static cb_tensor *forward_sample(cb_tensor *const *in) {
@@ -95,12 +101,14 @@ const cb_op running_sum_op = {
     .min_inputs = 1,
     .max_inputs = 1,
     .options_size = sizeof(running_sum_options),
-    .options_equal = same_running_sum,
     .shape = running_sum_shape,
     .forward = running_sum_forward,
     .vjp = running_sum_vjp,
     .samples = running_sum_samples,
     .sample_count = sizeof(running_sum_samples) / sizeof(running_sum_samples[0]),
+    .option_list = running_sum_option_list,
+    .option_count = 2,
+    .row_by_row = running_sum_by_rows,
 };
 
 /* ---- The program ----------------------------------------------------------------------------- */

@@ -23,13 +23,19 @@ struct cb_rnn {
     cbi_rnn_run *runs; /* [layers x directions] */
 };
 
+/* What a layer reads: x [time, batch, input], or rows [time, batch] of a table x [any, input]. */
+typedef struct cbi_rnn_input {
+    cb_tensor *x, *rows; /* rows: NULL when x is the input itself */
+    int64_t time, batch;
+} cbi_rnn_input;
+
 /* Runs one direction of one layer. given: the initial states, or NULL for zeros; final: room for
    the last ones, or NULL; lengths may be NULL. */
-cb_tensor *cbi_rnn_run_direction(const cbi_rnn_run *run, cb_tensor *x, cb_tensor *lengths,
-                                 cb_tensor *const *given, cb_tensor **final);
+cb_tensor *cbi_rnn_run_direction(const cbi_rnn_run *run, const cbi_rnn_input *input,
+                                 cb_tensor *lengths, cb_tensor *const *given, cb_tensor **final);
 /* The same, keeping nothing of what the cell computes but the output and the states between
    segments of that many steps. */
-cb_tensor *cbi_rnn_run_segments(const cbi_rnn_run *run, int64_t steps, cb_tensor *x,
+cb_tensor *cbi_rnn_run_segments(const cbi_rnn_run *run, int64_t steps, const cbi_rnn_input *input,
                                 cb_tensor *lengths, cb_tensor *const *given, cb_tensor **final);
 
 #endif

@@ -2,7 +2,6 @@
    segments are kept, and everything within a segment is computed again for its gradient. With T
    steps in segments of k, that is T / k states and the intermediate results of k steps: least where
    k is about sqrt(T) (Chen et al. 2016). */
-#include "autograd/op_list.h"
 #include "autograd/scan/scan_internal.h"
 #include "autograd/tape_internal.h"
 #include "nn/rnn_internal.h"
@@ -23,9 +22,13 @@ static cb_tensor *run_segment(const void *context, cb_tensor *const *in) {
     const segment *s = context;
     int states = s->run->cell->state_count;
     cb_tensor *results[CB_CELL_MAX_STATES + 1], *final[CB_CELL_MAX_STATES];
-    cb_tensor *x = s->looked_up ? cb_gather_rows(in[0], in[1]) : in[0];
+    cbi_rnn_input input = {.x = in[0], .rows = s->looked_up ? in[1] : NULL};
+    const cb_tensor *shape = s->looked_up ? in[1] : in[0];
+    input.time = shape->shape[0];
+    input.batch = shape->shape[1];
     in += s->looked_up ? 2 : 1;
-    results[0] = cbi_rnn_run_direction(s->run, x, s->has_lengths ? in[states] : NULL, in, final);
+    results[0] =
+        cbi_rnn_run_direction(s->run, &input, s->has_lengths ? in[states] : NULL, in, final);
     for (int i = 0; i < states; i++)
         results[i + 1] = cb_unsqueeze(final[i], 0);
     return cb_concat(states + 1, results, 0);
@@ -42,18 +45,14 @@ static cb_tensor *lengths_within(cb_tensor *lengths, int64_t first, int64_t step
 }
 
 /* Runs one segment from the states, which are left with the last ones; returns its output. */
-static cb_tensor *checkpoint(const cbi_rnn_run *run, cb_tensor *x, int64_t first, int64_t steps,
-                             cb_tensor *lengths, cb_tensor **state) {
-    const cb_node *node = x->node;
+static cb_tensor *checkpoint(const cbi_rnn_run *run, const cbi_rnn_input *input, int64_t first,
+                             int64_t steps, cb_tensor *lengths, cb_tensor **state) {
     int states = run->cell->state_count, count = 0;
-    segment s = {.run = run, .has_lengths = lengths != NULL};
+    segment s = {.run = run, .looked_up = input->rows != NULL, .has_lengths = lengths != NULL};
     cb_tensor *in[MOST_INPUTS];
-    /* Rows of a table stay that for the segment where it is worth it there: see cb_scan_run. */
-    s.looked_up = node->op == &cbi_gather_rows_op && node->in[0]->rank == 2 &&
-                  node->in[1]->rank == 2 && node->in[0]->shape[0] < steps * x->shape[1];
     if (s.looked_up)
-        in[count++] = node->in[0];
-    in[count++] = cb_slice(s.looked_up ? node->in[1] : x, 0, first, first + steps, 1);
+        in[count++] = input->x;
+    in[count++] = cb_slice(s.looked_up ? input->rows : input->x, 0, first, first + steps, 1);
     for (int i = 0; i < states; i++)
         in[count++] = state[i];
     if (lengths != NULL)
@@ -64,18 +63,19 @@ static cb_tensor *checkpoint(const cbi_rnn_run *run, cb_tensor *x, int64_t first
     return cb_slice(all, 0, 0, steps, 1);
 }
 
-cb_tensor *cbi_rnn_run_segments(const cbi_rnn_run *run, int64_t steps, cb_tensor *x,
+cb_tensor *cbi_rnn_run_segments(const cbi_rnn_run *run, int64_t steps, const cbi_rnn_input *input,
                                 cb_tensor *lengths, cb_tensor *const *given, cb_tensor **final) {
+    cb_tensor *x = input->x;
     cb_tape *tape = cb_tape_of(x);
-    int64_t time = x->shape[0], count = time / steps + (time % steps > 0);
+    int64_t time = input->time, count = time / steps + (time % steps > 0);
     cb_tensor *state[CB_CELL_MAX_STATES];
     if (time == 0)
-        return cbi_rnn_run_direction(run, x, lengths, given, final);
-    if (lengths != NULL && cbi_scan_check_lengths(x, lengths) != CB_OK)
+        return cbi_rnn_run_direction(run, input, lengths, given, final);
+    if (lengths != NULL && cbi_scan_check_lengths(x, lengths, time, input->batch) != CB_OK)
         return cbi_poison(tape);
     for (int i = 0; i < run->cell->state_count; i++) {
         state[i] = given != NULL ? given[i]
-                                 : cb_full(tape, x->dtype, CB_SHAPE(x->shape[1], run->hidden), 0);
+                                 : cb_full(tape, x->dtype, CB_SHAPE(input->batch, run->hidden), 0);
         if (state[i] == NULL)
             return cb_fail(x, CB_ERROR_VALUE, "rnn: an initial state is NULL");
     }
@@ -85,8 +85,8 @@ cb_tensor *cbi_rnn_run_segments(const cbi_rnn_run *run, int64_t steps, cb_tensor
     cb_tensor **outputs = block->data;
     for (int64_t i = 0; i < count && cb_tape_status(tape) == CB_OK; i++) {
         int64_t k = run->reverse ? count - 1 - i : i, first = k * steps;
-        outputs[k] =
-            checkpoint(run, x, first, time - first < steps ? time - first : steps, lengths, state);
+        outputs[k] = checkpoint(run, input, first, time - first < steps ? time - first : steps,
+                                lengths, state);
     }
     for (int i = 0; i < run->cell->state_count && final != NULL; i++)
         final[i] = state[i];

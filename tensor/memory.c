@@ -52,6 +52,25 @@ void cbi_free(void *memory) {
     free(memory);
 }
 
+bool cbi_grow(void *list, int *room, int count, size_t entry) {
+    void *old, *new;
+    if (count <= *room)
+        return true;
+    int wanted = *room < 8 ? 8 : *room;
+    while (wanted < count)
+        wanted *= 2;
+    memcpy(&old, list, sizeof(old));
+    new = cbi_allocate(cbi_multiply((size_t)wanted, entry));
+    if (new == NULL)
+        return false;
+    if (old != NULL)
+        memcpy(new, old, (size_t)*room * entry);
+    cbi_free(old);
+    memcpy(list, &new, sizeof(new));
+    *room = wanted;
+    return true;
+}
+
 /* ---- A thread's scratch memory: a line with its size, and then the memory -------------------- */
 
 static pthread_key_t scratch_key;

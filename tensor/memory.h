@@ -4,12 +4,17 @@
 #define CEREBRA_TENSOR_MEMORY_H
 
 #include <cerebra/export.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* Zeroed memory aligned to 64 bytes; NULL when there is none. Free with cbi_free. */
 CB_API void *cbi_allocate(size_t bytes);
 CB_API void cbi_free(void *memory);
+
+/* Makes room for `count` entries of a growing array: *list, from cbi_allocate or NULL, may move,
+   and what is new in it is zero. False, and nothing changed, when there is no memory. */
+bool cbi_grow(void *list, int *room, int count, size_t entry);
 
 /* Memory to work in, aligned to 64 bytes, with anything in it; NULL when there is none. It is the
    calling thread's own: until its next call, which may move it, and until the thread ends. */

@@ -5,8 +5,7 @@
 
 #include <cerebra/ops.h>
 
-cb_status cbi_scan_check_lengths(cb_tensor *x, cb_tensor *lengths) {
-    int64_t time = x->shape[0], batch = x->shape[1];
+cb_status cbi_scan_check_lengths(cb_tensor *x, cb_tensor *lengths, int64_t time, int64_t batch) {
     if (cb_tape_of(lengths) != cb_tape_of(x))
         cb_fail(x, CB_ERROR_TAPE, "rnn: the lengths are not on the tape of the input");
     else if (cb_dtype_is_float(lengths->dtype))
@@ -23,9 +22,8 @@ cb_status cbi_scan_check_lengths(cb_tensor *x, cb_tensor *lengths) {
     return cb_tape_status(cb_tape_of(x));
 }
 
-cb_tensor *cbi_scan_masks(cb_tensor *x, cb_tensor *lengths) {
-    int64_t time = x->shape[0], batch = x->shape[1];
-    if (cbi_scan_check_lengths(x, lengths) != CB_OK)
+cb_tensor *cbi_scan_masks(cb_tensor *x, cb_tensor *lengths, int64_t time, int64_t batch) {
+    if (cbi_scan_check_lengths(x, lengths, time, batch) != CB_OK)
         return cbi_poison(cb_tape_of(x));
     cb_tensor *steps = cb_arange(cb_tape_of(x), CB_I64, 0, 1, time);
     cb_tensor *before = cb_less(cb_reshape(steps, CB_SHAPE(time, 1, 1)),
@@ -37,17 +35,18 @@ cb_tensor *cbi_scan_masks(cb_tensor *x, cb_tensor *lengths) {
    wrong should be told at once, and by its name. */
 static void check_states(const cb_scan *scan, cb_tensor *x, cb_tensor *const *next) {
     char shape[160];
-    for (int i = 0; i < scan->state_count; i++) {
+    const cbi_signature *s = &scan->signature;
+    for (int i = 0; i < s->state_count; i++) {
         if (next[i] == NULL)
-            cb_fail(x, CB_ERROR_VALUE, "rnn: the step of cell \"%s\" left state %d empty",
+            cb_fail(x, CB_ERROR_VALUE, "scan \"%s\": the step left state %d empty",
                     scan->name, i);
         else if (!cbi_is_poisoned(next[i]) &&
                  (next[i]->rank != 2 || next[i]->shape[0] != x->shape[1] ||
-                  next[i]->shape[1] != scan->state_size[i]))
+                  next[i]->shape[1] != s->state_size[i]))
             cb_fail(x, CB_ERROR_SHAPE,
-                    "rnn: the step of cell \"%s\" made state %d %s; it must be [%lld,%lld]",
+                    "scan \"%s\": the step made state %d %s; it must be [%lld,%lld]",
                     scan->name, i, cb_shape_format(next[i], shape, sizeof(shape)),
-                    (long long)x->shape[1], (long long)scan->state_size[i]);
+                    (long long)x->shape[1], (long long)s->state_size[i]);
     }
 }
 
@@ -55,21 +54,23 @@ cb_tensor *cbi_scan_eager(const cb_scan *scan, cb_tensor *x, const cb_scan_io *i
                           cb_tensor **state) {
     cb_tape *tape = cb_tape_of(x);
     int64_t time = x->shape[0];
-    cbi_block *block = cbi_block_new(tape, sizeof(cb_tensor *) * (size_t)time);
+    int states = scan->signature.state_count;
+    cbi_block *block = cbi_block_new(tape, sizeof(cb_tensor *) * (size_t)(time + states));
     if (block == NULL)
         return cbi_poison(tape);
-    cb_tensor **outputs = block->data;
+    cb_tensor **outputs = block->data, **next = outputs + time;
     for (int64_t step = 0; step < time; step++) {
         int64_t t = io->reverse ? time - 1 - step : step;
         cb_tensor *mask = masks != NULL ? cb_select(masks, 0, t) : NULL;
-        cb_tensor *next[CB_SCAN_MAX_STATES] = {NULL};
-        scan->step(io->weights, cb_select(x, 0, t), state, next);
+        for (int i = 0; i < states; i++)
+            next[i] = NULL;
+        scan->signature.step(io->weights, cb_select(x, 0, t), state, next);
         check_states(scan, x, next);
         if (cb_tape_status(tape) != CB_OK)
             return cbi_poison(tape);
-        for (int i = 0; i < scan->state_count; i++)
+        for (int i = 0; i < states; i++)
             state[i] = mask != NULL ? cb_where(mask, next[i], state[i]) : next[i];
-        outputs[t] = mask != NULL ? cb_mul(next[0], mask) : next[0];
+        outputs[t] = mask != NULL ? cb_mul(state[0], mask) : next[0];
     }
     return cb_stack((int)time, outputs, 0);
 }

@@ -1,190 +1,229 @@
-/* A recurrence: compiled when it is first needed, run as a plan or op by op. */
+/* A recurrence: compiled when it is first needed, and again when its step has changed. */
 #include "autograd/scan/scan_internal.h"
 
-#include "autograd/tape_internal.h"
+#include "autograd/trace.h"
 #include "tensor/memory.h"
 
-#include <cerebra/ops.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-cb_scan *cb_scan_new(cb_scan_step *step, const cb_scan_options *options) {
-    if (step == NULL || options == NULL || options->state_size == NULL ||
-        (options->weights == NULL && options->weight_count > 0) || options->state_count < 1 ||
-        options->state_count > CB_SCAN_MAX_STATES || options->weight_count < 0 ||
-        options->weight_count > CB_SCAN_MAX_WEIGHTS)
-        return NULL;
-    cb_scan *scan = cbi_allocate(sizeof(*scan));
+/* ---- Making one ------------------------------------------------------------------------------ */
+
+static bool refuse(cb_error *error, cb_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static bool refuse(cb_error *error, cb_status status, const char *format, ...) {
+    va_list arguments;
+    if (error == NULL)
+        return false;
+    error->status = status;
+    va_start(arguments, format);
+    vsnprintf(error->message, sizeof(error->message), format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+static bool check_options(cb_scan_step *step, const cb_scan_options *o, cb_error *error) {
+    if (step == NULL || o == NULL)
+        return refuse(error, CB_ERROR_VALUE, "scan: the %s NULL",
+                      step == NULL ? "step is" : "options are");
+    const char *name = o->name != NULL ? o->name : "step";
+    if (cb_dtype_size(o->dtype) == 0)
+        return refuse(error, CB_ERROR_DTYPE, "scan \"%s\": there is no dtype %d", name,
+                      (int)o->dtype);
+    if (o->input < 0)
+        return refuse(error, CB_ERROR_VALUE, "scan \"%s\": an input of %lld features", name,
+                      (long long)o->input);
+    if (o->state_count < 1)
+        return refuse(error, CB_ERROR_VALUE, "scan \"%s\": %d states; there must be at least 1",
+                      name, o->state_count);
+    if (o->state_size == NULL)
+        return refuse(error, CB_ERROR_VALUE, "scan \"%s\": the states' sizes are NULL", name);
+    for (int i = 0; i < o->state_count; i++)
+        if (o->state_size[i] < 0)
+            return refuse(error, CB_ERROR_VALUE, "scan \"%s\": state %d has a size of %lld", name,
+                          i, (long long)o->state_size[i]);
+    if (o->weight_count < 0)
+        return refuse(error, CB_ERROR_VALUE, "scan \"%s\": %d weights", name, o->weight_count);
+    if (o->weights == NULL && o->weight_count > 0)
+        return refuse(error, CB_ERROR_VALUE, "scan \"%s\": the %d weights are NULL", name,
+                      o->weight_count);
+    return true;
+}
+
+/* Copies of what the options point to, in one block behind the scan. */
+static cb_scan *allocate(const cb_scan_options *o) {
+    const char *name = o->name != NULL ? o->name : "step";
+    size_t sizes = sizeof(int64_t) * (size_t)o->state_count;
+    size_t pointers = sizeof(cb_tensor *) * (size_t)(o->weight_count + 1);
+    size_t shapes = sizeof(cb_tensor) * (size_t)o->weight_count;
+    cb_scan *scan = cbi_allocate(sizeof(*scan) + sizes + pointers + shapes + strlen(name) + 1);
     if (scan == NULL)
         return NULL;
-    scan->step = step;
-    scan->dtype = options->dtype;
-    scan->input = options->input;
-    scan->state_count = options->state_count;
-    scan->weight_count = options->weight_count;
-    memcpy(scan->state_size, options->state_size, sizeof(int64_t) * (size_t)scan->state_count);
-    for (int i = 0; i < scan->weight_count; i++)
-        if (options->weights[i] != NULL) {
-            scan->has_weight[i] = true;
-            scan->weights[i] = *options->weights[i];
-            scan->weights[i].data = NULL;
+    char *at = (char *)(scan + 1);
+    cb_tensor *shape = (cb_tensor *)(void *)at;
+    const cb_tensor **weights = (const cb_tensor **)(void *)(at + shapes);
+    scan->signature.weights = weights;
+    scan->signature.state_size = memcpy(at + shapes + pointers, o->state_size, sizes);
+    scan->name = strcpy(at + shapes + pointers + sizes, name);
+    for (int i = 0; i < o->weight_count; i++)
+        if (o->weights[i] != NULL) {
+            shape[i] = *o->weights[i];
+            shape[i].data = NULL;
+            shape[i].node = NULL;
+            weights[i] = &shape[i];
         }
-    snprintf(scan->name, sizeof(scan->name), "%s", options->name != NULL ? options->name : "step");
-    if (options->eager) {
-        scan->compiled = true;
-        snprintf(scan->reason, sizeof(scan->reason), "it was asked for");
+    return scan;
+}
+
+cb_scan *cb_scan_new_with(cb_scan_step *step, const cb_scan_options *options, cb_error *error) {
+    if (error != NULL)
+        *error = (cb_error){.status = CB_OK};
+    if (!check_options(step, options, error))
+        return NULL;
+    cb_scan *scan = allocate(options);
+    if (scan == NULL) {
+        refuse(error, CB_ERROR_MEMORY, "scan: out of memory");
+        return NULL;
     }
+    scan->signature.step = step;
+    scan->signature.dtype = options->dtype;
+    scan->signature.input = options->input;
+    scan->signature.state_count = options->state_count;
+    scan->signature.weight_count = options->weight_count;
+    scan->eager = options->eager || !cb_dtype_is_float(options->dtype);
+    scan->unchecked = options->unchecked;
+    if (scan->eager)
+        snprintf(scan->reason, sizeof(scan->reason), "%s",
+                 options->eager ? "it was asked for" : "only f32 and f64 are compiled");
     pthread_mutex_init(&scan->lock, NULL);
     return scan;
+}
+
+cb_scan *cb_scan_new(cb_scan_step *step, const cb_scan_options *options) {
+    return cb_scan_new_with(step, options, NULL);
 }
 
 void cb_scan_free(cb_scan *scan) {
     if (scan == NULL)
         return;
     pthread_mutex_destroy(&scan->lock);
-    cbi_plan_free(scan->plan);
+    for (int i = 0; i < scan->compilation_count; i++)
+        cbi_compilation_free(scan->compilations[i]);
+    for (int i = 0; i < scan->tape_count; i++)
+        cbi_call_tapes_free(scan->tapes[i]);
+    cbi_free(scan->tapes);
     cbi_free(scan);
+}
+
+/* ---- Tapes for ops that are applied as they are ---------------------------------------------- */
+
+cbi_call_tapes *cbi_take_tapes(cb_scan *scan, int threads) {
+    cbi_call_tapes *tapes = NULL;
+    pthread_mutex_lock(&scan->lock);
+    for (int i = 0; i < scan->tape_count && tapes == NULL; i++)
+        if (scan->tapes[i]->count >= threads) {
+            tapes = scan->tapes[i];
+            scan->tapes[i] = scan->tapes[--scan->tape_count];
+        }
+    pthread_mutex_unlock(&scan->lock);
+    return tapes != NULL ? tapes : cbi_call_tapes_new(threads);
+}
+
+void cbi_give_tapes(cb_scan *scan, cbi_call_tapes *tapes) {
+    if (tapes == NULL)
+        return;
+    tapes->status = CB_OK;
+    pthread_mutex_lock(&scan->lock);
+    bool kept = cbi_grow(&scan->tapes, &scan->tape_room, scan->tape_count + 1, sizeof(tapes));
+    if (kept)
+        scan->tapes[scan->tape_count++] = tapes;
+    pthread_mutex_unlock(&scan->lock);
+    if (!kept)
+        cbi_call_tapes_free(tapes);
 }
 
 /* ---- Compiling ------------------------------------------------------------------------------- */
 
-static const char out_of_memory[] = "out of memory";
+static const char changing[] = "the step is not the same from run to run";
 
-static void compile(cb_scan *scan) {
-    cb_tensor *weights[CB_SCAN_MAX_WEIGHTS];
-    scan->reason[0] = '\0';
-    if (!cb_dtype_is_float(scan->dtype)) {
-        snprintf(scan->reason, sizeof(scan->reason), "only f32 and f64 are compiled");
-        return;
+/* The compilation of the step as it was traced for this run, or a new one. NULL when there is none:
+   recorded when there is no memory. Called with the lock held. */
+static cbi_compilation *compilation_for(cbi_scan_run *run, const cbi_side *side) {
+    cb_scan *scan = run->scan;
+    for (int i = 0; i < scan->compilation_count; i++) {
+        cbi_compilation *c = scan->compilations[i];
+        if (c->split == NULL || cbi_traced_matches(c->split->traced, side))
+            return c;
     }
-    for (int i = 0; i < scan->weight_count; i++)
-        weights[i] = scan->has_weight[i] ? &scan->weights[i] : NULL;
-    cbi_graph *graph = cbi_graph_trace(scan->step, scan->dtype, scan->input, scan->state_count,
-                                       scan->state_size, scan->weight_count, weights);
-    if (graph != NULL && cbi_unread_was_read(&graph->trace->unread))
-        snprintf(scan->reason, sizeof(scan->reason),
-                 "the step reads elements: what it computes may depend on them");
-    else if (graph != NULL && (graph->reason[0] != '\0' || !cbi_imports_check(graph)))
-        snprintf(scan->reason, sizeof(scan->reason), "%s", graph->reason);
-    else if (graph != NULL && !graph->repeats)
-        snprintf(scan->reason, sizeof(scan->reason),
-                 "the step differs from call to call, or with the number of sequences");
-    else if (graph == NULL || (scan->plan = cbi_plan_new(graph)) == NULL)
-        snprintf(scan->reason, sizeof(scan->reason), "%s",
-                 graph != NULL && graph->reason[0] != '\0' ? graph->reason : out_of_memory);
-    if (scan->plan == NULL)
-        cbi_graph_free(graph);
+    if (scan->compilation_count == CBI_MOST_COMPILATIONS) {
+        snprintf(scan->reason, sizeof(scan->reason), "%s", changing);
+        return NULL;
+    }
+    cbi_compilation *c = cbi_compilation_new(&scan->signature);
+    if (c == NULL) {
+        cbi_tape_fail(run->tape, CB_ERROR_MEMORY, "scan \"%s\": out of memory", scan->name);
+        return NULL;
+    }
+    if (c->reason[0] == '\0' && !cbi_traced_matches(c->split->traced, side)) {
+        snprintf(c->reason, sizeof(c->reason), "%s, or depends on the number of sequences",
+                 changing);
+    }
+    scan->compilations[scan->compilation_count++] = c;
+    return c;
 }
 
-/* The plan, as cbi_scan_plan; *starved: whether there is none for want of memory. */
-static const cbi_plan *plan_of(cb_scan *scan, bool *starved) {
+/* The tape that steps are traced on: one for each tape of the caller's, so that nothing is
+   allocated from the second run on. */
+static cb_tape *tracer_of(cb_tape *tape) {
+    if (tape->tracer == NULL)
+        tape->tracer = cbi_tape_new_symbolic();
+    if (tape->tracer == NULL)
+        cbi_tape_fail(tape, CB_ERROR_MEMORY, "scan: out of memory");
+    else
+        cb_tape_reset(tape->tracer);
+    return tape->tracer;
+}
+
+static bool run_eagerly(cb_scan *scan, const char *reason) {
+    snprintf(scan->reason, sizeof(scan->reason), "%s", reason);
+    return false;
+}
+
+bool cbi_scan_prepare(cbi_scan_run *run) {
+    cb_scan *scan = run->scan;
+    cbi_side side;
+    if (scan->eager)
+        return false;
+    cb_tape *tracer = tracer_of(run->tape);
+    if (tracer == NULL)
+        return false;
+    const char *fault = cbi_trace_once(&scan->signature, tracer, run->batch, &side);
+    run->trace = tracer->trace;
     pthread_mutex_lock(&scan->lock);
-    if (!scan->compiled)
-        compile(scan);
-    scan->compiled = strcmp(scan->reason, out_of_memory) != 0; /* there may be some next time */
-    *starved = !scan->compiled;
-    const cbi_plan *plan = scan->plan;
+    bool good = fault == NULL || run_eagerly(scan, fault);
+    run->compilation = good ? compilation_for(run, &side) : NULL;
+    good = run->compilation != NULL &&
+           (run->compilation->reason[0] == '\0' || run_eagerly(scan, run->compilation->reason));
     pthread_mutex_unlock(&scan->lock);
-    return plan;
-}
-
-const cbi_plan *cbi_scan_plan(cb_scan *scan) {
-    bool starved;
-    return plan_of(scan, &starved);
+    return good;
 }
 
 const char *cb_scan_reason(cb_scan *scan) {
     if (scan == NULL)
         return "there is no recurrence";
-    return cbi_scan_plan(scan) == NULL ? scan->reason : NULL;
-}
-
-/* ---- Running --------------------------------------------------------------------------------- */
-
-/* The plan, as cbi_scan_plan. A step that uses tensors of the caller's tape may have failed there
-   while it was traced; that is no failure of the run. Want of memory is: run op by op meanwhile,
-   the step would give other numbers, if only in their last digits. */
-static const cbi_plan *plan_for(cb_scan *scan, cb_tensor *x) {
-    bool starved;
-    const cbi_plan *plan = plan_of(scan, &starved);
-    cb_tape_of(x)->status = CB_OK;
-    cb_tape_of(x)->message[0] = '\0';
-    if (starved)
-        cb_fail(x, CB_ERROR_MEMORY, "scan \"%s\": out of memory to compile its step", scan->name);
-    return plan;
-}
-
-/* Fails unless a state that a run starts from fits. */
-static void check_initial(const cb_scan *scan, cb_tensor *x, cb_tensor *state, int i) {
-    char shape[160];
-    if (state == NULL)
-        cb_fail(x, CB_ERROR_VALUE, "rnn: an initial state is NULL");
-    else if (cb_tape_of(state) != cb_tape_of(x))
-        cb_fail(x, CB_ERROR_TAPE, "rnn: an initial state is not on the tape of the input");
-    else if (state->rank != 2 || state->shape[0] != x->shape[1] ||
-             state->shape[1] != scan->state_size[i])
-        cb_fail(x, CB_ERROR_SHAPE, "rnn: initial state %s of %s is not [%lld,%lld]",
-                cb_shape_format(state, shape, sizeof(shape)), scan->name, (long long)x->shape[1],
-                (long long)scan->state_size[i]);
-    else if (state->dtype != x->dtype)
-        cb_fail(x, CB_ERROR_DTYPE, "rnn: an initial state of %s is %s and the input is %s",
-                scan->name, cb_dtype_name(state->dtype), cb_dtype_name(x->dtype));
-}
-
-static bool same_weight(const cb_scan *scan, int i, const cb_tensor *weight) {
-    return scan->has_weight[i] ? weight != NULL && weight->dtype == scan->weights[i].dtype &&
-                                     cb_tensor_same_shape(weight, &scan->weights[i])
-                               : weight == NULL;
-}
-
-static cb_status check(const cb_scan *scan, cb_tensor *x, const cb_scan_io *io) {
-    char shape[160];
-    if (x->rank != 3 || x->shape[2] != scan->input || x->dtype != scan->dtype)
-        cb_fail(x, CB_ERROR_SHAPE, "scan \"%s\": %s %s is not %s [time, batch, %lld]", scan->name,
-                cb_dtype_name(x->dtype), cb_shape_format(x, shape, sizeof(shape)),
-                cb_dtype_name(scan->dtype), (long long)scan->input);
-    for (int i = 0; i < scan->weight_count && cb_tape_status(cb_tape_of(x)) == CB_OK; i++)
-        if (!same_weight(scan, i, io->weights[i]))
-            cb_fail(x, CB_ERROR_SHAPE, "scan \"%s\": weight %d is not as it was made for",
-                    scan->name, i);
-        else if (io->weights[i] != NULL && cb_tape_of(io->weights[i]) != cb_tape_of(x))
-            cb_fail(x, CB_ERROR_TAPE, "scan \"%s\": weight %d is not on the tape of the input",
-                    scan->name, i);
-    for (int i = 0; i < scan->state_count && cb_tape_status(cb_tape_of(x)) == CB_OK; i++)
-        check_initial(scan, x, io->initial[i], i);
-    return cb_tape_status(cb_tape_of(x));
-}
-
-static cb_tensor *run(cb_scan *scan, cb_tensor *x, const cb_scan_io *io, cb_tensor **state) {
-    cb_tape *tape = cb_tape_of(x);
-    if (check(scan, x, io) != CB_OK)
-        return cbi_poison(tape);
-    cb_tensor *masks = io->lengths != NULL ? cbi_scan_masks(x, io->lengths) : NULL;
-    if (cb_tape_status(tape) != CB_OK)
-        return cbi_poison(tape);
-    if (x->shape[0] == 0)
-        return cb_full(tape, x->dtype, CB_SHAPE(0, x->shape[1], scan->state_size[0]), 0);
-    const cbi_plan *plan = x->shape[1] > 0 ? plan_for(scan, x) : NULL;
-    if (cb_tape_status(tape) != CB_OK)
-        return cbi_poison(tape);
-    if (plan == NULL)
-        return cbi_scan_eager(scan, x, io, masks, state);
-    cb_tensor *y = cbi_scan_compiled(plan, x, io, state);
-    return masks != NULL ? cb_mul(y, masks) : y;
-}
-
-cb_tensor *cb_scan_run(cb_scan *scan, cb_tensor *x, const cb_scan_io *io) {
-    cb_tape *tape = cb_tape_of(x);
-    cb_tensor *state[CB_SCAN_MAX_STATES], *y = cbi_poison(tape);
-    if (scan == NULL || io == NULL || io->initial == NULL ||
-        (io->weights == NULL && scan->weight_count > 0))
-        cb_fail(x, CB_ERROR_VALUE, "scan: the recurrence, its weights or its states are NULL");
-    else if (tape != NULL && !cbi_is_poisoned(x) && tape->status == CB_OK) {
-        memcpy(state, io->initial, sizeof(*state) * (size_t)scan->state_count);
-        y = run(scan, x, io, state);
+    if (scan->eager)
+        return scan->reason;
+    pthread_mutex_lock(&scan->lock);
+    if (scan->compilation_count == 0) {
+        cbi_compilation *c = cbi_compilation_new(&scan->signature);
+        cbi_variant all = {.gradients = true, .x = true};
+        if (c != NULL && c->reason[0] == '\0')
+            cbi_compile(c, &all);
+        if (c != NULL)
+            scan->compilations[scan->compilation_count++] = c;
+        snprintf(scan->reason, sizeof(scan->reason), "%s", c != NULL ? c->reason : "out of memory");
     }
-    bool good = tape != NULL && tape->status == CB_OK && !cbi_is_poisoned(y);
-    for (int i = 0; scan != NULL && io != NULL && io->final != NULL && i < scan->state_count; i++)
-        io->final[i] = good ? state[i] : cbi_poison(tape);
-    return good ? y : cbi_poison(tape);
+    pthread_mutex_unlock(&scan->lock);
+    return scan->reason[0] != '\0' ? scan->reason : NULL;
 }

@@ -1,49 +1,77 @@
-/* A recurrence from inside: what running it op by op, compiling it and looking at it share. */
-#ifndef CEREBRA_AUTOGRAD_SCAN_SCAN_INTERNAL_H
-#define CEREBRA_AUTOGRAD_SCAN_SCAN_INTERNAL_H
+/* A recurrence from inside: what compiling it, running it and running it op by op share. */
+#ifndef CEREBRA_AUTOGRAD_SCAN_INTERNAL_H
+#define CEREBRA_AUTOGRAD_SCAN_INTERNAL_H
 
-#include "autograd/scan/plan.h"
+#include "autograd/compiler/compile.h"
+#include "autograd/runtime/run.h"
 
 #include <cerebra/scan.h>
 #include <pthread.h>
 
+/* Steps that behave differently from run to run are compiled so often, and then run op by op. */
+enum { CBI_MOST_COMPILATIONS = 8 };
+
 struct cb_scan {
-    cb_scan_step *step;
-    cb_dtype dtype;
-    int64_t input;
-    int state_count, weight_count;
-    int64_t state_size[CB_SCAN_MAX_STATES];
-    cb_tensor weights[CB_SCAN_MAX_WEIGHTS]; /* shapes; without data */
-    bool has_weight[CB_SCAN_MAX_WEIGHTS];
-    pthread_mutex_t lock; /* held while compiling */
-    bool compiled;        /* whether it has been tried */
-    cbi_plan *plan;       /* NULL when there is a reason */
-    char reason[320];     /* why there is no plan; "" when there is one */
-    char name[64];
+    cbi_signature signature; /* arrays are the scan's own */
+    char *name;
+    bool eager, unchecked;
+    pthread_mutex_t lock; /* held while compiling, and for the lists below */
+    int compilation_count;
+    cbi_compilation *compilations[CBI_MOST_COMPILATIONS];
+    int tape_count, tape_room;
+    cbi_call_tapes **tapes; /* not in use */
+    char reason[400];       /* why the step runs op by op; "": it does not */
 };
 
-/* The plan, compiled now if it has not been; NULL when the step runs op by op. */
-const cbi_plan *cbi_scan_plan(cb_scan *scan);
+/* A run while it is prepared: what is compiled for it, and the inputs that it takes. */
+typedef struct cbi_scan_run {
+    cb_scan *scan;
+    cb_tape *tape;
+    cb_tensor *x; /* [time, batch, input], or a table [any, input] */
+    const cb_scan_io *io;
+    int64_t time, batch;
+    bool looked_up;
+    bool unchecked; /* the run is the check of a plan */
+    cbi_compilation *compilation;
+    cbi_compiled *compiled;
+    const cbi_trace *trace; /* of the step, for this run */
+    cb_tensor **captured;   /* on the tape */
+    cbi_run_draw *draws;    /* in memory of the tape */
+    uint64_t *draw_offsets; /* as well */
+} cbi_scan_run;
 
-/* Whether what the graph imports can be computed for all time steps at once; leaves a reason when
-   it cannot. */
-bool cbi_imports_check(cbi_graph *graph);
-/* Computes what the graph imports from x [rows, input] on x's tape. */
-void cbi_imports_make(const cbi_graph *graph, cb_tensor *const *weights, cb_tensor *x,
-                      cb_tensor **made);
+/* scan_run.c: cb_scan_run, as it is, op by op whatever the scan is, or with plans that have not been
+   checked. */
+typedef enum cbi_way { CBI_AS_IT_IS, CBI_OP_BY_OP, CBI_UNCHECKED } cbi_way;
+cb_tensor *cbi_scan_run_as(cb_scan *scan, cb_tensor *x, const cb_scan_io *io, cbi_way way);
 
+/* capture.c: computes what the step captures on the tape of the run. False, recorded, on failure.
+ */
+bool cbi_capture(cbi_scan_run *run);
+
+/* scan_compiled.c: runs the plans as an op. state is left with the last states. Poisoned, recorded, on
+   failure. */
+cb_tensor *cbi_scan_compiled(cbi_scan_run *run, cb_tensor **state);
+
+/* eager.c */
 /* Fails, recorded, when the lengths do not fit x [time, batch, ...]. */
-cb_status cbi_scan_check_lengths(cb_tensor *x, cb_tensor *lengths);
-/* masks[t, b, 0] = 1 where t < lengths[b], else 0, for x [time, batch, ...]. Poisoned, recorded,
-   when the lengths do not fit. */
-cb_tensor *cbi_scan_masks(cb_tensor *x, cb_tensor *lengths);
-/* Runs a step op by op. masks: NULL, or those of the lengths. Arguments are good, time at least 1;
-   state holds the initial states and is left with the last ones. */
+cb_status cbi_scan_check_lengths(cb_tensor *x, cb_tensor *lengths, int64_t time, int64_t batch);
+/* masks[t, b, 0] = 1 where t < lengths[b], else 0. Poisoned, recorded, when the lengths do not fit.
+ */
+cb_tensor *cbi_scan_masks(cb_tensor *x, cb_tensor *lengths, int64_t time, int64_t batch);
+/* Runs a step op by op on x [time, batch, input]. masks: NULL, or those of the lengths. Arguments
+   are good, time at least 1; state holds the initial states and is left with the last ones. */
 cb_tensor *cbi_scan_eager(const cb_scan *scan, cb_tensor *x, const cb_scan_io *io, cb_tensor *masks,
                           cb_tensor **state);
-/* Runs a plan; time and batch at least 1. With lengths, outputs beyond a sequence's end are not 0
- * yet. */
-cb_tensor *cbi_scan_compiled(const cbi_plan *plan, cb_tensor *x, const cb_scan_io *io,
-                             cb_tensor **state);
+
+/* scan.c: tapes for ops that are applied as they are, for as many threads; given back when done. */
+cbi_call_tapes *cbi_take_tapes(cb_scan *scan, int threads);
+void cbi_give_tapes(cb_scan *scan, cbi_call_tapes *tapes);
+/* Compiles the step for a kind of run, if it has not been. What its step did in this run is in the
+   run's trace. NULL when it runs op by op; recorded when there is no memory. */
+bool cbi_scan_prepare(cbi_scan_run *run);
+/* check.c: whether the plans for this kind of run give what the step gives op by op, on a few rows
+   and steps: CB_OK, CB_ERROR_VALUE with a reason, or CB_ERROR_MEMORY. */
+cb_status cbi_scan_self_check(const cbi_scan_run *run, char *reason, size_t size);
 
 #endif

@@ -1,325 +1,218 @@
-/* A compiled recurrence as one op on the tape.
+/* A compiled recurrence as one op on the tape: its outputs are state 0 after each step and all
+   states after the last one; its gradient is a second op, whose outputs are the gradients of the
+   inputs (scan_gradient.c).
 
-   The op's output holds state 0 at all steps and the other states after the last one; its gradient
-   is a second op, whose output holds the gradients of all inputs. */
-#include "autograd/op_list.h"
-#include "autograd/scan/recurrence.h"
-#include "autograd/scan/scan_internal.h"
-#include "autograd/tape_internal.h"
+   Forward, the sequence's plan runs on all rows at once and leaves the boundary tensors, and the
+   step's plan runs over time. Backward it is the other way round. Where x is rows of a table, the
+   sequence's plan runs on the table, the step looks its rows up, and boundary gradients are added
+   to the rows that they belong to in between. */
+#include "autograd/scan/scan_op.h"
 
 #include <cerebra/ops.h>
+#include <limits.h>
 #include <string.h>
 
-enum { MOST_SCAN_INPUTS = CBI_GRAPH_IMPORTS + CBI_GRAPH_STATES + 3 };
+/* ---- Forward --------------------------------------------------------------------------------- */
 
-/* Inputs: imports, initial states, then row_of and lengths where there are any, and x, of which
-   nothing is read: rows may be looked up in its stead, or its gradient may be 0. */
-typedef struct scan_options {
-    const cbi_plan *plan;
-    int64_t time, batch;
-    bool reverse, looked_up, has_lengths;
-    cb_node *forward;    /* of the gradient: the node of the op itself */
-    cbi_target *targets; /* of the gradient: for each import; without data: part of the output */
-} scan_options;
-
-static int64_t state_elements(const scan_options *options, int i) {
-    return options->batch * options->plan->graph->state_size[i];
+/* The output is state 0 at all steps where the run leaves it: beside the initial state. */
+static cb_status make_output(const cb_call *call) {
+    const cbi_application *a = cbi_application_of(call);
+    size_t row = (size_t)(a->batch * cbi_state_size(a, 0)) * cb_dtype_size(call->out->dtype);
+    cb_node *node = call->out->node;
+    node->block = cbi_block_new(node->tape, row * (size_t)(a->time + 1));
+    if (node->block == NULL)
+        return CB_ERROR_MEMORY;
+    cbi_strides_row_major(call->out);
+    call->out->data = (char *)node->block->data + (a->reverse ? 0 : row);
+    return CB_OK;
 }
 
 static cb_status scan_shape(const cb_call *call) {
-    const scan_options *options = call->options;
-    const cbi_graph *graph = options->plan->graph;
-    call->out->dtype = graph->dtype;
-    call->out->rank = 1;
-    call->out->shape[0] = (options->time + 1) * state_elements(options, 0);
-    for (int i = 1; i < graph->state_count; i++)
-        call->out->shape[0] += state_elements(options, i);
+    const cbi_application *a = cbi_application_of(call);
+    cb_dtype dtype = a->scan->signature.dtype;
+    cbi_set_shape(call->outs[0], dtype, CB_SHAPE(a->time, a->batch, cbi_state_size(a, 0)));
+    for (int i = 0; i < cbi_state_count(a); i++)
+        cbi_set_shape(call->outs[1 + i], dtype, CB_SHAPE(a->batch, cbi_state_size(a, i)));
+    if (!cbi_shape_valid(dtype, call->out->rank, call->out->shape))
+        return cb_call_fail(call, CB_ERROR_SHAPE, "the result would be too large");
+    return make_output(call);
+}
+
+/* The rows that the step looks up, checked. */
+static cb_status check_rows(const cb_call *call, const cb_tensor *rows, int64_t table) {
+    const int64_t *row = rows->data;
+    for (int64_t i = 0; i < cb_tensor_count(rows); i++)
+        if (row[i] < 0 || row[i] >= table)
+            return cb_call_fail(call, CB_ERROR_INDEX,
+                                "row %lld, element %lld of %lld, is outside 0..%lld",
+                                (long long)row[i], (long long)i, (long long)cb_tensor_count(rows),
+                                (long long)table - 1);
     return CB_OK;
 }
 
-/* Memory for the buffers of one pass, and for its packed weights. */
-static cb_status allocate_pass(const cb_call *call, cbi_recurrence *run, bool backward) {
-    const cbi_plan *plan = run->plan;
-    for (int b = 0; b < plan->buffer_count; b++) {
-        size_t bytes =
-            cbi_recurrence_is_backward(run, b) == backward ? cbi_recurrence_bytes(run, b) : 0;
-        if (bytes > 0 && run->buffers[b] == NULL &&
-            (run->buffers[b] = cb_call_scratch(call, bytes)) == NULL)
-            return CB_ERROR_MEMORY;
-    }
-    for (int i = 0; i < plan->weights_count; i++) {
-        size_t bytes = plan->weights[i].backward == backward ? cbi_recurrence_weights(run, i) : 0;
-        if (bytes > 0 && (run->weights[i] = cb_call_scratch(call, bytes)) == NULL)
-            return CB_ERROR_MEMORY;
-    }
-    run->scratch = cb_call_scratch(call, cbi_recurrence_scratch(run));
-    return run->scratch != NULL ? CB_OK : CB_ERROR_MEMORY;
+/* Whether a boundary tensor is x, row by row: then it is where x is. */
+static bool is_x(const cbi_application *a, int k) {
+    const cbi_plan *plan = a->compiled->sequence;
+    return plan == NULL ||
+           plan->graph->values[plan->graph->outputs[k].value].kind == CBI_ROW_INPUT;
 }
 
-static cbi_recurrence *recurrence_new(const cb_call *call, const scan_options *options,
-                                      cb_tensor *const *in) {
-    const cbi_graph *graph = options->plan->graph;
-    size_t weights = (size_t)options->plan->weights_count,
-           buffers = (size_t)options->plan->buffer_count;
-    cbi_recurrence *run = cb_call_scratch(call, sizeof(*run));
-    char **pointers = cb_call_scratch(call, sizeof(char *) * (buffers + weights + 1));
-    cbi_packed *packed = cb_call_scratch(call, sizeof(cbi_packed) * (weights + 1));
-    if (run == NULL || pointers == NULL || packed == NULL)
-        return NULL;
-    memset(pointers, 0, sizeof(char *) * (buffers + weights + 1));
-    *run = (cbi_recurrence){.plan = options->plan,
-                            .time = options->time,
-                            .batch = options->batch,
-                            .reverse = options->reverse,
-                            .imports = in,
-                            .initial = in + graph->import_count,
-                            .buffers = pointers,
-                            .weights = pointers + buffers,
-                            .packed = packed};
-    cb_tensor *const *rest = in + graph->import_count + graph->state_count;
-    if (options->looked_up)
-        run->row_of = (*rest++)->data;
-    if (options->has_lengths)
-        run->lengths = (*rest)->data;
-    return run;
+static bool start_boundary(const cb_call *call, cbi_application *a, const cb_tensor *x) {
+    a->boundary = cbi_scan_room(call, cbi_boundary_count(a), sizeof(char *));
+    a->boundary_gradient = cbi_scan_room(call, cbi_boundary_count(a), sizeof(char *));
+    if (a->boundary == NULL || a->boundary_gradient == NULL)
+        return false;
+    for (int k = 0; k < cbi_boundary_count(a); k++) {
+        int64_t bytes = cbi_row_bytes_of(&a->compiled->step->graph->row_inputs[k].type);
+        if (is_x(a, k))
+            a->boundary[k] = x->data;
+        else if (!cbi_scan_give(call, &a->boundary[k], (size_t)(bytes * a->sequence_rows)))
+            return false;
+    }
+    return true;
+}
+
+static cb_status run_sequence(const cb_call *call, cbi_application *a, const cb_tensor *x) {
+    cbi_run *run = &a->sequence;
+    if (a->compiled->sequence == NULL)
+        return CB_OK;
+    if (!cbi_scan_start(call, run, a->compiled->sequence, a->compiled->of_sequence))
+        return CB_ERROR_MEMORY;
+    run->steps = 1;
+    run->rows = a->sequence_rows;
+    for (int i = 0; i < run->plan->graph->row_input_count; i++)
+        run->row_inputs[i] = x->data;
+    for (int k = 0; k < cbi_boundary_count(a); k++)
+        run->left_outputs[k] = a->boundary[k];
+    return cbi_scan_pass(call, run, false, NULL);
+}
+
+static cb_status run_step(const cb_call *call, cbi_application *a, const int64_t *rows,
+                          const int64_t *lengths) {
+    cbi_run *run = &a->step;
+    int first_state = cbi_captured_count(a) + 1;
+    if (!cbi_scan_start(call, run, a->compiled->step, a->compiled->of_step))
+        return CB_ERROR_MEMORY;
+    run->steps = a->time;
+    run->rows = a->batch;
+    run->reverse = a->reverse;
+    run->row_of = a->looked_up ? rows : NULL;
+    run->lengths = lengths;
+    run->buffers[run->plan->state_buffer[0]] = call->out->node->block->data;
+    for (int i = 0; i < cbi_state_count(a); i++)
+        run->initial[i] = call->in[first_state + i]->data;
+    for (int k = 0; k < cbi_boundary_count(a); k++) {
+        int64_t bytes =
+            cbi_row_bytes_of(&run->plan->graph->row_inputs[k].type) * a->time * a->batch;
+        run->row_inputs[k] = a->boundary[k];
+        if (a->keep && cbi_run_needs_gradient(run, k) &&
+            !cbi_scan_give(call, &a->boundary_gradient[k], (size_t)bytes))
+            return CB_ERROR_MEMORY;
+        run->left_gradients[k] = a->boundary_gradient[k];
+    }
+    return cbi_scan_pass(call, run, false, NULL);
 }
 
 static cb_status scan_forward(const cb_call *call) {
-    const scan_options *options = call->options;
-    const cbi_graph *graph = options->plan->graph;
+    cbi_application *a = cbi_application_of(call);
+    const cb_tensor *x = call->in[cbi_captured_count(a)];
+    int next = cbi_captured_count(a) + 1 + cbi_state_count(a);
+    const cb_tensor *rows = a->looked_up ? call->in[next++] : NULL;
+    const cb_tensor *lengths = a->has_lengths ? call->in[next] : NULL;
     cb_node *node = call->out->node;
-    int64_t size = (int64_t)cb_dtype_size(graph->dtype);
-    cbi_recurrence *run = recurrence_new(call, options, call->in);
-    if (run == NULL)
-        return CB_ERROR_MEMORY;
-    run->keep = node->requires_grad && node->tape->recording;
-    run->buffers[options->plan->state_buffer[0]] = call->out->data;
-    if (allocate_pass(call, run, false) != CB_OK)
-        return CB_ERROR_MEMORY;
-    cbi_recurrence_forward(run);
-    char *out = (char *)call->out->data + (options->time + 1) * state_elements(options, 0) * size;
-    for (int i = 1; i < graph->state_count; i++) {
-        int64_t bytes = state_elements(options, i) * size;
-        memcpy(out, cbi_recurrence_last(run, i), (size_t)bytes);
-        out += bytes;
-    }
-    node->saved = run;
-    return CB_OK;
+    a->keep = node->requires_grad && node->tape->recording;
+    cb_status status = rows != NULL ? check_rows(call, rows, x->shape[0]) : CB_OK;
+    if (status == CB_OK && !start_boundary(call, a, x))
+        status = CB_ERROR_MEMORY;
+    if (status == CB_OK)
+        status = run_sequence(call, a, x);
+    if (status == CB_OK)
+        status = run_step(call, a, rows != NULL ? rows->data : NULL,
+                          lengths != NULL ? lengths->data : NULL);
+    for (int i = 0; i < cbi_state_count(a) && status == CB_OK; i++)
+        if (cb_tensor_bytes(call->outs[1 + i]) > 0)
+            memcpy(call->outs[1 + i]->data, cbi_run_last(&a->step, i),
+                   cb_tensor_bytes(call->outs[1 + i]));
+    node->saved = a;
+    return status;
 }
 
-/* Elements of each of the gradient's parts: one for each import whose gradient is wanted here, then
-   the states'. */
-static int64_t import_elements(const scan_options *options, int i) {
-    const cbi_target *target = &options->targets[i];
-    return target->wanted && !target->add ? cb_tensor_count(&target->tensor) : 0;
-}
+/* ---- The gradient ---------------------------------------------------------------------------- */
 
-/* Inputs: the output's gradient, then those of the op. */
-static cb_status scan_gradient_shape(const cb_call *call) {
-    const scan_options *options = call->options;
-    const cbi_graph *graph = options->plan->graph;
-    call->out->dtype = graph->dtype;
-    call->out->rank = 1;
-    call->out->shape[0] = 0;
-    for (int i = 0; i < graph->import_count; i++)
-        call->out->shape[0] += import_elements(options, i);
-    for (int i = 0; i < graph->state_count; i++)
-        call->out->shape[0] += state_elements(options, i);
-    return CB_OK;
-}
-
-/* Gives targets without memory theirs, in the output. What becomes the gradient of rows of x as it
-   stands is computed there. Returns what is behind them in the output. */
-static char *place_targets(const scan_options *options, cbi_recurrence *run, char *out) {
-    const cbi_graph *graph = options->plan->graph;
-    for (int i = 0; i < graph->import_count; i++) {
-        if (import_elements(options, i) == 0)
-            continue;
-        options->targets[i].tensor.data = out;
-        int buffer = run->row_of == NULL ? cbi_recurrence_rows_buffer(options->plan, i) : -1;
-        if (buffer >= 0 && run->buffers[buffer] == NULL)
-            run->buffers[buffer] = out;
-        out += import_elements(options, i) * (int64_t)cb_dtype_size(graph->dtype);
-    }
-    return out;
-}
-
-static cb_status scan_gradient_forward(const cb_call *call) {
-    const scan_options *options = call->options;
-    const cbi_graph *graph = options->plan->graph;
-    int64_t size = (int64_t)cb_dtype_size(graph->dtype);
-    cbi_recurrence *saved = options->forward->saved;
-    if (saved->overwritten)
-        cbi_recurrence_forward(saved);
-    saved->overwritten = cbi_recurrence_overwrites(saved);
-    cbi_recurrence run = *saved;
-    cb_tensor finals[CBI_GRAPH_STATES], *final[CBI_GRAPH_STATES] = {NULL};
-    const char *given = call->in[0]->data;
-    run.given = given;
-    run.final = final;
-    given += (options->time + 1) * state_elements(options, 0) * size;
-    for (int i = 1; i < graph->state_count; i++) {
-        finals[i] = (cb_tensor){.data = (char *)(uintptr_t)given};
-        final[i] = &finals[i];
-        given += state_elements(options, i) * size;
-    }
-    char *out = place_targets(options, &run, call->out->data);
-    if (allocate_pass(call, &run, true) != CB_OK)
-        return CB_ERROR_MEMORY;
-    size_t sums_bytes = cbi_recurrence_sums_bytes(&run, options->targets);
-    char *sums = sums_bytes > 0 ? cb_call_scratch(call, sums_bytes) : NULL;
-    if (sums_bytes > 0 && sums == NULL)
-        return CB_ERROR_MEMORY;
-    cbi_recurrence_backward(&run);
-    cbi_recurrence_gradients(&run, options->targets, sums);
-    for (int i = 0; i < graph->state_count; i++) {
-        int64_t bytes = state_elements(options, i) * size;
-        memcpy(out, run.buffers[options->plan->gradient_buffer[i]], (size_t)bytes);
-        out += bytes;
-    }
-    /* The buffers of this pass end with it. */
-    for (int b = 0; b < options->plan->buffer_count; b++)
-        if (cbi_recurrence_is_backward(&run, b))
-            run.buffers[b] = NULL;
-    return CB_OK;
-}
-
-const cb_op cbi_scan_gradient_op = {
-    .name = "scan_gradient",
-    .formula = "the gradients of a recurrence's inputs, from that of its output",
-    .min_inputs = 1,
-    .max_inputs = MOST_SCAN_INPUTS + 1,
-    .options_size = sizeof(scan_options),
-    .shape = scan_gradient_shape,
-    .forward = scan_gradient_forward,
-};
-
-static bool is_column_major(const cb_tensor *t) {
-    return t->rank == 2 && t->stride[0] == 1 && t->stride[1] != 1;
-}
-
-static cbi_target target_of(const cb_call *call, const cbi_graph *graph, int i) {
-    const cb_tensor *import = call->in[i];
-    cbi_target target = {.wanted = graph->imports[i].gradient_count > 0 && cb_call_needs(call, i)};
+/* Where the gradient of a captured tensor goes: straight to its owner's memory, where that is
+   known, or to an output. */
+static cbi_target target_of(const cb_call *call, const cbi_application *a, int i) {
+    const cb_tensor *captured = call->in[i];
+    bool given = a->compiled->variant.captured == NULL || a->compiled->variant.captured[i];
+    cbi_target target = {.wanted = given && cb_call_needs(call, i)};
     if (!target.wanted)
         return target;
-    if (import->rank == 2 && !graph->imports[i].rows)
-        target.tensor = cbi_sink_of(import);
+    target.tensor = cbi_sink_of(captured);
     target.add = target.tensor.data != NULL;
-    if (target.add)
-        return target;
-    target.tensor = cb_tensor_wrap(graph->dtype, import->rank, import->shape, NULL);
-    if (is_column_major(import)) {
-        target.tensor.stride[0] = 1;
-        target.tensor.stride[1] = import->shape[0];
-    }
+    if (!target.add)
+        target.tensor = cb_tensor_wrap(captured->dtype, captured->rank, captured->shape, NULL);
     return target;
 }
 
+/* The gradients that reached the outputs, zeros for y where none did; NULL, as a poisoned tensor,
+   is not among them. */
+static bool give_inputs(const cb_call *call, cb_tensor **in, int states) {
+    cb_tape *tape = cb_tape_of(call->out);
+    for (int k = 0; k <= states; k++) {
+        in[k] = call->gradients[k] != NULL ? cb_contiguous(call->gradients[k])
+                                           : cbi_filled_like(tape, call->outs[k], 0);
+        if (cbi_is_poisoned(in[k]))
+            return false;
+    }
+    return true;
+}
+
 static void scan_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
-    scan_options options = *(const scan_options *)call->options;
-    const cbi_graph *graph = options.plan->graph;
-    cb_tensor *in[MOST_SCAN_INPUTS + 1];
-    if (call->out->node->tape->recording) {
-        cb_fail(g, CB_ERROR_TAPE,
-                "scan: a compiled recurrence has no gradient of its gradient; make it "
-                "eager");
+    const cbi_application *a = cbi_application_of(call);
+    cb_tape *tape = cb_tape_of(call->out);
+    int states = cbi_state_count(a), captured = cbi_captured_count(a);
+    cbi_scan_op_options options = {.a = call->out->node->saved};
+    (void)g;
+    if (tape->recording) {
+        cb_fail(call->out, CB_ERROR_TAPE,
+                "scan: a compiled recurrence has no gradient of its gradient; make it eager");
         return;
     }
-    const cb_node *x = call->in[call->count - 1]->node;
-    if (options.looked_up && x->tape->selective && x->kept == x->tape->sweeps) {
-        cb_fail(g, CB_ERROR_TAPE,
-                "scan: rows of a table are looked up one by one and have no gradient; ask for the "
-                "table's, or make it eager");
+    cb_tensor **in = cbi_scan_room(call, 1 + states + call->count, sizeof(*in));
+    options.targets = cbi_scan_room(call, captured, sizeof(cbi_target));
+    if (in == NULL || options.targets == NULL || !give_inputs(call, in, states))
         return;
+    memcpy(in + 1 + states, call->in, sizeof(*in) * (size_t)call->count);
+    int out_count = states;
+    for (int i = 0; i < captured; i++) {
+        options.targets[i] = target_of(call, a, i);
+        out_count += cbi_is_left_to_op(&options.targets[i]);
     }
-    in[0] = cb_contiguous(g);
-    memcpy(in + 1, call->in, sizeof(*in) * (size_t)call->count);
-    options.forward = call->out->node;
-    options.targets = cb_call_scratch(call, sizeof(cbi_target) * (size_t)(graph->import_count + 1));
-    if (options.targets == NULL)
+    options.x = a->compiled->variant.x && cb_call_needs(call, captured);
+    out_count += options.x;
+    cb_tensor **outputs = cbi_scan_room(call, out_count, sizeof(*outputs));
+    if (outputs == NULL)
         return;
-    for (int i = 0; i < graph->import_count; i++)
-        options.targets[i] = target_of(call, graph, i);
-    cb_tensor *all = cb_apply(&cbi_scan_gradient_op, call->count + 1, in, &options);
-    int64_t at = 0;
-    for (int i = 0; i < graph->import_count + graph->state_count; i++) {
-        const cb_tensor *like = call->in[i];
-        int64_t elements = i < graph->import_count
-                               ? import_elements(&options, i)
-                               : state_elements(&options, i - graph->import_count);
-        cb_tensor *part = cb_slice(all, 0, at, at + elements, 1);
-        at += elements;
-        if (elements == 0 || !cb_call_needs(call, i))
-            continue;
-        gradients[i] =
-            is_column_major(like)
-                ? cb_transpose(cb_reshape(part, 2, (int64_t[]){like->shape[1], like->shape[0]}), 0,
-                               1)
-                : cb_reshape(part, like->rank, like->shape);
-    }
+    if (cb_apply_outputs(&cbi_scan_gradient_op, 1 + states + call->count, in, &options, out_count,
+                         outputs) != CB_OK)
+        return;
+    int at = 0;
+    for (int i = 0; i < captured; i++)
+        if (cbi_is_left_to_op(&options.targets[i]))
+            gradients[i] = outputs[at++];
+    if (options.x)
+        gradients[captured] = outputs[at++];
+    for (int i = 0; i < states; i++)
+        gradients[captured + 1 + i] = outputs[at++];
 }
 
 const cb_op cbi_scan_op = {
     .name = "scan",
     .formula = "the states of a recurrence",
     .min_inputs = 1,
-    .max_inputs = MOST_SCAN_INPUTS,
-    .options_size = sizeof(scan_options),
+    .max_inputs = INT_MAX,
+    .options_size = sizeof(cbi_scan_op_options),
     .shape = scan_shape,
     .forward = scan_forward,
     .vjp = scan_vjp,
 };
-
-/* ---- Running --------------------------------------------------------------------------------- */
-
-/* Whether x is rows of a smaller table; then *table and *rows are what they are. */
-static bool is_looked_up(cb_tensor *x, cb_tensor **table, cb_tensor **rows) {
-    if (x->node->op != &cbi_gather_rows_op)
-        return false;
-    *table = x->node->in[0];
-    *rows = x->node->in[1];
-    return (*table)->rank == 2 && (*rows)->rank == 2 &&
-           (*table)->shape[0] < x->shape[0] * x->shape[1];
-}
-
-/* A tensor of the given shape that begins at element `start` of the op's output. */
-static cb_tensor *part_of(cb_tensor *all, int64_t start, int rank, const int64_t *shape) {
-    int64_t count = 1;
-    for (int i = 0; i < rank; i++)
-        count *= shape[i];
-    return cb_reshape(cb_slice(all, 0, start, start + count, 1), rank, shape);
-}
-
-cb_tensor *cbi_scan_compiled(const cbi_plan *plan, cb_tensor *x, const cb_scan_io *io,
-                             cb_tensor **state) {
-    const cbi_graph *graph = plan->graph;
-    scan_options options = {
-        .plan = plan, .time = x->shape[0], .batch = x->shape[1], .reverse = io->reverse};
-    cb_tensor *in[MOST_SCAN_INPUTS], *table = NULL, *rows = NULL;
-    options.looked_up = is_looked_up(x, &table, &rows);
-    options.has_lengths = io->lengths != NULL;
-    cbi_imports_make(graph, io->weights,
-                     options.looked_up
-                         ? table
-                         : cb_reshape(x, CB_SHAPE(options.time * options.batch, x->shape[2])),
-                     in);
-    int count = graph->import_count;
-    for (int i = 0; i < graph->state_count; i++)
-        in[count++] = cb_contiguous(state[i]);
-    if (options.looked_up)
-        in[count++] = cb_contiguous(cb_cast(rows, CB_I64));
-    if (options.has_lengths)
-        in[count++] = cb_contiguous(cb_cast(io->lengths, CB_I64));
-    in[count++] = x;
-    cb_tensor *all = cb_apply(&cbi_scan_op, count, in, &options);
-    int64_t step = state_elements(&options, 0), at = (options.time + 1) * step;
-    state[0] = part_of(all, io->reverse ? 0 : options.time * step,
-                       CB_SHAPE(options.batch, graph->state_size[0]));
-    for (int i = 1; i < graph->state_count; i++) {
-        state[i] = part_of(all, at, CB_SHAPE(options.batch, graph->state_size[i]));
-        at += state_elements(&options, i);
-    }
-    return part_of(all, io->reverse ? 0 : step,
-                   CB_SHAPE(options.time, options.batch, graph->state_size[0]));
-}

@@ -50,12 +50,13 @@ typedef struct cb_option {
             (int)(sizeof(((type *)0)->member) / sizeof(((type *)0)->member[0]))                    \
     }
 
-/* The random numbers of one application of an op: one for each element of its output, row-major.
-   first is 0 but in a compiled step, which computes a part of the rows: the number of elements
-   before them. */
+/* The random numbers of one application of an op: one for each element of its output, row-major,
+   beginning with the generator as it was. first is 0 but in a compiled step, which computes a part
+   of the rows: the number of elements before them. */
 typedef struct cb_draw {
     cb_random random;
     int64_t first;
+    const cb_random *generator; /* that they were drawn from */
 } cb_draw;
 
 /* One case for the gradient checker: y = build(inputs) with random inputs of the given shapes. */
@@ -81,11 +82,6 @@ struct cb_op {
     const char *formula; /* the output and the gradients, for people */
     int min_inputs, max_inputs;
     size_t options_size; /* bytes of the options struct to copy; 0: none */
-
-    /* Whether two options structs say the same: how the compiler of recurrences sees that a step
-       applies an op twice, or does the same at every call. NULL: they do if all their bytes are
-       equal. A struct with padding needs a function: bytes between fields may be anything. */
-    bool (*options_equal)(const void *a, const void *b);
 
     /* Checks the inputs and fills out->dtype, rank and shape. A view op fills stride and data as
        well, pointing into in[0]. Fails by returning cb_call_fail(...). Runs on symbolic tensors too
@@ -141,6 +137,9 @@ CB_API cb_status cb_call_fail(const cb_call *call, cb_status status, const char 
     ;
 /* Whether input i needs a gradient: vjp may leave the others NULL. */
 CB_API bool cb_call_needs(const cb_call *call, int i);
+/* Draws count numbers for an op that is to be applied to x: moves the generator past them. What a
+   checkpoint drew is drawn again when it computes again. */
+CB_API cb_draw cb_draw_numbers(const cb_tensor *x, cb_random *generator, int64_t count);
 /* Scratch memory for a kernel, 64-byte aligned, that lives as long as the tape's step. NULL, with
    the failure recorded, when there is none. */
 CB_API void *cb_call_scratch(const cb_call *call, size_t bytes);

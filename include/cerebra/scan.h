@@ -1,11 +1,11 @@
 /* Recurrences: a step, written once with plain ops, run over a sequence.
 
-   The step is compiled the first time it is run, or asked about: it is called once with tensors
-   that have shapes and no elements, its gradient is derived, and both are kept as a plan that runs
-   many times as fast as the ops would one by one. A step that cannot be compiled, because it reads
-   elements, draws random numbers, mixes sequences of the batch or uses an op that the compiler does
-   not know, is run op by op at every time step instead: same results, and a reason to be read.
-   cb_rnn is built on this; docs/adding-a-cell.md shows what makes a step compile. */
+   The step is compiled the first time it is run, or asked about: it is called with tensors that
+   have shapes and no elements, its gradient is derived, and both are kept as a plan that runs many
+   times as fast as the ops would one by one. Every op may be used, on anything; so may a user's
+   own. A step that reads elements, or does something else from call to call, runs op by op at every
+   time step instead: same results, and a reason to be read. cb_rnn is built on this;
+   docs/adding-a-cell.md shows how to write a step. */
 #ifndef CEREBRA_SCAN_H
 #define CEREBRA_SCAN_H
 
@@ -14,36 +14,68 @@
 CB_BEGIN_DECLS
 
 /* One time step. weights: those of the run, in order (NULL: left out); x [batch, input]; state: the
-   states before; next: to be filled with the states after, all of them. It may not depend on
-   anything else that changes from one run to the next: what differs between two calls while the
-   step is compiled, the number of sequences among it, makes it run op by op; what changes later is
-   not seen. Compiling calls it at least twice, which draws from a generator that it may use. */
+   states before; next: to be filled with the states after, all of them. It may use anything else
+   that stays the same during a run: constants, modules and their parameters, numbers in variables.
+   Each run calls it once, on tensors without elements, to see whether it still does what was
+   compiled; if not, it is compiled anew. */
 typedef void cb_scan_step(cb_tensor *const *weights, cb_tensor *x, cb_tensor *const *state,
                           cb_tensor **next);
 
 typedef struct cb_scan cb_scan;
 
-#define CB_SCAN_MAX_STATES  8
-#define CB_SCAN_MAX_WEIGHTS 32
-
 typedef struct cb_scan_options {
     const char *name;          /* of the step, for messages; NULL: "step" */
-    cb_dtype dtype;            /* of everything */
+    cb_dtype dtype;            /* of x and the states: f32 or f64 */
     int64_t input;             /* features of x */
-    int state_count;           /* 1..CB_SCAN_MAX_STATES; state 0 is the output */
+    int state_count;           /* 1 or more; state 0 is the output */
     const int64_t *state_size; /* columns of each state */
-    int weight_count;          /* 0..CB_SCAN_MAX_WEIGHTS */
+    int weight_count;          /* 0 or more */
     cb_tensor *const *weights; /* their shapes; only looked at by cb_scan_new; NULL: left out */
     bool eager; /* never compile: for a debugger, or for gradients of gradients, which a compiled
                    recurrence does not have */
+    bool unchecked; /* leave out the check of each plan at first use, see cb_scan_reason */
 } cb_scan_options;
 
-/* A recurrence, ended by cb_scan_free; everything in options is copied. NULL: no memory, or a count
-   outside its range. */
+/* A recurrence, ended by cb_scan_free; everything in options is copied. NULL, with what is wrong in
+   error (which may be NULL): CB_ERROR_VALUE (a count or a size out of its range, something
+   missing), CB_ERROR_DTYPE, CB_ERROR_MEMORY. */
 CB_API cb_scan *cb_scan_new(cb_scan_step *step, const cb_scan_options *options);
+CB_API cb_scan *cb_scan_new_with(cb_scan_step *step, const cb_scan_options *options,
+                                 cb_error *error);
 CB_API void cb_scan_free(cb_scan *scan);
-/* Why the step runs op by op; NULL when it is compiled. Belongs to the scan. */
+/* Why the step runs op by op; NULL when it is compiled. Belongs to the scan.
+
+   A plan is verified when it is made, and before it runs for the first time it is run on a few rows
+   and steps and compared with the step run op by op, values and all gradients. One that fails does
+   not run: the step runs op by op, and the reason says that the compiler has a bug. */
 CB_API const char *cb_scan_reason(cb_scan *scan);
+
+/* What cb_scan_check is to run; all of it may be 0. */
+typedef struct cb_scan_check_options {
+    int64_t time, batch;       /* time steps and sequences; 0: 3 and 5 */
+    uint64_t seed;             /* of inputs, states, and weights that are not given */
+    double tolerance;          /* largest relative error that passes; 0: 1e-4 in f32, 1e-9 in f64 */
+    cb_tensor *const *weights; /* values of the weights; NULL: random ones */
+} cb_scan_check_options;
+
+typedef struct cb_scan_check_report {
+    bool passed;
+    bool compiled;    /* else the step runs op by op, see cb_scan_reason, and was compared with
+                         itself */
+    int64_t compared; /* elements of outputs, last states and gradients */
+    double worst_value, worst_gradient; /* largest |compiled - op by op| over the largest |op by op|
+                                           of the same tensor */
+    char message[512];                  /* what differs most, "" when passed */
+} cb_scan_check_report;
+
+/* Runs the step compiled and op by op on the same random inputs, in each of the ways that it can be
+   run (forward, in reverse, with lengths, on rows of a table), and compares outputs, last states
+   and the gradients of everything. Where rounding is amplified, as in a chaotic step, what a change
+   in the last bits of the inputs makes op by op is allowed, too; and a difference must be there for
+   several draws of inputs. Generators that the step draws from are left as they were. options and
+   report may be NULL. Returns whether it passed. Never prints. */
+CB_API bool cb_scan_check(cb_scan *scan, const cb_scan_check_options *options,
+                          cb_scan_check_report *report);
 
 /* What cb_scan_describe is to describe a recurrence for. */
 typedef struct cb_scan_sizes {
@@ -72,16 +104,20 @@ typedef struct cb_scan_io {
     cb_tensor **final;  /* room for as many: the states after the last step; NULL: unwanted */
     cb_tensor *lengths; /* [batch], i32 or i64, each in 0..time: steps that count; NULL: all */
     bool reverse;       /* from the last time step to the first */
+    cb_tensor *rows; /* [time, batch], i32 or i64: x is a table [any, input] and the input of each
+                        step and sequence is this row of it; NULL: x is the input */
 } cb_scan_io;
 
 /* Runs the recurrence: x [time, batch, input] -> state 0 after each step, [time, batch, size], at
    the time of its step. With lengths, a sequence's states stop changing at its end (in reverse,
    they start there), and outputs beyond it are 0; x beyond it must be finite. time and batch may be
-   0. Errors on the tape of x: CB_ERROR_SHAPE, CB_ERROR_DTYPE, CB_ERROR_VALUE (a length outside
-   0..time, a state that the step leaves empty), CB_ERROR_TAPE (something on another tape; a
-   gradient of the gradient of a compiled step), CB_ERROR_MEMORY, and what the step's ops record;
-   final then holds poisoned tensors. Threads may run one scan at the same time, on tapes of their
-   own. */
+   0. With rows, x is a table, and what depends on it alone is computed once for each of its rows,
+   where it has fewer than there are steps in all sequences. Errors on the tape of x:
+   CB_ERROR_SHAPE, CB_ERROR_DTYPE, CB_ERROR_VALUE (a length outside 0..time, a state that the step
+   leaves empty), CB_ERROR_INDEX (a row that the table does not have), CB_ERROR_TAPE (something on
+   another tape; a gradient of the gradient of a compiled step), CB_ERROR_MEMORY, and what the
+   step's ops record; final then holds poisoned tensors. Threads may run one scan at the same time,
+   on tapes of their own. */
 CB_API cb_tensor *cb_scan_run(cb_scan *scan, cb_tensor *x, const cb_scan_io *io);
 
 CB_END_DECLS

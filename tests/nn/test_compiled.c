@@ -233,9 +233,9 @@ Test(compiled, large_networks_equal_those_run_op_by_op, .timeout = 300) {
         expect_equal_for(*cell, 2, 12, 200, 300);
 }
 
-/* ---- What is not compiled -------------------------------------------------------------------- */
+/* ---- What is odd ----------------------------------------------------------------------------- */
 
-/* h' = tanh(x W' + h), W [hidden, input]: where the tests below put what cannot be compiled. */
+/* h' = tanh(x W' + h), W [hidden, input]: where the tests below put what is odd. */
 static cb_tensor *plain(cb_tensor *const *w, cb_tensor *x, cb_tensor *h) {
     return cb_tanh(cb_add(cb_linear(x, w[0], NULL), h));
 }
@@ -255,6 +255,11 @@ static void reads_an_item(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *s
 static void mixes_the_batch(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
                             cb_tensor **next) {
     next[0] = plain(w, cb_sub(x, cb_mean(x, CB_AXES(0), true)), state[0]);
+}
+
+static void adds_up_the_batch(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
+                              cb_tensor **next) {
+    next[0] = cb_sub(plain(w, x, state[0]), cb_scale(cb_sum(state[0], CB_AXES(0), true), 0.1));
 }
 
 static void mixes_the_states(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
@@ -330,9 +335,9 @@ static void needs_hundreds_at_once(cb_tensor *const *w, cb_tensor *x, cb_tensor 
     next[0] = sum;
 }
 
-/* That a step runs op by op for the reason, with the results of the eager network unless it draws
-   random numbers. */
-static void expect_not_compiled(cb_scan_step *step, bool on_tape, const char *reason) {
+/* That a step runs op by op for the reason, compiled if it is NULL, with the results of the eager
+   network. */
+static void expect_reason(cb_scan_step *step, bool on_tape, const char *reason) {
     const cb_cell cell = {
         .name = "odd", .state_count = 1, .param_count = 1, .params = one_weight, .step = step};
     float ones[] = {1, 2, 3};
@@ -352,39 +357,45 @@ static void expect_not_compiled(cb_scan_step *step, bool on_tape, const char *re
         cb_tensor *loss = cb_sum(cb_square(y), CB_ALL_AXES, false);
         cr_assert_eq(cb_backward(loss), CB_OK, "%s: %s", reason, cb_tape_error(tape));
         sums[eager] = cb_item(loss);
+        const char *given = cb_rnn_eager_reason(rnn, 0);
         if (eager == 0)
-            cr_expect(strstr(cb_rnn_eager_reason(rnn, 0), reason), "\"%s\" is not \"%s\"",
-                      cb_rnn_eager_reason(rnn, 0), reason);
+            cr_expect(reason == NULL ? given == NULL : given != NULL && strstr(given, reason),
+                      "\"%s\" is not \"%s\"", given, reason);
         cb_tape_free(tape);
         cb_params_free(params);
     }
-    cr_expect(sums[0] == sums[1] || step == drops_units, "%s: %g, %g", reason, sums[0], sums[1]);
+    cr_expect(fabs(sums[0] - sums[1]) <= 1e-5 * fabs(sums[1]), "%s: %g, %g", reason, sums[0],
+              sums[1]);
 }
 
 Test(compiled, a_step_that_reads_values_is_run_op_by_op) {
-    expect_not_compiled(reads_an_element, false, "the step reads elements");
-    expect_not_compiled(reads_an_item, false, "the step reads a value");
+    expect_reason(reads_an_element, false, "the step reads elements");
+    expect_reason(reads_an_item, false, "the step reads a value");
 }
 
-Test(compiled, a_step_that_mixes_sequences_is_run_op_by_op) {
-    expect_not_compiled(mixes_the_batch, false, "sum: it does not treat each sequence by itself");
-    expect_not_compiled(mixes_the_states, false, "sum");
+Test(compiled, a_step_may_mix_sequences) {
+    expect_reason(adds_up_the_batch, false, NULL);
+    expect_reason(compares_pairs, false, NULL);
+    expect_reason(exchanges_heads, false, NULL);
+    expect_reason(mixes_the_batch, false, "with the number of sequences");
+    expect_reason(mixes_the_states, false, "with the number of sequences");
 }
 
-Test(compiled, a_step_that_differs_from_run_to_run_is_run_op_by_op) {
-    expect_not_compiled(drops_units, false, "dropout");
-    expect_not_compiled(uses_a_tensor_from_outside, false, "not among its weights");
-    expect_not_compiled(uses_a_tensor_of_the_tape, true, "another tape");
+Test(compiled, a_step_may_draw_random_numbers) {
+    expect_reason(drops_units, false, NULL);
+}
+
+Test(compiled, a_step_may_put_tensors_on_its_tape) {
+    expect_reason(uses_a_tensor_from_outside, false, NULL);
+    expect_reason(uses_a_tensor_of_the_tape, true, "another tape");
 }
 
 Test(compiled, a_step_that_knows_the_batch_is_run_op_by_op) {
-    expect_not_compiled(counts_the_batch, false, "with the number of sequences");
-    expect_not_compiled(compares_pairs, false, "less");
+    expect_reason(counts_the_batch, false, "with the number of sequences");
 }
 
-Test(compiled, a_step_that_takes_a_gradient_or_more_axes_is_run_op_by_op) {
-    expect_not_compiled(takes_a_gradient, false, "takes a gradient");
-    expect_not_compiled(exchanges_heads, false, "permute");
+Test(compiled, a_step_that_takes_a_gradient_is_run_op_by_op) {
+    expect_reason(takes_a_gradient, false, "takes a gradient");
 }
 
 /* What is looked up in a table has no gradient of its own, and says so. */
@@ -403,9 +414,9 @@ Test(compiled, looked_up_rows_are_no_input_of_cb_grad) {
     cb_params_free(params);
 }
 
-Test(compiled, a_step_that_is_too_long_is_run_op_by_op) {
-    expect_not_compiled(has_thousands_of_ops, false, "more than 1024 ops");
-    expect_not_compiled(needs_hundreds_at_once, false, "needed at once");
+Test(compiled, a_step_may_be_long) {
+    expect_reason(has_thousands_of_ops, false, NULL);
+    expect_reason(needs_hundreds_at_once, false, NULL);
 }
 
 /* A gradient of a gradient: refused where it is compiled, there where it is not. */

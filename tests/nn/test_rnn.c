@@ -491,10 +491,10 @@ Test(rnn, a_step_that_is_wrong_is_named) {
     } cases[] = {
         {{.name = "forgets", .state_count = 2, .step = step_forgets},
          CB_ERROR_VALUE,
-         "the step of cell \"forgets\" left state 1 empty"},
+         "scan \"forgets\": the step left state 1 empty"},
         {{.name = "grows", .state_count = 2, .step = step_grows},
          CB_ERROR_SHAPE,
-         "the step of cell \"grows\" made state 1 [4,12]; it must be [4,6]"},
+         "scan \"grows\": the step made state 1 [4,12]; it must be [4,6]"},
         {{.name = "fails", .state_count = 2, .step = step_fails},
          CB_ERROR_SHAPE,
          "matmul: [4,3] x [4,6]"},

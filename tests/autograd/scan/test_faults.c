@@ -582,10 +582,10 @@ typedef struct multiple_options {
     double magnitude;
 } multiple_options;
 
-static bool same_multiple(const void *a, const void *b) {
-    const multiple_options *x = a, *y = b;
-    return x->negative == y->negative && x->magnitude == y->magnitude;
-}
+static const cb_option multiple_option_list[] = {
+    CB_OPTION(multiple_options, negative, CB_OPTION_INT),
+    CB_OPTION(multiple_options, magnitude, CB_OPTION_REAL),
+};
 
 static double factor_of(const cb_call *call) {
     const multiple_options *options = call->options;
@@ -609,10 +609,11 @@ static const cb_op multiple_op = {
     .min_inputs = 1,
     .max_inputs = 1,
     .options_size = sizeof(multiple_options),
-    .options_equal = same_multiple,
     .shape = cb_shape_same,
     .forward = multiple_forward,
     .vjp = multiple_vjp,
+    .option_list = multiple_option_list,
+    .option_count = 2,
 };
 
 /* With other bytes between the fields at each call. */

@@ -127,7 +127,13 @@ static void run(problem *p, bool compiled) {
                                                       .weights = weights});
     cr_assert_null(cb_scan_reason(scan), "%s", cb_scan_reason(scan));
     if (compiled) {
-        y = cb_scan_run(scan, x, &(cb_scan_io){weights, state, final, lengths, size->reverse});
+        const cb_scan_io io = {.weights = weights,
+                               .initial = state,
+                               .final = final,
+                               .lengths = lengths,
+                               .rows = size->embedding ? cb_input(tape, p->symbols) : NULL,
+                               .reverse = size->reverse};
+        y = cb_scan_run(scan, size->embedding ? source : x, &io);
     } else {
         y = eager(p, weights, x, state, lengths);
         memcpy(final, state, sizeof(final));

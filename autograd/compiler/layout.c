@@ -1,0 +1,241 @@
+/* Where the elements of a traced tensor are within a row.
+
+   A tensor that an op has made is row-major. One of its axes may be the batch's, alone or in one
+   with others; without it, what is left of a row lies in the order of a value. A view has an offset
+   and strides, which the ops themselves have worked out on both traces: of how they depend on the
+   batch it can be seen along which axis each of its axes runs. */
+#include "autograd/compiler/lower_internal.h"
+
+#include <string.h>
+
+int cbi_base_of(const cbi_traced *traced, int node) {
+    const cb_node *n = cbi_traced_node(traced, 0, node);
+    while (n->op != NULL && n->op->view)
+        n = n->in[0]->node;
+    return n->index;
+}
+
+/* ---- Layouts --------------------------------------------------------------------------------- */
+
+/* The smallest and largest place that is reached on one side of the batch's axis. */
+typedef struct reach {
+    int64_t least, most;
+} reach;
+
+static void extend(reach *r, int64_t distance) {
+    *(distance < 0 ? &r->least : &r->most) += distance;
+}
+
+/* A map while it is worked out: of a base with `outer` elements of a row before the batch's axis
+   and `inner` after it. */
+typedef struct mapping {
+    int64_t outer, inner;
+    bool has_batch;
+    reach before, after;
+} mapping;
+
+static bool map_constant_axis(mapping *m, int64_t extent, cbi_extent stride, cbi_axis *axis) {
+    if (stride.slope % m->inner != 0)
+        return false;
+    int64_t across = stride.slope / m->inner; /* steps along what is before the batch's axis */
+    *axis = (cbi_axis){.major = 1, .extent = extent, .stride = across * m->inner + stride.constant};
+    extend(&m->before, (extent - 1) * across);
+    extend(&m->after, (extent - 1) * stride.constant);
+    return m->has_batch || stride.slope == 0;
+}
+
+static bool map_batch_axis(mapping *m, int64_t multiple, cbi_extent stride, bool rows,
+                           cbi_axis *axis) {
+    int64_t step = stride.constant;
+    *axis = (cbi_axis){.batch = true, .major = 1, .extent = multiple};
+    if (stride.slope != 0 || step < 0)
+        return false;
+    if (step == 0)
+        return !rows;
+    if (!m->has_batch || step > m->inner || m->inner % step != 0)
+        return false;
+    axis->extent = m->inner / step;
+    axis->stride = step;
+    axis->major = multiple / axis->extent;
+    axis->major_stride = m->inner;
+    extend(&m->before, axis->major - 1);
+    extend(&m->after, (axis->extent - 1) * step);
+    return multiple % axis->extent == 0;
+}
+
+static bool map_axes(const cbi_lowerer *l, int node, mapping *m, bool rows, cbi_layout *map) {
+    const cb_tensor *a = &cbi_traced_node(l->traced, 0, node)->tensor;
+    const cb_tensor *b = &cbi_traced_node(l->traced, 1, node)->tensor;
+    int batches = 0;
+    map->rank = a->rank;
+    for (int i = 0; i < a->rank; i++) {
+        cbi_extent extent, stride;
+        if (!cbi_extent_of(l->traced, a->shape[i], b->shape[i], &extent) ||
+            !cbi_extent_of(l->traced, a->stride[i], b->stride[i], &stride) ||
+            (extent.slope != 0 && extent.constant != 0))
+            return false;
+        if (extent.constant == 1 && extent.slope == 0) /* whatever its stride */
+            stride = (cbi_extent){0, 0};
+        bool mapped = extent.slope == 0
+                          ? map_constant_axis(m, extent.constant, stride, &map->axis[i])
+                          : map_batch_axis(m, extent.slope, stride, rows, &map->axis[i]);
+        if (!mapped)
+            return false;
+        batches += extent.slope != 0;
+    }
+    return rows ? batches == 1 : batches <= 1;
+}
+
+/* The offset of a view from its base, in elements. */
+static bool offset_of(const cbi_lowerer *l, int node, int base, cbi_extent *offset) {
+    int64_t at[CBI_SIDES];
+    for (int s = 0; s < CBI_SIDES; s++) {
+        const cb_tensor *view = &cbi_traced_node(l->traced, s, node)->tensor;
+        const cb_tensor *whole = &cbi_traced_node(l->traced, s, base)->tensor;
+        at[s] = ((const char *)view->data - (const char *)whole->data) /
+                (int64_t)cb_dtype_size(view->dtype);
+    }
+    return cbi_extent_of(l->traced, at[0], at[1], offset);
+}
+
+/* A tensor without elements, or of one number: nothing depends on where they are. */
+static bool map_anywhere(const cbi_lowerer *l, int node, int value, cbi_layout *map) {
+    cbi_frame frame;
+    if (!cbi_frame_of(l, node, &frame))
+        return false;
+    *map = (cbi_layout){.value = value, .rank = frame.rank};
+    memcpy(map->axis, frame.axis, sizeof(frame.axis));
+    return true;
+}
+
+static bool is_empty(const cbi_lowerer *l, int node) {
+    return cb_tensor_count(&cbi_traced_node(l->traced, 0, node)->tensor) == 0;
+}
+
+/* A leaf, or a view that was copied because its elements had no place in rows: they lie in its own
+   order, whatever its strides were. */
+static bool map_copy(const cbi_lowerer *l, int node, cbi_layout *map) {
+    cbi_frame frame;
+    int64_t stride = 1;
+    if (!cbi_frame_of(l, node, &frame))
+        return false;
+    *map = (cbi_layout){.value = l->lowered[node].value, .rank = frame.rank};
+    for (int i = frame.rank - 1; i >= 0; i--) {
+        map->axis[i] = frame.axis[i];
+        map->axis[i].stride = stride;
+        stride *= frame.axis[i].extent;
+    }
+    return true;
+}
+
+/* The node that a chain of views leads to, down to what has a value. */
+static int lowered_base(const cbi_lowerer *l, int node) {
+    const cb_node *n = cbi_traced_node(l->traced, 0, node);
+    while (n->op != NULL && n->op->view && l->lowered[n->index].value < 0)
+        n = n->in[0]->node;
+    return n->index;
+}
+
+bool cbi_layout_of(cbi_lowerer *l, int node, cbi_layout *map) {
+    int base = lowered_base(l, node);
+    const cbi_lowered *lowered = &l->lowered[base];
+    bool row_major = cb_tensor_is_contiguous(&cbi_traced_node(l->traced, 0, base)->tensor);
+    if (lowered->value < 0)
+        return false;
+    if (!row_major && base != node)
+        return false;
+    if (!row_major)
+        return map_copy(l, node, map);
+    if (cbi_is_constant(l->graph, lowered->value))
+        return map_anywhere(l, node, lowered->value, map);
+    if (is_empty(l, node))
+        return map_anywhere(l, node,
+                            cbi_constant(l->graph, cbi_type_of(l, lowered->value)->dtype, 0), map);
+    int64_t count = cbi_graph_count(l->graph, lowered->value);
+    mapping m = {.outer = lowered->has_batch ? count / lowered->inner : 1,
+                 .inner = lowered->has_batch ? lowered->inner : count,
+                 .has_batch = lowered->has_batch};
+    cbi_extent offset;
+    *map = (cbi_layout){.value = lowered->value};
+    if (!offset_of(l, node, base, &offset) || offset.slope % m.inner != 0)
+        return false;
+    m.before.least = m.before.most = offset.slope / m.inner;
+    m.after.least = m.after.most = offset.constant;
+    map->offset = offset.slope + offset.constant;
+    return map_axes(l, node, &m, cbi_type_of(l, lowered->value)->rows, map) &&
+           m.before.least >= 0 && m.before.most < m.outer && m.after.least >= 0 &&
+           m.after.most < m.inner;
+}
+
+/* ---- Frames ---------------------------------------------------------------------------------- */
+
+bool cbi_frame_of(const cbi_lowerer *l, int node, cbi_frame *frame) {
+    const cb_tensor *t = &cbi_traced_node(l->traced, 0, node)->tensor;
+    int batches = 0;
+    *frame = (cbi_frame){.rank = t->rank};
+    for (int i = 0; i < t->rank; i++) {
+        cbi_extent extent = cbi_shape_extent(l->traced, node, i);
+        bool batch = extent.slope != 0;
+        if (batch && (extent.constant != 0 || extent.slope < 0))
+            return false;
+        frame->axis[i] = (cbi_axis){
+            .batch = batch, .major = 1, .extent = batch ? extent.slope : extent.constant};
+        batches += batch;
+    }
+    return batches <= 1;
+}
+
+enum { AGREED = 1 }; /* in the place of a frame's stride: how the batch's axis lies is known */
+
+bool cbi_frame_agree(cbi_frame *frame, int axis, const cbi_axis *with) {
+    cbi_axis *own = &frame->axis[axis];
+    if (own->stride == AGREED)
+        return own->major == with->major && own->extent == with->extent;
+    if (own->extent != with->major * with->extent)
+        return false;
+    own->major = with->major;
+    own->extent = with->extent;
+    own->stride = AGREED;
+    return true;
+}
+
+bool cbi_add_axis(cbi_view *view, const cbi_axis *axis) {
+    if (view->rank + 2 > CB_MAX_RANK)
+        return false;
+    if (axis->major > 1) {
+        view->shape[view->rank] = axis->major;
+        view->stride[view->rank++] = axis->major_stride;
+    }
+    view->shape[view->rank] = axis->extent;
+    view->stride[view->rank++] = axis->stride;
+    return true;
+}
+
+int cbi_mapped_value(cbi_lowerer *l, const cbi_layout *map) {
+    cbi_view view = {.offset = map->offset};
+    if (cbi_is_constant(l->graph, map->value))
+        return map->value;
+    for (int i = 0; i < map->rank; i++)
+        if ((map->axis[i].extent != 1 || map->axis[i].major != 1) &&
+            !cbi_add_axis(&view, &map->axis[i]))
+            return -1;
+    return cbi_view_of(l->graph, map->value, &view);
+}
+
+bool cbi_set_value(cbi_lowerer *l, int value, const cbi_frame *frame) {
+    cbi_lowered *lowered = &l->lowered[l->node];
+    int batch = cbi_batch_axis(frame->rank, frame->axis);
+    if (value < 0)
+        return false;
+    lowered->value = value;
+    lowered->has_batch = batch >= 0;
+    lowered->inner = 1;
+    for (int i = batch; i >= 0 && i < frame->rank; i++)
+        lowered->inner *= frame->axis[i].extent;
+    return true;
+}
+
+bool cbi_set_deferred(cbi_lowerer *l, int value) {
+    l->lowered[l->node].deferred = value;
+    return value >= 0;
+}

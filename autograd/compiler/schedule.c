@@ -1,0 +1,53 @@
+/* Scheduling: which instructions run together, on the rows that are in the cache.
+
+   A product reads whole rows of its left operand and takes all rows of a tile at once; so does an
+   op that is applied as it is. Everything else is computed for a row from that same row. A value's
+   stage is the number of such barriers on the way to it. All other values of a stage go through the
+   rows together, a few rows at a time: what passes between them stays in the L1 cache. Only what a
+   later stage or a barrier reads has to lie in memory. */
+#include "autograd/compiler/plan_internal.h"
+
+#include <string.h>
+
+/* Whether a value takes part in the present step: computed, looked through, or added up. */
+static bool takes_part(const cbi_planner *p, int v) {
+    cbi_kind kind = cbi_value_at(p, v)->kind;
+    return p->live[p->step][v] &&
+           (cbi_is_computed(p, v) || kind == CBI_VIEW || (p->step == 1 && kind == CBI_BATCH_SUM));
+}
+
+void cbi_find_stages(cbi_planner *p) {
+    int count = p->graph->value_count;
+    memset(p->crosses, 0, sizeof(bool) * (size_t)count);
+    for (int v = 0; v < count; v++) {
+        p->stage[v] = 0;
+        if (!takes_part(p, v))
+            continue;
+        for (int k = 0; k < cbi_value_at(p, v)->count; k++)
+            if (p->stage[cbi_value_at(p, v)->in[k]] > p->stage[v])
+                p->stage[v] = p->stage[cbi_value_at(p, v)->in[k]];
+        p->stage[v] += cbi_is_barrier(p, v);
+    }
+    for (int v = 0; v < count; v++)
+        for (int k = 0; takes_part(p, v) && k < cbi_value_at(p, v)->count; k++) {
+            int from = cbi_whole_of(p, cbi_value_at(p, v)->in[k]);
+            if (p->stage[from] < p->stage[v] || cbi_is_barrier(p, v))
+                p->crosses[from] = true;
+        }
+}
+
+/* Within a stage the barriers come first: they read earlier stages only. */
+void cbi_emit_stages(cbi_planner *p) {
+    int last = 0, count = p->graph->value_count;
+    cbi_emit_cotangents(p);
+    for (int v = 0; v < count; v++)
+        last = p->stage[v] > last ? p->stage[v] : last;
+    for (int stage = 0; stage <= last; stage++) {
+        for (int barriers = 1; barriers >= 0; barriers--)
+            for (int v = 0; v < count && !p->failed; v++)
+                if (takes_part(p, v) && cbi_value_at(p, v)->kind != CBI_VIEW &&
+                    p->stage[v] == stage && cbi_is_barrier(p, v) == (barriers == 1))
+                    cbi_emit_value(p, v);
+        cbi_emit_results(p, stage);
+    }
+}

@@ -1,0 +1,377 @@
+/* Tracing a step twice, and deriving on both traces. */
+#include "autograd/compiler/traced.h"
+
+#include "tensor/memory.h"
+
+#include <cerebra/ops.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Above 1, so that an axis of the batch is none that broadcasts. Small: the traces have addresses
+   and no elements, but a step may look at extents. */
+static const int64_t batches[CBI_SIDES] = {3, 7};
+
+static bool refuse(cbi_traced *traced, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static bool refuse(cbi_traced *traced, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    if (traced->reason[0] == '\0')
+        vsnprintf(traced->reason, sizeof(traced->reason), format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+/* ---- Extents --------------------------------------------------------------------------------- */
+
+static bool fit(int64_t first, int64_t second, int64_t batch_of_first, int64_t batch_of_second,
+                cbi_extent *extent) {
+    int64_t rise = second - first, run = batch_of_second - batch_of_first;
+    *extent = (cbi_extent){first, 0};
+    if (rise == 0)
+        return true;
+    if (rise % run != 0)
+        return false;
+    extent->slope = rise / run;
+    extent->constant = first - extent->slope * batch_of_first;
+    return true;
+}
+
+bool cbi_extent_of(const cbi_traced *traced, int64_t first, int64_t second, cbi_extent *extent) {
+    return fit(first, second, traced->side[0].batch, traced->side[1].batch, extent);
+}
+
+int64_t cbi_extent_at(cbi_extent extent, int64_t batch) {
+    return extent.constant + extent.slope * batch;
+}
+
+cbi_extent cbi_shape_extent(const cbi_traced *traced, int index, int axis) {
+    cbi_extent extent = {0, 0};
+    cbi_extent_of(traced, cbi_traced_node(traced, 0, index)->tensor.shape[axis],
+                  cbi_traced_node(traced, 1, index)->tensor.shape[axis], &extent);
+    return extent;
+}
+
+bool cbi_has_batch(const cbi_traced *traced, int index) {
+    bool has = false;
+    for (int i = 0; i < cbi_traced_node(traced, 0, index)->tensor.rank; i++)
+        has = has || cbi_shape_extent(traced, index, i).slope != 0;
+    return has;
+}
+
+/* ---- Options --------------------------------------------------------------------------------- */
+
+static int64_t extent_in(const void *options, size_t at) {
+    int64_t extent;
+    memcpy(&extent, (const char *)options + at, sizeof(extent));
+    return extent;
+}
+
+/* Whether one member is the same at both calls, and, if an extent, linear in the batch. */
+static bool same_member(const cb_option *option, size_t at, const void *a, int64_t batch_of_a,
+                        const void *b, int64_t batch_of_b) {
+    const char *p = (const char *)a + at, *q = (const char *)b + at;
+    cbi_extent extent;
+    cb_draw left, right;
+    switch (option->kind) {
+    case CB_OPTION_EXTENT:
+        return batch_of_a == batch_of_b
+                   ? extent_in(a, at) == extent_in(b, at)
+                   : fit(extent_in(a, at), extent_in(b, at), batch_of_a, batch_of_b, &extent);
+    case CB_OPTION_DRAW: /* what is drawn differs from call to call, as it should */
+        memcpy(&left, p, sizeof(left));
+        memcpy(&right, q, sizeof(right));
+        return left.generator == right.generator && left.first == right.first;
+    case CB_OPTION_INT:
+    case CB_OPTION_REAL:
+        break;
+    }
+    return memcmp(p, q, option->size) == 0;
+}
+
+static bool same_options(const cb_op *op, const void *a, int64_t batch_of_a, const void *b,
+                         int64_t batch_of_b) {
+    if (op->option_list == NULL)
+        return op->options_size == 0 || memcmp(a, b, op->options_size) == 0;
+    for (int i = 0; i < op->option_count; i++)
+        for (int k = 0; k < op->option_list[i].count; k++) {
+            const cb_option *option = &op->option_list[i];
+            if (!same_member(option, option->offset + (size_t)k * option->size, a, batch_of_a, b,
+                             batch_of_b))
+                return false;
+        }
+    return true;
+}
+
+void cbi_options_at(const cbi_traced *traced, int index, int64_t batch, void *options) {
+    const cb_node *first = cbi_traced_node(traced, 0, index);
+    const cb_node *second = cbi_traced_node(traced, 1, index);
+    const cb_op *op = first->op;
+    if (op->options_size > 0)
+        memcpy(options, first->options, op->options_size);
+    for (int i = 0; i < op->option_count && op->option_list != NULL; i++)
+        for (int k = 0; k < op->option_list[i].count; k++) {
+            size_t at = op->option_list[i].offset + (size_t)k * op->option_list[i].size;
+            cbi_extent extent;
+            if (op->option_list[i].kind != CB_OPTION_EXTENT)
+                continue;
+            cbi_extent_of(traced, extent_in(first->options, at), extent_in(second->options, at),
+                          &extent);
+            int64_t fitted = cbi_extent_at(extent, batch);
+            memcpy((char *)options + at, &fitted, sizeof(fitted));
+        }
+}
+
+const cb_draw *cbi_draw_of(const cb_node *node) {
+    const cb_op *op = node->op;
+    for (int i = 0; op != NULL && op->option_list != NULL && i < op->option_count; i++)
+        if (op->option_list[i].kind == CB_OPTION_DRAW)
+            return (const cb_draw *)(const void *)((const char *)node->options +
+                                                   op->option_list[i].offset);
+    return NULL;
+}
+
+/* ---- Comparing traces ------------------------------------------------------------------------ */
+
+#define DIFFERS "it differs from call to call, or with the number of sequences"
+
+/* Whether two nodes are the same op of the same inputs, or the same kind of leaf. */
+static bool same_node(const cb_node *a, const cb_node *b) {
+    bool same = a->op == b->op && a->count == b->count && a->tensor.dtype == b->tensor.dtype &&
+                a->tensor.rank == b->tensor.rank && a->requires_grad == b->requires_grad;
+    for (int i = 0; same && i < a->count; i++)
+        same = a->in[i]->node->index == b->in[i]->node->index;
+    return same;
+}
+
+/* Why two nodes are not the same for batches of any size; NULL when they are. */
+static const char *difference(const cb_node *a, int64_t batch_of_a, const cb_node *b,
+                              int64_t batch_of_b) {
+    cbi_extent extent;
+    if (!same_node(a, b))
+        return DIFFERS;
+    for (int i = 0; i < a->tensor.rank; i++)
+        if (!fit(a->tensor.shape[i], b->tensor.shape[i], batch_of_a, batch_of_b, &extent) ||
+            (extent.slope != 0 && extent.constant != 0 && a->op == NULL))
+            return DIFFERS;
+    if (a->op != NULL && a->op->options_size > 0 &&
+        !same_options(a->op, a->options, batch_of_a, b->options, batch_of_b))
+        return a->op->option_list != NULL
+                   ? "its options differ from call to call, or with the number of sequences"
+                   : "its options differ from call to call in some byte; see option_list in op.h";
+    return NULL;
+}
+
+static bool compare(cbi_traced *traced) {
+    const cbi_trace *a = traced->side[0].tape->trace, *b = traced->side[1].tape->trace;
+    for (int i = 0; i < a->count && i < b->count; i++) {
+        const char *why =
+            difference(a->nodes[i], traced->side[0].batch, b->nodes[i], traced->side[1].batch);
+        if (why != NULL)
+            return refuse(traced, "%s: %s",
+                          a->nodes[i]->op != NULL ? a->nodes[i]->op->name : "step", why);
+    }
+    return a->count == b->count || refuse(traced, "step: " DIFFERS);
+}
+
+/* ---- One trace ------------------------------------------------------------------------------- */
+
+/* Room for all pointers of a side, on its tape. */
+static bool make_side(const cbi_signature *s, cbi_side *side, cb_tape *tape, int64_t batch) {
+    size_t count = (size_t)(2 * s->state_count + s->weight_count + 1);
+    cb_tensor **pointers = cbi_arena_allocate(&tape->arena, sizeof(*pointers) * count);
+    if (pointers == NULL)
+        return false;
+    memset(pointers, 0, sizeof(*pointers) * count);
+    *side = (cbi_side){.tape = tape,
+                       .batch = batch,
+                       .states = pointers,
+                       .next = pointers + s->state_count,
+                       .weights = pointers + 2 * s->state_count};
+    side->x = cbi_symbol(tape, s->dtype, CB_SHAPE(batch, s->input));
+    for (int i = 0; i < s->state_count; i++)
+        side->states[i] = cbi_symbol(tape, s->dtype, CB_SHAPE(batch, s->state_size[i]));
+    for (int i = 0; i < s->weight_count; i++)
+        if (s->weights[i] != NULL)
+            side->weights[i] =
+                cbi_symbol(tape, s->weights[i]->dtype, s->weights[i]->rank, s->weights[i]->shape);
+    return tape->status == CB_OK;
+}
+
+/* Why what the step left is of no use; NULL when it is. */
+static const char *fault_of(const cbi_signature *s, const cbi_side *side) {
+    for (int i = 0; i < s->state_count; i++) {
+        if (side->next[i] == NULL)
+            return "a state after the step is missing";
+        if (cb_tape_of(side->next[i]) != side->tape)
+            return "a state after the step is a tensor on another tape";
+        if (!cb_tensor_same_shape(side->next[i], side->states[i]) ||
+            side->next[i]->dtype != side->states[i]->dtype)
+            return "a state after the step has another shape or dtype than before it";
+    }
+    return NULL;
+}
+
+const char *cbi_trace_once(const cbi_signature *s, cb_tape *tape, int64_t batch, cbi_side *side) {
+    if (!make_side(s, side, tape, batch))
+        return "out of memory";
+    s->step(side->weights, side->x, side->states, side->next);
+    if (cbi_unread_was_read(&tape->trace->unread))
+        return "the step reads elements: what it computes may depend on them";
+    if (tape->status != CB_OK)
+        return cb_tape_error(tape);
+    return fault_of(s, side);
+}
+
+static bool run_step(cbi_traced *traced, int number) {
+    cbi_side *side = &traced->side[number];
+    cb_tape *tape = side->tape = cbi_tape_new_symbolic();
+    if (tape == NULL)
+        return refuse(traced, "out of memory");
+    const char *fault = cbi_trace_once(&traced->signature, tape, batches[number], side);
+    bool failed = fault != NULL && tape->status != CB_OK;
+    return fault == NULL ||
+           (failed ? refuse(traced, "%s (with %lld sequences)", fault, (long long)batches[number])
+                   : refuse(traced, "%s", fault));
+}
+
+static void *copied(const void *from, size_t bytes) {
+    void *to = cbi_allocate(bytes);
+    if (to != NULL && bytes > 0)
+        memcpy(to, from, bytes);
+    return to;
+}
+
+/* A copy of a signature whose arrays end with it. Weights keep their shapes and no data. */
+static bool copy_signature(cbi_signature *to, const cbi_signature *from) {
+    *to = *from;
+    to->state_size = copied(from->state_size, sizeof(int64_t) * (size_t)from->state_count);
+    size_t pointers = sizeof(cb_tensor *) * (size_t)(from->weight_count + 1);
+    char *memory = cbi_allocate(pointers + sizeof(cb_tensor) * (size_t)from->weight_count);
+    to->weights = (const cb_tensor *const *)(void *)memory;
+    if (to->state_size == NULL || memory == NULL)
+        return false;
+    cb_tensor *shapes = (cb_tensor *)(void *)(memory + pointers);
+    for (int i = 0; i < from->weight_count; i++)
+        if (from->weights[i] != NULL) {
+            shapes[i] = *from->weights[i];
+            shapes[i].data = NULL;
+            shapes[i].node = NULL;
+            ((const cb_tensor **)(void *)memory)[i] = &shapes[i];
+        }
+    return true;
+}
+
+cbi_traced *cbi_traced_new(const cbi_signature *signature) {
+    cbi_traced *traced = cbi_allocate(sizeof(*traced));
+    if (traced == NULL || !copy_signature(&traced->signature, signature)) {
+        cbi_traced_free(traced);
+        return NULL;
+    }
+    if (run_step(traced, 0) && run_step(traced, 1) && compare(traced))
+        traced->step_count = cbi_traced_count(traced);
+    return traced;
+}
+
+void cbi_traced_free(cbi_traced *traced) {
+    if (traced == NULL)
+        return;
+    for (int i = 0; i < CBI_SIDES; i++)
+        cb_tape_free(traced->side[i].tape);
+    cbi_free((void *)(uintptr_t)traced->signature.state_size);
+    cbi_free((void *)(uintptr_t)traced->signature.weights);
+    cbi_free(traced);
+}
+
+/* ---- Another trace --------------------------------------------------------------------------- */
+
+/* Whether a node is what the two traces say it is for a batch of this size. */
+static bool is_expected(const cbi_traced *traced, int index, const cb_node *node, int64_t batch) {
+    const cb_node *first = cbi_traced_node(traced, 0, index);
+    int64_t options[64];
+    bool fits = same_node(first, node);
+    for (int i = 0; fits && i < node->tensor.rank; i++)
+        fits = node->tensor.shape[i] == cbi_extent_at(cbi_shape_extent(traced, index, i), batch);
+    if (!fits || node->op == NULL || node->op->options_size == 0)
+        return fits;
+    if (node->op->options_size > sizeof(options))
+        return same_options(node->op, first->options, batch, node->options, batch);
+    cbi_options_at(traced, index, batch, options);
+    return same_options(node->op, options, batch, node->options, batch);
+}
+
+bool cbi_traced_matches(const cbi_traced *traced, const cbi_side *side) {
+    const cbi_trace *trace = side->tape->trace;
+    bool same = trace->count == traced->step_count;
+    for (int i = 0; same && i < trace->count; i++)
+        same = is_expected(traced, i, trace->nodes[i], side->batch);
+    for (int i = 0; same && i < traced->signature.state_count; i++)
+        same = side->next[i]->node->index == traced->side[0].next[i]->node->index;
+    return same;
+}
+
+/* ---- Working on both traces ------------------------------------------------------------------ */
+
+static bool check_sides(cbi_traced *traced) {
+    for (int i = 0; i < CBI_SIDES; i++)
+        if (traced->side[i].tape->status != CB_OK)
+            return refuse(traced, "%s", cb_tape_error(traced->side[i].tape));
+    return compare(traced);
+}
+
+int cbi_traced_apply(cbi_traced *traced, const cb_op *op, int count, const int *in,
+                     void *const *options) {
+    int index = cbi_traced_count(traced);
+    for (int s = 0; s < CBI_SIDES; s++) {
+        cb_tape *tape = traced->side[s].tape;
+        cb_tensor **inputs =
+            cbi_arena_allocate(&tape->arena, sizeof(*inputs) * (size_t)(count + 1));
+        for (int i = 0; i < count && inputs != NULL; i++)
+            inputs[i] = in[i] < 0 ? NULL : &cbi_traced_node(traced, s, in[i])->tensor;
+        if (inputs == NULL || cbi_is_poisoned(cbi_apply_on(tape, op, count, inputs,
+                                                           options != NULL ? options[s] : NULL))) {
+            refuse(traced, "%s", inputs == NULL ? "out of memory" : cb_tape_error(tape));
+            return -1;
+        }
+    }
+    return index;
+}
+
+int cbi_traced_symbol(cbi_traced *traced, int like) {
+    int index = cbi_traced_count(traced);
+    for (int s = 0; s < CBI_SIDES; s++) {
+        const cb_tensor *t = &cbi_traced_node(traced, s, like)->tensor;
+        if (cbi_is_poisoned(cbi_symbol(traced->side[s].tape, t->dtype, t->rank, t->shape))) {
+            refuse(traced, "%s", cb_tape_error(traced->side[s].tape));
+            return -1;
+        }
+    }
+    return index;
+}
+
+/* The tensors of some nodes of one side, in memory of its tape; NULL when there is none. */
+static cb_tensor **tensors_of(const cbi_traced *traced, int side, int count, const int *list) {
+    cb_tape *tape = traced->side[side].tape;
+    cb_tensor **tensors = cbi_arena_allocate(&tape->arena, sizeof(*tensors) * (size_t)(count + 1));
+    for (int i = 0; i < count && tensors != NULL; i++)
+        tensors[i] = &cbi_traced_node(traced, side, list[i])->tensor;
+    return tensors;
+}
+
+bool cbi_traced_gradients(cbi_traced *traced, const bool *inside, int output_count,
+                          const int *outputs, const int *cotangents, int input_count,
+                          const int *inputs, int *gradients) {
+    for (int s = 0; s < CBI_SIDES; s++) {
+        cb_tensor **y = tensors_of(traced, s, output_count, outputs);
+        cb_tensor **g = tensors_of(traced, s, output_count, cotangents);
+        cb_tensor **x = tensors_of(traced, s, input_count, inputs);
+        cb_tensor **found = tensors_of(traced, s, input_count, inputs);
+        if (y == NULL || g == NULL || x == NULL || found == NULL)
+            return refuse(traced, "out of memory");
+        cbi_vector_jacobian(inside, output_count, y, g, input_count, x, found);
+        for (int i = 0; i < input_count; i++)
+            gradients[i] = found[i] != NULL ? found[i]->node->index : -1;
+    }
+    return check_sides(traced);
+}

@@ -1,0 +1,96 @@
+/* A step, traced: run on symbolic tapes for two numbers of sequences, and the two traces compared.
+
+   Both tapes hold the same ops in the same order, so that an index names a node of both. An extent
+   of the one and of the other is the batch's, a multiple of it, or none of its business; no number
+   stands for the batch. A step whose traces differ in anything else computes something that depends
+   on the number of sequences, or changes from call to call. */
+#ifndef CEREBRA_AUTOGRAD_COMPILER_TRACED_H
+#define CEREBRA_AUTOGRAD_COMPILER_TRACED_H
+
+#include "autograd/trace.h"
+
+#include <cerebra/scan.h>
+
+/* What a recurrence is made of. The arrays are the caller's. */
+typedef struct cbi_signature {
+    cb_scan_step *step;
+    cb_dtype dtype;
+    int64_t input;
+    int state_count, weight_count;
+    const int64_t *state_size;
+    const cb_tensor *const *weights; /* shapes; NULL: left out */
+} cbi_signature;
+
+/* What a trace's tensors are: where the step was given or left them. */
+typedef struct cbi_side {
+    cb_tape *tape;
+    int64_t batch;
+    cb_tensor *x, **states, **weights, **next;
+} cbi_side;
+
+/* A number that depends on the batch: constant + slope * batch. */
+typedef struct cbi_extent {
+    int64_t constant, slope;
+} cbi_extent;
+
+enum { CBI_SIDES = 2 };
+
+typedef struct cbi_traced {
+    cbi_signature signature; /* its arrays are copies */
+    cbi_side side[CBI_SIDES];
+    int step_count; /* nodes of the step itself, its leaves included; later ones are the compiler's
+                     */
+    char reason[256]; /* why the step cannot be compiled; "": it can */
+} cbi_traced;
+
+/* Traces a step. NULL when there is no memory; with a reason when it cannot be compiled. Generators
+   that the step draws from are left as they were. */
+cbi_traced *cbi_traced_new(const cbi_signature *signature);
+void cbi_traced_free(cbi_traced *traced);
+
+/* Traces a step once, for a batch of that size, on an empty symbolic tape. Why it failed; NULL when
+   it did not. */
+const char *cbi_trace_once(const cbi_signature *signature, cb_tape *tape, int64_t batch,
+                           cbi_side *side);
+/* Whether a step that was traced once did what the two traces say for a batch of that size. */
+bool cbi_traced_matches(const cbi_traced *traced, const cbi_side *side);
+
+static inline cb_node *cbi_traced_node(const cbi_traced *traced, int side, int index) {
+    return traced->side[side].tape->trace->nodes[index];
+}
+static inline int cbi_traced_count(const cbi_traced *traced) {
+    return traced->side[0].tape->trace->count;
+}
+/* What an op that draws random numbers draws; NULL when it draws none. */
+const cb_draw *cbi_draw_of(const cb_node *node);
+
+/* Whether a node's op was not among the step's leaves. */
+static inline bool cbi_is_leaf(const cb_node *node) {
+    return node->op == NULL;
+}
+
+/* How a number of one trace and that of the other depend on the batch. False when they do not,
+   linearly. */
+bool cbi_extent_of(const cbi_traced *traced, int64_t first, int64_t second, cbi_extent *extent);
+int64_t cbi_extent_at(cbi_extent extent, int64_t batch);
+cbi_extent cbi_shape_extent(const cbi_traced *traced, int index, int axis);
+/* Whether any extent of a node's tensor depends on the batch. */
+bool cbi_has_batch(const cbi_traced *traced, int index);
+
+/* A node's options for a batch of another size, in memory of options_size bytes. */
+void cbi_options_at(const cbi_traced *traced, int index, int64_t batch, void *options);
+
+/* Applies an op on both tapes: the same index on both is what it gives. -1, with a reason, when it
+   fails. options: NULL, or of each side. */
+int cbi_traced_apply(cbi_traced *traced, const cb_op *op, int count, const int *in,
+                     void *const *options);
+/* A leaf on both tapes, shaped as a node is. -1 on failure. */
+int cbi_traced_symbol(cbi_traced *traced, int like);
+/* Derives gradients on both tapes: of sum over k of outputs[k] * cotangents[k], for each input. The
+   gradient passes through nodes that are inside only, and stops at inputs. gradients[i]: the index,
+   -1 where no output depends on the input. False, with a reason, on failure. */
+bool cbi_traced_gradients(cbi_traced *traced, const bool *inside, int output_count,
+                          const int *outputs, const int *cotangents, int input_count,
+                          const int *inputs, int *gradients);
+
+#endif

@@ -1,0 +1,64 @@
+/* A run from inside: what its memory, its rows and its loop over steps share. */
+#ifndef CEREBRA_AUTOGRAD_RUNTIME_RUN_INTERNAL_H
+#define CEREBRA_AUTOGRAD_RUNTIME_RUN_INTERNAL_H
+
+#include "autograd/runtime/run.h"
+
+/* An operand at one step: the address of row 0, and the distance between rows, in bytes. */
+typedef struct cbi_address {
+    char *base;
+    int64_t row;
+    bool looked_up; /* rows are those that row_of says */
+} cbi_address;
+
+/* Rows of the batch that a sum over rows takes one after the other: sums of so many are added up in
+   order, whatever the tiles and the threads. Tiles are multiples of it. */
+int64_t cbi_block_rows(const cbi_run *run);
+
+/* Rows [first, first + rows) of the batch at one step, on one thread. */
+typedef struct cbi_tile {
+    const cbi_run *run;
+    const cbi_program *program;
+    bool backward;
+    int64_t step, first, rows;
+    int thread;       /* which scratch, and which tape, is its own */
+    int64_t together; /* rows that row by row instructions run on at a time */
+    char *registers;
+    char *packed_rows;
+    cbi_address *addresses; /* of each instruction: from first_address on, its result and inputs */
+    const int *first_address;
+} cbi_tile;
+
+/* The time at which a step runs. */
+int64_t cbi_time_of(const cbi_run *run, int64_t step);
+/* Where a place's memory is, if that of another buffer. */
+cbi_place cbi_at_home(const cbi_run *run, cbi_place place);
+/* Row 0 of a buffer's place at a step. */
+char *cbi_buffer_at(const cbi_run *run, cbi_place place, int64_t step);
+/* The distance between its rows. */
+int64_t cbi_row_bytes(const cbi_run *run, cbi_place place);
+/* An operand at the tile's step. */
+cbi_address cbi_locate(const cbi_tile *tile, cbi_place place);
+/* The row of an operand. */
+char *cbi_row_at(const cbi_tile *tile, const cbi_address *address, int64_t row);
+/* Runs instructions [begin, end), all of them row by row, whose operands are located, on rows
+   [first, last) of the batch. */
+void cbi_run_rows(const cbi_tile *tile, int begin, int end, int64_t first, int64_t last);
+/* Runs an instruction that is computed once for all rows. */
+void cbi_run_once(const cbi_tile *tile, int instruction);
+/* Applies an op as it is, to the tile's rows. */
+void cbi_run_call(const cbi_tile *tile, int instruction);
+/* Where a sequence is over, states keep their values, cotangents pass unchanged, and what is read
+   after the loop is 0. */
+void cbi_pass_over(const cbi_tile *tile);
+/* Of a batch that runs as one, rows of which see each other: before a step backward, the cotangents
+   of sequences that are over are put aside, and 0 in their place; after it, they are added. */
+void cbi_put_aside(const cbi_tile *tile, char *aside);
+void cbi_add_aside(const cbi_tile *tile, const char *aside);
+size_t cbi_aside_bytes(const cbi_run *run);
+/* The bit of each operand of which a row is one element. */
+static inline const cbi_operand *cbi_operand_of(const cbi_instruction *instruction, int k) {
+    return instruction->operands != NULL ? &instruction->operands[k] : &instruction->in[k];
+}
+
+#endif

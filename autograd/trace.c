@@ -1,0 +1,80 @@
+/* What a symbolic tape notes. */
+#include "autograd/trace.h"
+
+#include "tensor/kernels.h"
+#include "tensor/memory.h"
+
+#include <string.h>
+
+/* Small: a trace is some hundred nodes without elements. */
+enum { CHUNK = 1 << 16 };
+
+cb_tape *cbi_tape_new_symbolic(void) {
+    cb_tape *tape = cb_tape_new();
+    if (tape == NULL)
+        return NULL;
+    tape->arena.chunk = CHUNK;
+    tape->trace = cbi_allocate(sizeof(*tape->trace));
+    if (tape->trace == NULL) {
+        cb_tape_free(tape);
+        return NULL;
+    }
+    return tape;
+}
+
+void cbi_trace_reset(cbi_trace *trace) {
+    if (trace == NULL)
+        return;
+    trace->count = trace->draw_count = 0;
+    if (cbi_unread_was_read(&trace->unread))
+        cbi_unread_free(&trace->unread);
+}
+
+void cbi_trace_free(cbi_trace *trace) {
+    if (trace == NULL)
+        return;
+    cbi_unread_free(&trace->unread);
+    cbi_free(trace->nodes);
+    cbi_free(trace->draws);
+    cbi_free(trace);
+}
+
+bool cbi_trace_note(cbi_trace *trace, cb_node *node) {
+    if (!cbi_grow(&trace->nodes, &trace->room, trace->count + 1, sizeof(*trace->nodes)))
+        return false;
+    node->index = trace->count;
+    trace->nodes[trace->count++] = node;
+    return true;
+}
+
+void *cbi_trace_memory(cbi_trace *trace, size_t bytes) {
+    return cbi_unread_memory(&trace->unread, bytes);
+}
+
+cb_tensor *cbi_symbol(cb_tape *tape, cb_dtype dtype, int rank, const int64_t *shape) {
+    if (tape == NULL || tape->status != CB_OK)
+        return cbi_poison(tape);
+    if (!cbi_shape_valid(dtype, rank, shape))
+        return cbi_tape_fail(tape, CB_ERROR_SHAPE, "trace: not a valid dtype and shape");
+    cb_tensor value = cb_tensor_wrap(dtype, rank, shape, NULL);
+    value.data = cbi_trace_memory(tape->trace, cb_tensor_bytes(&value));
+    if (value.data == NULL)
+        return cbi_tape_fail(tape, CB_ERROR_MEMORY, "trace: out of memory");
+    return cb_dtype_is_float(dtype) ? cb_variable(tape, &value) : cb_input(tape, &value);
+}
+
+bool cbi_trace_draw_numbers(cbi_trace *trace, cb_random *generator, int64_t count,
+                            cb_random *state) {
+    int i = 0;
+    while (i < trace->draw_count && trace->draws[i].generator != generator)
+        i++;
+    if (i == trace->draw_count) {
+        if (!cbi_grow(&trace->draws, &trace->draw_room, i + 1, sizeof(*trace->draws)))
+            return false;
+        trace->draws[trace->draw_count++] = (cbi_trace_draw){generator, *generator, 0};
+    }
+    *state = trace->draws[i].start;
+    state->counter += (uint64_t)trace->draws[i].count;
+    trace->draws[i].count += count;
+    return true;
+}

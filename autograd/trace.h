@@ -1,0 +1,44 @@
+/* A symbolic tape: ops work out shapes, note themselves and compute nothing.
+
+   It is what the step of a recurrence runs on to be looked at. Its tensors have strides and point
+   to memory that reads as zeros, so that views can be told from where they point to, and that knows
+   whether anybody has read it: what a step computes may then depend on elements. Generators that
+   ops draw from stay as they are; the trace notes what was drawn. */
+#ifndef CEREBRA_AUTOGRAD_TRACE_H
+#define CEREBRA_AUTOGRAD_TRACE_H
+
+#include "autograd/tape_internal.h"
+#include "autograd/unread.h"
+
+/* A generator that the step drew from. */
+typedef struct cbi_trace_draw {
+    cb_random *generator;
+    cb_random start; /* as it was when the step began, and is still */
+    int64_t count;   /* numbers drawn from it */
+} cbi_trace_draw;
+
+typedef struct cbi_trace {
+    int count, room;
+    cb_node **nodes; /* in the order in which they were made; a node's index is its place here */
+    int draw_count, draw_room;
+    cbi_trace_draw *draws;
+    cbi_unread unread;
+} cbi_trace;
+
+/* A tape with a trace, ended by cb_tape_free; NULL when there is no memory. */
+cb_tape *cbi_tape_new_symbolic(void);
+/* A leaf: a tensor of that shape without elements, row-major. Poisoned, recorded, on failure. */
+cb_tensor *cbi_symbol(cb_tape *tape, cb_dtype dtype, int rank, const int64_t *shape);
+
+/* For the tape itself. Notes a node; false when there is no memory. */
+bool cbi_trace_note(cbi_trace *trace, cb_node *node);
+/* Memory for a tensor of so many bytes to point to; NULL when there is none. */
+void *cbi_trace_memory(cbi_trace *trace, size_t bytes);
+/* The state to draw count numbers with; false when there is no memory to note it. */
+bool cbi_trace_draw_numbers(cbi_trace *trace, cb_random *generator, int64_t count,
+                            cb_random *state);
+/* Empties the trace, for the tape's reset; frees it. */
+void cbi_trace_reset(cbi_trace *trace);
+void cbi_trace_free(cbi_trace *trace);
+
+#endif
