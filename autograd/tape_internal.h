@@ -99,8 +99,8 @@ cb_node *cbi_node_new(cb_tape *tape, int count, size_t options_size);
 cb_status cbi_node_allocate(cb_node *node);
 /* A block of at least that size; the elements are uninitialised. NULL, recorded. */
 cbi_block *cbi_block_new(cb_tape *tape, size_t size);
-/* Memory of at least that size with anything in it, aligned to 64 bytes: the tape's own, until it is
-   asked for again. NULL, recorded, when there is none. */
+/* Memory of at least that size with anything in it, aligned to 64 bytes: the tape's own, until it
+   is asked for again. NULL, recorded, when there is none. */
 void *cbi_tape_pass_memory(cb_tape *tape, size_t size);
 /* cb_apply on a tape that is known, so that an op may have no inputs. */
 cb_tensor *cbi_apply_on(cb_tape *tape, const cb_op *op, int count, cb_tensor *const *inputs,

@@ -127,6 +127,7 @@ void cbi_alias_buffers(cbi_planner *p) {
                 fits(p, b, writer) && !is_summed(p, b) && is_free(p, b, i)) {
                 kept->home = writer->out.place.buffer;
                 kept->home_offset = writer->out.place.offset;
+                p->changes++;
                 break;
             }
         }

@@ -29,6 +29,7 @@ int cbi_buffer_new(cbi_planner *p, cbi_span span, const cbi_type *type, int inde
                                                      .shared = !type->rows,
                                                      .backward = p->step == 1,
                                                      .home = -1};
+    p->changes++;
     return plan->buffer_count++;
 }
 
@@ -86,14 +87,14 @@ static cbi_place place_given(cbi_planner *p, int v) {
         return (cbi_place){.buffer = CBI_NUMBER, .name = number_of(p, value)};
     case CBI_ROW_INPUT:
         return cbi_outside(p, CBI_GIVEN_ROWS, &p->graph->row_inputs[value->index].type,
-                             value->index);
+                           value->index);
     case CBI_STATE:
         return (cbi_place){.buffer = p->plan->state_buffer[value->index]};
     case CBI_COTANGENT: /* of a state: from the step after, to which the given one was added */
         if (value->index < p->graph->state_count)
             return (cbi_place){.buffer = p->plan->gradient_buffer[value->index], .later = 1};
         return cbi_outside(p, CBI_GIVEN_OUTPUT, &p->graph->outputs[value->index].type,
-                             value->index);
+                           value->index);
     default:
         if (p->step == 1 && v < p->graph->forward_count && p->kept[v])
             return p->plan->place[0][v];

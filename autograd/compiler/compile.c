@@ -36,6 +36,11 @@ cbi_compilation *cbi_compilation_new(const cbi_signature *signature) {
         cbi_free(c);
         return NULL;
     }
+    if (traced->no_memory) {
+        cbi_traced_free(traced);
+        cbi_free(c);
+        return NULL;
+    }
     if (traced->reason[0] != '\0') {
         refuse(c, traced->reason);
         cbi_traced_free(traced);
@@ -45,6 +50,10 @@ cbi_compilation *cbi_compilation_new(const cbi_signature *signature) {
     if (c->split == NULL) {
         cbi_traced_free(traced);
         cbi_free(c);
+        return NULL;
+    }
+    if (c->split->no_memory) {
+        cbi_compilation_free(c);
         return NULL;
     }
     refuse(c, c->split->reason);

@@ -295,8 +295,8 @@ int cbi_accumulator_of(cbi_planner *p, int v, int64_t count) {
         p->failed = true;
         return 0;
     }
-    plan->accumulators[plan->accumulator_count] = (cbi_accumulator){
-        value->type.dtype, count, value->kind == CBI_BATCH_SUM};
+    plan->accumulators[plan->accumulator_count] =
+        (cbi_accumulator){value->type.dtype, count, value->kind == CBI_BATCH_SUM};
     p->accumulator[v] = ++plan->accumulator_count;
     return plan->accumulator_count - 1;
 }

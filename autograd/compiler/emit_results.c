@@ -88,7 +88,8 @@ static void leave_gradients(cbi_planner *p, int stage) {
     for (int i = 0; i < graph->row_input_count; i++) {
         const cbi_row_input *input = &graph->row_inputs[i];
         if (input->gradient >= 0 && stage_of(p, input->gradient) == stage)
-            leave(p, input->gradient, &input->type, cbi_outside(p, CBI_LEFT_GRADIENT, &input->type, i));
+            leave(p, input->gradient, &input->type,
+                  cbi_outside(p, CBI_LEFT_GRADIENT, &input->type, i));
     }
 }
 
@@ -154,4 +155,5 @@ void cbi_emit_sums(cbi_planner *p) {
                 plan->sums[plan->sum_count++] = sum_of(p, i, &captured->terms[k]);
         }
     }
+    p->changes = plan->sum_count;
 }

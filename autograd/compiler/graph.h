@@ -49,8 +49,8 @@ typedef struct cbi_view {
     int64_t shape[CB_MAX_RANK], stride[CB_MAX_RANK];
 } cbi_view;
 
-/* A matrix [rows, columns] for each group, of elements of a captured tensor: element (i, j) of group
-   g is the one at offset + g stride[0] + i stride[1] + j stride[2] in its row-major order. */
+/* A matrix [rows, columns] for each group, of elements of a captured tensor: element (i, j) of
+   group g is the one at offset + g stride[0] + i stride[1] + j stride[2] in its row-major order. */
 typedef struct cbi_weight {
     int captured;
     int64_t rows, columns, offset, stride[3];

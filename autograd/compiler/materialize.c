@@ -2,9 +2,9 @@
 
    Most views cost nothing: an instruction reads its operand through them. It cannot where elements
    are too far apart for a kernel's loop, or runs too short to be worth one; where an op is applied
-   as it is, which wants its operands dense; and where something reads the operand after the loop. A view of a view that is none of what
-   that one is of needs it too.
-   Such an operand is copied first. What several of them read is copied once. */
+   as it is, which wants its operands dense; and where something reads the operand after the loop. A
+   view of a view that is none of what that one is of needs it too. Such an operand is copied first.
+   What several of them read is copied once. */
 #include "autograd/compiler/nest.h"
 #include "autograd/compiler/pass.h"
 

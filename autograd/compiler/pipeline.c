@@ -32,6 +32,8 @@ bool cbi_run_passes(cbi_graph *graph, bool looked_up, cbi_pass_watch *watch, voi
                     char *bug, size_t size) {
     if (!cbi_verify_graph(graph, bug, size))
         return false;
+    if (watch != NULL)
+        watch(context, NULL, graph, 0);
     for (int i = 0; i < PASSES; i++) {
         cbi_pass pass = {.graph = graph, .looked_up = looked_up};
         if (!passes[i].run(&pass))
@@ -49,24 +51,21 @@ bool cbi_run_passes(cbi_graph *graph, bool looked_up, cbi_pass_watch *watch, voi
 
 /* ---- Planning -------------------------------------------------------------------------------- */
 
-typedef struct planning {
-    const char *name, *what;
-    void (*run)(cbi_planner *p);
-    bool each_step; /* once for the forward step and once for the backward step */
-} planning;
-
-static const planning plannings[] = {
-    {"whole batch", "whether rows see each other", cbi_find_whole, false},
-    {"state buffers", "for the states and their cotangents", cbi_make_state_buffers, false},
-    {"residuals", "what is kept for the backward step", cbi_choose_residuals, false},
-    {"stages", "what runs together on the rows in the cache", cbi_find_stages, true},
-    {"buffers", "where each value lies", cbi_assign_buffers, true},
-    {"instructions", "what computes each value", cbi_emit_stages, true},
+static const cbi_planning_entry plannings[CBI_PLANNINGS] = {
+    {"whole batch", "1 when rows see each other", cbi_find_whole, false},
+    {"state buffers", "buffers of states and their cotangents", cbi_make_state_buffers, false},
+    {"residuals", "values kept for the backward step", cbi_choose_residuals, false},
+    {"stages", "stages, whose instructions run together", cbi_find_stages, true},
+    {"buffers", "buffers of other values", cbi_assign_buffers, true},
+    {"instructions", "instructions of a step", cbi_emit_stages, true},
     {"registers", "rows that only the running stage sees", cbi_allocate_registers, true},
-    {"deferred gradients", "what is formed after the loop", cbi_emit_sums, false},
-    {"aliasing", "gradients written over residuals", cbi_alias_buffers, false},
+    {"deferred gradients", "sums formed after the loop", cbi_emit_sums, false},
+    {"aliasing", "residuals that gradients are written over", cbi_alias_buffers, false},
 };
-enum { PLANNINGS = sizeof(plannings) / sizeof(plannings[0]) };
+
+const cbi_planning_entry *cbi_planning_table(void) {
+    return plannings;
+}
 
 static bool make_arrays(cbi_planner *p, cbi_plan *plan, char **memory) {
     size_t count = (size_t)plan->graph->value_count + 1;
@@ -89,20 +88,26 @@ static bool make_arrays(cbi_planner *p, cbi_plan *plan, char **memory) {
     return true;
 }
 
+static void run_planning(cbi_planner *p, int i) {
+    p->changes = 0;
+    plannings[i].run(p);
+    p->plan->made[i][plannings[i].each_step ? p->step : 0] = p->changes;
+}
+
 /* Passes that are run for each step come one after the other for the forward step, then for the
    backward step. */
 static void run_plannings(cbi_planner *p) {
-    for (int i = 0; i < PLANNINGS && !p->failed;) {
+    for (int i = 0; i < CBI_PLANNINGS && !p->failed;) {
         int end = i;
-        while (end < PLANNINGS && plannings[end].each_step)
+        while (end < CBI_PLANNINGS && plannings[end].each_step)
             end++;
         if (end == i) {
-            plannings[i++].run(p);
+            run_planning(p, i++);
             continue;
         }
         for (p->step = 0; p->step < 2; p->step++)
             for (int k = i; k < end && !p->failed; k++)
-                plannings[k].run(p);
+                run_planning(p, k);
         p->step = 1;
         i = end;
     }

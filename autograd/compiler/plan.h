@@ -126,6 +126,8 @@ typedef struct cbi_accumulator {
     bool rows; /* whether a sum over rows; else over steps only */
 } cbi_accumulator;
 
+enum { CBI_PLANNINGS = 9 }; /* the planning passes, see pipeline.c */
+
 typedef struct cbi_plan {
     cbi_graph *graph;
     bool looked_up; /* row inputs are rows of tables */
@@ -140,7 +142,8 @@ typedef struct cbi_plan {
     int *state_buffer;    /* of each state */
     int *gradient_buffer; /* of each state: its cotangents */
     cbi_program forward, backward;
-    cbi_place *place[2]; /* of each value's base, in the forward and the backward step */
+    int made[CBI_PLANNINGS][2]; /* by each planning pass, in the forward and the backward step */
+    cbi_place *place[2];        /* of each value's base, in the forward and the backward step */
 } cbi_plan;
 
 void cbi_plan_free(cbi_plan *plan);

@@ -15,6 +15,7 @@ typedef struct cbi_planner {
     int *stage;       /* schedule.c, of the present step */
     bool *crosses;    /* schedule.c, of the present step: read in a later stage, or by a product */
     int *accumulator; /* emit.c: of each value: 1 + the number of the sum it is added to; 0: none */
+    int changes;      /* what the running pass made, in the unit that the table names */
     bool failed;      /* out of memory */
 } cbi_planner;
 

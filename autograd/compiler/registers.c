@@ -73,6 +73,7 @@ void cbi_allocate_registers(cbi_planner *p) {
         room->last = last[name];
         instruction->out.place.offset += room->start;
     }
+    p->changes = count;
     cbi_free(last);
     cbi_free(slots);
 }

@@ -83,6 +83,7 @@ void cbi_find_whole(cbi_planner *p) {
         for (int k = 0; k < p->graph->captured[i].term_count; k++)
             p->plan->whole =
                 p->plan->whole || !cbi_is_deferred(p, p->graph->captured[i].terms[k].value);
+    p->changes = p->plan->whole;
 }
 
 void cbi_choose_residuals(cbi_planner *p) {
@@ -99,6 +100,7 @@ void cbi_choose_residuals(cbi_planner *p) {
             need_inputs(p, v, 1);
         else if (!cbi_is_given(p, v) && !cbi_is_left(p, v))
             p->kept[v] = p->live[0][v] = true;
+        p->changes += p->kept[v];
     }
     for (int v = graph->forward_count - 1; v >= 0; v--)
         if (p->live[0][v])
@@ -109,6 +111,5 @@ bool cbi_is_computed(const cbi_planner *p, int v) {
     if (!p->live[p->step][v] || cbi_value_at(p, v)->kind == CBI_VIEW || cbi_is_given(p, v) ||
         cbi_is_deferred(p, v))
         return false;
-    return p->step == 0 || v >= p->graph->forward_count ||
-           (!p->kept[v] && !cbi_is_left(p, v));
+    return p->step == 0 || v >= p->graph->forward_count || (!p->kept[v] && !cbi_is_left(p, v));
 }

@@ -27,6 +27,7 @@ void cbi_find_stages(cbi_planner *p) {
             if (p->stage[cbi_value_at(p, v)->in[k]] > p->stage[v])
                 p->stage[v] = p->stage[cbi_value_at(p, v)->in[k]];
         p->stage[v] += cbi_is_barrier(p, v);
+        p->changes = p->stage[v] >= p->changes ? p->stage[v] + 1 : p->changes;
     }
     for (int v = 0; v < count; v++)
         for (int k = 0; takes_part(p, v) && k < cbi_value_at(p, v)->count; k++) {
@@ -50,4 +51,5 @@ void cbi_emit_stages(cbi_planner *p) {
                     cbi_emit_value(p, v);
         cbi_emit_results(p, stage);
     }
+    p->changes = cbi_program_of(p)->count;
 }

@@ -118,8 +118,8 @@ static int simpler_reduction(cbi_graph *graph, const cbi_value *v) {
     return cbi_constant(graph, v->type.dtype, sum ? number * (double)v->n : number);
 }
 
-/* A product or a sum over the rows is 0 where an operand is, and a product where there is nothing to
-   add up. */
+/* A product or a sum over the rows is 0 where an operand is, and a product where there is nothing
+   to add up. */
 static int simpler_product(cbi_graph *graph, const cbi_value *v) {
     bool zero = v->k == 0 && (v->kind == CBI_PRODUCT || v->kind == CBI_CONTRACT);
     for (int i = 0; i < v->count; i++)

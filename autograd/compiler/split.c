@@ -5,7 +5,8 @@
    that as many of their terms as possible can leave: (x W' + b) + (h U' + c) becomes ((x W' + b) +
    c) + h U'. What would only blow up what it is computed from, a row of 512 numbers to 4096, stays
    in the step: computing it costs less than reading it. */
-#include "autograd/compiler/split.h"
+#include "autograd/compiler/split_internal.h"
+
 #include "autograd/compiler/lower_internal.h"
 
 #include "tensor/memory.h"
@@ -13,35 +14,26 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef enum level { INVARIANT, SEQUENCE, STEP } level;
-
-/* What is known of the forward nodes while the trace is split. */
-typedef struct splitter {
-    cbi_split *split;
-    cbi_traced *traced;
-    int room;
-    unsigned char *level; /* of each node */
-    bool *mixes;          /* of each node: its rows depend on other rows */
-    bool *scatters;       /* of each node: the elements of one sequence are not together, see below */
-    bool *expands;        /* of each node: cheap, and larger than what it is computed from */
-    int *uses;            /* of each node, by nodes that the next states follow from */
-    int *renewed;         /* of each node of the step: what stands for it */
-    int *next;            /* nodes: the states after the step */
-} splitter;
-
-static cb_node *node_at(const splitter *s, int i) {
-    return cbi_traced_node(s->traced, 0, i);
-}
-
 static bool fail(cbi_split *split, const char *reason) {
     if (split->reason[0] == '\0')
         snprintf(split->reason, sizeof(split->reason), "%s", reason);
     return false;
 }
 
+bool cbi_split_no_memory(cbi_splitter *s) {
+    s->split->no_memory = true;
+    return fail(s->split, "out of memory");
+}
+
+/* An op on the trace failed, or there was no memory before it got there. */
+bool cbi_split_fail_traced(cbi_splitter *s) {
+    return s->traced->reason[0] != '\0' && !s->traced->no_memory ? fail(s->split, s->traced->reason)
+                                                                 : cbi_split_no_memory(s);
+}
+
 /* ---- Levels ---------------------------------------------------------------------------------- */
 
-static bool is_state(const splitter *s, int i) {
+static bool is_state(const cbi_splitter *s, int i) {
     const cbi_side *side = &s->traced->side[0];
     for (int k = 0; k < s->traced->signature.state_count; k++)
         if (side->states[k]->node->index == i)
@@ -49,33 +41,35 @@ static bool is_state(const splitter *s, int i) {
     return false;
 }
 
-static level level_of(const splitter *s, int i) {
-    const cb_node *n = node_at(s, i);
-    level highest = INVARIANT;
+static cbi_level level_of(const cbi_splitter *s, int i) {
+    const cb_node *n = cbi_split_node(s, i);
+    cbi_level highest = CBI_INVARIANT;
     if (n->op == NULL)
-        return is_state(s, i) ? STEP : n == s->traced->side[0].x->node ? SEQUENCE : INVARIANT;
+        return is_state(s, i)                    ? CBI_STEP
+               : n == s->traced->side[0].x->node ? CBI_SEQUENCE
+                                                 : CBI_INVARIANT;
     for (int k = 0; k < n->count; k++)
         if (s->level[n->in[k]->node->index] > highest)
             highest = s->level[n->in[k]->node->index];
-    bool stays =
-        cbi_draw_of(n) != NULL || (s->mixes[i] && (highest == SEQUENCE || cbi_has_batch(s->traced, i)));
-    return stays ? STEP : highest;
+    bool stays = cbi_draw_of(n) != NULL ||
+                 (s->mixes[i] && (highest == CBI_SEQUENCE || cbi_has_batch(s->traced, i)));
+    return stays ? CBI_STEP : highest;
 }
 
-static int64_t row_count(const splitter *s, int i) {
-    const cb_node *n = node_at(s, i);
+static int64_t row_count(const cbi_splitter *s, int i) {
+    const cb_node *n = cbi_split_node(s, i);
     return cb_tensor_count(&n->tensor) /
            (cbi_has_batch(s->traced, i) ? s->traced->side[0].batch : 1);
 }
 
 /* Adds up the elements of what the step would read to compute a node itself: of each tensor once.
  */
-static int64_t read_by(const splitter *s, int i, int *seen, int *seen_count) {
-    const cb_node *n = node_at(s, i);
+static int64_t read_by(const cbi_splitter *s, int i, int *seen, int *seen_count) {
+    const cb_node *n = cbi_split_node(s, i);
     int64_t sum = 0;
     for (int k = 0; k < n->count; k++) {
         int from = n->in[k]->node->index, base = cbi_base_of(s->traced, from);
-        bool counted = s->level[base] != SEQUENCE;
+        bool counted = s->level[base] != CBI_SEQUENCE;
         if (s->expands[from] || (base != from && s->expands[base])) {
             sum += read_by(s, base, seen, seen_count);
             continue;
@@ -90,10 +84,10 @@ static int64_t read_by(const splitter *s, int i, int *seen, int *seen_count) {
     return sum;
 }
 
-static bool expands(const splitter *s, int i) {
-    const cb_node *n = node_at(s, i);
+static bool expands(const cbi_splitter *s, int i) {
+    const cb_node *n = cbi_split_node(s, i);
     int seen[64], seen_count = 0;
-    if (s->level[i] != SEQUENCE || n->op == NULL || n->op->lowering == NULL ||
+    if (s->level[i] != CBI_SEQUENCE || n->op == NULL || n->op->lowering == NULL ||
         !n->op->lowering->elementwise)
         return false;
     return row_count(s, i) >= 2 * read_by(s, i, seen, &seen_count);
@@ -107,7 +101,7 @@ static bool is_scattered(const cbi_layout *map) {
 }
 
 /* Finds out which nodes mix rows: the step is lowered as if all of it were one graph. */
-static bool find_mixing(splitter *s) {
+static bool find_mixing(cbi_splitter *s) {
     int count = cbi_traced_count(s->traced);
     cbi_role *roles = cbi_allocate(sizeof(*roles) * (size_t)(count + 1));
     cbi_lowered *lowered = cbi_allocate(sizeof(*lowered) * (size_t)(count + 1));
@@ -115,7 +109,7 @@ static bool find_mixing(splitter *s) {
     cbi_graph *graph = cbi_graph_new();
     bool done = roles != NULL && lowered != NULL && all != NULL && graph != NULL;
     for (int i = 0; done && i < count; i++) {
-        const cb_node *n = node_at(s, i);
+        const cb_node *n = cbi_split_node(s, i);
         cbi_kind kind = is_state(s, i)                    ? CBI_STATE
                         : n == s->traced->side[0].x->node ? CBI_ROW_INPUT
                                                           : CBI_CAPTURED;
@@ -137,172 +131,20 @@ static bool find_mixing(splitter *s) {
     cbi_free(roles);
     cbi_free(lowered);
     cbi_free(all);
-    return done || fail(s->split, "out of memory");
-}
-
-/* ---- Reassociating --------------------------------------------------------------------------- */
-
-static bool is_sum(const cb_node *n) {
-    return n->op != NULL && n->op->lowering != NULL && n->op->lowering->is_sum != NULL &&
-           n->op->lowering->is_sum(n->op);
+    return done || cbi_split_no_memory(s);
 }
 
 /* Notes what is known of the nodes that were added last. */
-static bool note_new(splitter *s, int from) {
+bool cbi_split_note(cbi_splitter *s, int from) {
     int count = cbi_traced_count(s->traced);
     if (count > s->room)
-        return fail(s->split, "out of memory");
+        return cbi_split_no_memory(s);
     for (int i = from; i < count; i++) {
         s->level[i] = (unsigned char)level_of(s, i);
         s->expands[i] = expands(s, i);
     }
     return true;
 }
-
-static int apply(splitter *s, const cb_op *op, int count, const int *in, int like) {
-    int before = cbi_traced_count(s->traced);
-    void *options[CBI_SIDES];
-    for (int side = 0; side < CBI_SIDES; side++)
-        options[side] = cbi_traced_node(s->traced, side, like)->options;
-    int made = cbi_traced_apply(s->traced, op, count, in, options);
-    if (made >= 0) {
-        s->mixes[made] = s->mixes[like];
-        s->scatters[made] = s->scatters[like];
-    }
-    return made >= 0 && note_new(s, before) ? made : -1;
-}
-
-/* The terms of a sum that is used nowhere else on the way, each as what stands for it. */
-static int find_terms(splitter *s, int sum, int *terms) {
-    int count = 0, pending = 0;
-    int *stack = terms + s->room;
-    stack[pending++] = sum;
-    while (pending > 0) {
-        int i = stack[--pending];
-        const cb_node *n = node_at(s, i);
-        if (is_sum(n) && (i == sum || s->uses[i] == 1)) {
-            stack[pending++] = n->in[1]->node->index;
-            stack[pending++] = n->in[0]->node->index;
-        } else {
-            terms[count++] = s->renewed[i];
-        }
-    }
-    return count;
-}
-
-static bool same_shape(const splitter *s, int a, int b) {
-    return cb_tensor_same_shape(&node_at(s, a)->tensor, &node_at(s, b)->tensor);
-}
-
-/* Adds the terms of one sort to what there is already. */
-static int add_sort(splitter *s, int sum, int so_far, int count, const int *terms, int sort,
-                    const int *sorts) {
-    for (int i = 0; i < count && so_far != -2; i++) {
-        if (sorts[i] != sort)
-            continue;
-        int in[2] = {so_far, terms[i]};
-        so_far = so_far == -1 ? terms[i] : apply(s, node_at(s, sum)->op, 2, in, sum);
-        so_far = so_far < 0 ? -2 : so_far;
-    }
-    return so_far;
-}
-
-/* A sum in another order: what can leave the recurrence first. Terms that all rows share go with
-   those that leave, if one of these is as large as the sum. */
-enum { LEAVES, SHARED_BY_ALL, NARROW, STAYS };
-
-static int reassociate(splitter *s, int sum, int count, int *terms, int *sorts) {
-    bool whole = false;
-    for (int i = 0; i < count; i++) {
-        level l = s->level[terms[i]];
-        sorts[i] = l == STEP                      ? STAYS
-                   : l == INVARIANT               ? SHARED_BY_ALL
-                   : same_shape(s, terms[i], sum) ? LEAVES
-                                                  : NARROW;
-        whole = whole || sorts[i] == LEAVES;
-    }
-    int shared = add_sort(s, sum, -1, count, terms, SHARED_BY_ALL, sorts);
-    int total = add_sort(s, sum, -1, count, terms, LEAVES, sorts);
-    int both[2] = {total, shared};
-    if (whole && shared >= 0 && total >= 0)
-        total = apply(s, node_at(s, sum)->op, 2, both, sum);
-    total = add_sort(s, sum, total, count, terms, NARROW, sorts);
-    total = add_sort(s, sum, total, count, terms, STAYS, sorts);
-    if (whole || shared < 0 || total < 0)
-        return shared == -2 ? -1 : total < 0 ? shared : total;
-    int last[2] = {total, shared};
-    return apply(s, node_at(s, sum)->op, 2, last, sum);
-}
-
-/* Whether another order lets more of the terms leave, or leaves fewer to add in the step. */
-static bool is_worth_it(const splitter *s, int count, const int *terms) {
-    int staying = 0;
-    for (int i = 0; i < count; i++)
-        staying += s->level[terms[i]] == STEP;
-    return staying < count - 1 && count > 2;
-}
-
-static int renew_sum(splitter *s, int i, int *memory) {
-    int *terms = memory, *sorts = memory + 2 * s->room;
-    int count = find_terms(s, i, terms);
-    if (!is_worth_it(s, count, terms))
-        return -2;
-    s->split->reassociated++;
-    return reassociate(s, i, count, terms, sorts);
-}
-
-/* The same op on what stands for its inputs. */
-static int renew_op(splitter *s, int i, int *in) {
-    const cb_node *n = node_at(s, i);
-    bool changed = false;
-    for (int k = 0; k < n->count; k++) {
-        in[k] = s->renewed[n->in[k]->node->index];
-        changed = changed || in[k] != n->in[k]->node->index;
-    }
-    return changed ? apply(s, n->op, n->count, in, i) : i;
-}
-
-static void count_uses(splitter *s) {
-    int count = s->traced->step_count;
-    for (int k = 0; k < s->traced->signature.state_count; k++)
-        s->uses[s->next[k]]++;
-    for (int i = count - 1; i >= 0; i--)
-        for (int k = 0; s->uses[i] > 0 && k < node_at(s, i)->count; k++)
-            s->uses[node_at(s, i)->in[k]->node->index]++;
-}
-
-/* Whether a sum is a term of another, and of nothing else. */
-static bool is_inner_sum(const splitter *s, const bool *inner, int i) {
-    return s->uses[i] == 1 && inner[i];
-}
-
-static bool renew(splitter *s) {
-    int count = s->traced->step_count;
-    int *memory = cbi_allocate(sizeof(int) * 3 * (size_t)(s->room + 1));
-    bool *inner = cbi_allocate((size_t)count + 1);
-    bool good = memory != NULL && inner != NULL;
-    count_uses(s);
-    for (int i = 0; good && i < count; i++)
-        for (int k = 0; s->uses[i] > 0 && is_sum(node_at(s, i)) && k < 2; k++)
-            inner[node_at(s, i)->in[k]->node->index] = true;
-    for (int i = 0; good && i < count; i++) {
-        s->renewed[i] = i;
-        if (s->uses[i] == 0 || node_at(s, i)->op == NULL)
-            continue;
-        int made = -2;
-        if (is_sum(node_at(s, i)) && s->level[i] == STEP && !is_inner_sum(s, inner, i))
-            made = renew_sum(s, i, memory);
-        s->renewed[i] = made != -2 ? made : renew_op(s, i, memory);
-        good = s->renewed[i] >= 0;
-    }
-    for (int k = 0; good && k < s->traced->signature.state_count; k++)
-        s->next[k] = s->renewed[s->next[k]];
-    cbi_free(memory);
-    cbi_free(inner);
-    return good ||
-           fail(s->split, s->traced->reason[0] != '\0' ? s->traced->reason : "out of memory");
-}
-
 /* ---- The parts ------------------------------------------------------------------------------- */
 
 /* Whether a node is a number everywhere: it needs no tensor. */
@@ -312,44 +154,45 @@ static bool is_number(const cb_node *n) {
 
 /* Whether a node is a view that repeats nothing: then what it is a view of can be captured, and
    gets its gradient directly. */
-static bool is_part(const splitter *s, int i) {
-    const cb_node *n = node_at(s, i);
+static bool is_part(const cbi_splitter *s, int i) {
+    const cb_node *n = cbi_split_node(s, i);
     bool grows = false;
     for (; n->op != NULL && n->op->view; n = n->in[0]->node)
         grows = grows || cb_tensor_count(&n->tensor) > cb_tensor_count(n->in[0]);
-    return n != node_at(s, i) && (is_number(n) || (!grows && cb_tensor_is_contiguous(&n->tensor)));
+    return n != cbi_split_node(s, i) &&
+           (is_number(n) || (!grows && cb_tensor_is_contiguous(&n->tensor)));
 }
 
 /* How a node that is used in a part comes into it. What lies between the parts is a tensor of which
    each sequence has its own elements, together; what does not is computed again. */
 typedef enum way { COMPUTED, GIVEN, CAPTURED } way;
 
-static way way_into(const splitter *s, int i, bool sequence) {
-    const cb_node *n = node_at(s, i);
-    if (s->level[i] == INVARIANT)
+static way way_into(const cbi_splitter *s, int i, bool sequence) {
+    const cb_node *n = cbi_split_node(s, i);
+    if (s->level[i] == CBI_INVARIANT)
         return cbi_has_batch(s->traced, i) || is_number(n) || is_part(s, i) ? COMPUTED : CAPTURED;
     if (n->op == NULL)
         return GIVEN;
-    if (s->level[i] == STEP || sequence)
+    if (s->level[i] == CBI_STEP || sequence)
         return COMPUTED;
     return s->expands[i] || s->scatters[i] || n->op->view ? COMPUTED : GIVEN;
 }
 
 /* Marks what a part computes, and lists what it is given and what it captures. States are listed
    already. */
-static bool find_part(splitter *s, cbi_part *part, bool sequence) {
+static bool find_part(cbi_splitter *s, cbi_part *part, bool sequence) {
     int count = cbi_traced_count(s->traced);
     bool *needed = cbi_allocate((size_t)count + 1);
     part->count = count;
     part->inside = cbi_allocate((size_t)count + 1);
     if (needed == NULL || part->inside == NULL) {
         cbi_free(needed);
-        return fail(s->split, "out of memory");
+        return cbi_split_no_memory(s);
     }
     for (int k = 0; k < part->output_count; k++)
         needed[part->outputs[k]] = true;
     for (int i = count - 1; i >= 0; i--) {
-        const cb_node *n = node_at(s, i);
+        const cb_node *n = cbi_split_node(s, i);
         if (!needed[i])
             continue;
         way w = way_into(s, i, sequence);
@@ -365,7 +208,7 @@ static bool find_part(splitter *s, cbi_part *part, bool sequence) {
     return true;
 }
 
-static bool make_part(splitter *s, cbi_part *part, int outputs) {
+static bool make_part(cbi_splitter *s, cbi_part *part, int outputs) {
     size_t most = (size_t)(s->room + s->traced->signature.state_count + 1);
     part->outputs = cbi_allocate(sizeof(int) * 5 * most);
     part->cotangents = part->outputs + most;
@@ -373,19 +216,20 @@ static bool make_part(splitter *s, cbi_part *part, int outputs) {
     part->captured = part->outputs + 3 * most;
     part->gradients = part->outputs + 4 * most;
     part->output_count = outputs;
-    return part->outputs != NULL || fail(s->split, "out of memory");
+    return part->outputs != NULL || cbi_split_no_memory(s);
 }
 
-static bool is_differentiable(const splitter *s, int i) {
-    return node_at(s, i)->requires_grad && cb_dtype_is_float(node_at(s, i)->tensor.dtype);
+static bool is_differentiable(const cbi_splitter *s, int i) {
+    return cbi_split_node(s, i)->requires_grad &&
+           cb_dtype_is_float(cbi_split_node(s, i)->tensor.dtype);
 }
 
 /* Derives the gradients of a part's inputs and of what it captures. */
-static bool derive(splitter *s, cbi_part *part) {
+static bool derive(cbi_splitter *s, cbi_part *part) {
     int all = part->input_count + part->captured_count, wanted = 0;
     for (int k = 0; k < part->output_count; k++)
         if ((part->cotangents[k] = cbi_traced_symbol(s->traced, part->outputs[k])) < 0)
-            return fail(s->split, s->traced->reason);
+            return cbi_split_fail_traced(s);
     int nodes = cbi_traced_count(s->traced);
     bool *inside = cbi_allocate((size_t)nodes + 1);
     int *inputs = cbi_allocate(sizeof(int) * 2 * (size_t)(all + 1)), *found = inputs + all + 1;
@@ -407,11 +251,10 @@ static bool derive(splitter *s, cbi_part *part) {
     }
     cbi_free(inside);
     cbi_free(inputs);
-    return good ||
-           fail(s->split, s->traced->reason[0] != '\0' ? s->traced->reason : "out of memory");
+    return good || cbi_split_fail_traced(s);
 }
 
-static bool find_parts(splitter *s) {
+static bool find_parts(cbi_splitter *s) {
     cbi_split *split = s->split;
     int states = s->traced->signature.state_count;
     if (!make_part(s, &split->step, states) || !make_part(s, &split->sequence, 0))
@@ -429,22 +272,23 @@ static bool find_parts(splitter *s) {
     if (!find_part(s, &split->sequence, true))
         return false;
     for (int i = 0; i < cbi_traced_count(s->traced); i++)
-        split->hoisted += split->sequence.inside[i] && !node_at(s, i)->op->view;
+        split->hoisted += split->sequence.inside[i] && !cbi_split_node(s, i)->op->view;
     return derive(s, &split->step) && derive(s, &split->sequence);
 }
 
 /* ---- All of it ------------------------------------------------------------------------------- */
 
-static bool start(splitter *s) {
+static bool start(cbi_splitter *s) {
     int count = s->traced->step_count, states = s->traced->signature.state_count;
     s->room = 4 * count + 64;
     size_t room = (size_t)s->room;
-    char *memory = cbi_allocate(room * (2 * sizeof(int) + 4) + sizeof(int) * (size_t)states);
+    char *memory = cbi_allocate(room * (3 * sizeof(int) + 4) + sizeof(int) * (size_t)states);
     if (memory == NULL)
-        return fail(s->split, "out of memory");
+        return cbi_split_no_memory(s);
     s->uses = (int *)(void *)memory;
     s->renewed = s->uses + room;
-    s->next = s->renewed + room;
+    s->same = s->renewed + room;
+    s->next = s->same + room;
     s->level = (unsigned char *)(s->next + states);
     s->mixes = (bool *)(s->level + room);
     s->scatters = s->mixes + room;
@@ -459,8 +303,9 @@ cbi_split *cbi_split_new(cbi_traced *traced) {
     if (split == NULL)
         return NULL;
     split->traced = traced;
-    splitter s = {.split = split, .traced = traced};
-    if (start(&s) && find_mixing(&s) && note_new(&s, 0) && renew(&s))
+    cbi_splitter s = {.split = split, .traced = traced};
+    if (start(&s) && find_mixing(&s) && cbi_split_note(&s, 0) && cbi_share(&s) &&
+        cbi_reassociate(&s))
         find_parts(&s);
     cbi_free(s.uses);
     return split;

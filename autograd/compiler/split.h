@@ -29,8 +29,10 @@ typedef struct cbi_split {
     int boundary_count;
     int *boundary;    /* nodes: x itself may be one of them */
     int hoisted;      /* ops of the sequence's graph */
+    int shared;       /* ops that compute what another one does */
     int reassociated; /* sums put in another order */
-    char reason[256];
+    bool no_memory;   /* there was not enough to split the trace */
+    char reason[256]; /* why there is no use in it; "": there is */
 } cbi_split;
 
 /* Splits a trace without a reason and derives both gradients on it. The trace is the split's from

@@ -79,14 +79,14 @@ static bool declare(lowering *w) {
                     !cbi_grow(&graph->captured, &graph->captured_room, part->captured_count + 1,
                               sizeof(*graph->captured));
     if (graph->failed)
-        return fail(w, "out of memory");
+        return false;
     graph->state_count = w->state_count;
     graph->output_count = part->output_count;
     graph->row_input_count = part->input_count - w->state_count;
     graph->captured_count = part->captured_count;
     if (!cbi_lower_nodes(&w->l, part->input_count, part->inputs) ||
         !cbi_lower_nodes(&w->l, part->captured_count, part->captured))
-        return fail(w, "out of memory");
+        return false;
     for (int i = 0; i < graph->row_input_count; i++) {
         int node = part->inputs[w->state_count + i];
         graph->row_inputs[i] = (cbi_row_input){node, type_of_value(w, w->lowered[node].value), -1};
@@ -102,7 +102,7 @@ static bool lower_forward(lowering *w) {
     cbi_graph *graph = w->l.graph;
     const cbi_part *part = w->part;
     if (!cbi_lower_nodes(&w->l, part->output_count, part->outputs))
-        return fail(w, "out of memory");
+        return false;
     for (int i = 0; i < part->output_count; i++) {
         int value = value_of(w, part->outputs[i]);
         if (value < 0)
@@ -112,7 +112,7 @@ static bool lower_forward(lowering *w) {
     graph->forward_count = graph->value_count;
     /* An output has the type of its cotangent, also where its value is a number, or shared. */
     if (!cbi_lower_nodes(&w->l, part->output_count, part->cotangents))
-        return fail(w, "out of memory");
+        return false;
     for (int i = 0; i < part->output_count; i++)
         graph->outputs[i].type = type_of_value(w, w->lowered[part->cotangents[i]].value);
     return true;
@@ -135,7 +135,7 @@ static bool add_term(lowering *w, const cbi_trace_term *term) {
         return true;
     if (!cbi_grow(&captured->terms, &captured->term_room, captured->term_count + 1,
                   sizeof(*captured->terms)))
-        return fail(w, "out of memory");
+        return false;
     captured->terms[captured->term_count++] = (cbi_term){value, term->place};
     return true;
 }
@@ -145,16 +145,17 @@ static bool lower_gradients(lowering *w) {
     const cbi_part *part = w->part;
     for (int i = 0; i < part->captured_count; i++) {
         int node = part->gradients[part->input_count + i];
-        if (w->wanted[part->input_count + i] && node >= 0 && !cbi_find_terms(w->split->traced, i, node, &w->terms))
-            return fail(w, "out of memory");
+        if (w->wanted[part->input_count + i] && node >= 0 &&
+            !cbi_find_terms(w->split->traced, i, node, &w->terms))
+            return false;
     }
     for (int i = 0; i < part->input_count; i++)
         if (w->wanted[i] && part->gradients[i] >= 0 &&
             !cbi_lower_nodes(&w->l, 1, &part->gradients[i]))
-            return fail(w, "out of memory");
+            return false;
     for (int i = 0; i < w->terms.count; i++)
         if (!cbi_lower_nodes(&w->l, 1, &w->terms.list[i].node))
-            return fail(w, "out of memory");
+            return false;
     for (int i = 0; i < part->input_count; i++) {
         if (!w->wanted[i] || part->gradients[i] < 0)
             continue;
@@ -181,7 +182,7 @@ static bool start(lowering *w, cbi_split *split, const cbi_part *part, int state
     cbi_graph *graph = cbi_graph_new();
     w->l = (cbi_lowerer){split->traced, graph, w->roles, w->lowered, 0};
     if (graph == NULL || w->roles == NULL || w->lowered == NULL || w->wanted == NULL)
-        return fail(w, "out of memory");
+        return false;
     set_roles(w);
     return true;
 }

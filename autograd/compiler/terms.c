@@ -55,8 +55,8 @@ static bool places_of_view(const cbi_traced *traced, int node, int base, cbi_vie
             view.shape[view.rank] = t->shape[i];
             view.stride[view.rank++] = t->stride[i];
         }
-    view.offset = ((const char *)t->data - (const char *)whole->data) /
-                  (int64_t)cb_dtype_size(whole->dtype);
+    view.offset =
+        ((const char *)t->data - (const char *)whole->data) / (int64_t)cb_dtype_size(whole->dtype);
     return cb_tensor_is_contiguous(whole) && invert(&view, cb_tensor_count(whole), places);
 }
 

@@ -23,6 +23,17 @@ static bool refuse(cbi_traced *traced, const char *format, ...) {
     return false;
 }
 
+static bool no_memory(cbi_traced *traced) {
+    traced->no_memory = true;
+    return refuse(traced, "out of memory");
+}
+
+/* What went wrong on a tape. */
+static bool refuse_tape(cbi_traced *traced, const cb_tape *tape) {
+    traced->no_memory = traced->no_memory || tape->status == CB_ERROR_MEMORY;
+    return refuse(traced, "%s", cb_tape_error(tape));
+}
+
 /* ---- Extents --------------------------------------------------------------------------------- */
 
 static bool fit(int64_t first, int64_t second, int64_t batch_of_first, int64_t batch_of_second,
@@ -132,6 +143,19 @@ const cb_draw *cbi_draw_of(const cb_node *node) {
     return NULL;
 }
 
+bool cbi_traced_alike(const cbi_traced *traced, int a, int b) {
+    for (int s = 0; s < CBI_SIDES; s++) {
+        const cb_node *n = cbi_traced_node(traced, s, a), *other = cbi_traced_node(traced, s, b);
+        int64_t batch = traced->side[s].batch;
+        if (n->op != other->op || n->op == NULL || n->count != other->count || n->owner != NULL ||
+            other->owner != NULL || n->out_count != 1 || other->out_count != 1 ||
+            cbi_draw_of(n) != NULL ||
+            !same_options(n->op, n->options, batch, other->options, batch))
+            return false;
+    }
+    return true;
+}
+
 /* ---- Comparing traces ------------------------------------------------------------------------ */
 
 #define DIFFERS "it differs from call to call, or with the number of sequences"
@@ -181,8 +205,10 @@ static bool compare(cbi_traced *traced) {
 static bool make_side(const cbi_signature *s, cbi_side *side, cb_tape *tape, int64_t batch) {
     size_t count = (size_t)(2 * s->state_count + s->weight_count + 1);
     cb_tensor **pointers = cbi_arena_allocate(&tape->arena, sizeof(*pointers) * count);
-    if (pointers == NULL)
+    if (pointers == NULL) {
+        cbi_tape_fail(tape, CB_ERROR_MEMORY, "trace: out of memory");
         return false;
+    }
     memset(pointers, 0, sizeof(*pointers) * count);
     *side = (cbi_side){.tape = tape,
                        .batch = batch,
@@ -215,7 +241,7 @@ static const char *fault_of(const cbi_signature *s, const cbi_side *side) {
 
 const char *cbi_trace_once(const cbi_signature *s, cb_tape *tape, int64_t batch, cbi_side *side) {
     if (!make_side(s, side, tape, batch))
-        return "out of memory";
+        return cb_tape_error(tape);
     s->step(side->weights, side->x, side->states, side->next);
     if (cbi_unread_was_read(&tape->trace->unread))
         return "the step reads elements: what it computes may depend on them";
@@ -228,9 +254,10 @@ static bool run_step(cbi_traced *traced, int number) {
     cbi_side *side = &traced->side[number];
     cb_tape *tape = side->tape = cbi_tape_new_symbolic();
     if (tape == NULL)
-        return refuse(traced, "out of memory");
+        return no_memory(traced);
     const char *fault = cbi_trace_once(&traced->signature, tape, batches[number], side);
     bool failed = fault != NULL && tape->status != CB_OK;
+    traced->no_memory = traced->no_memory || tape->status == CB_ERROR_MEMORY;
     return fault == NULL ||
            (failed ? refuse(traced, "%s (with %lld sequences)", fault, (long long)batches[number])
                    : refuse(traced, "%s", fault));
@@ -316,7 +343,7 @@ bool cbi_traced_matches(const cbi_traced *traced, const cbi_side *side) {
 static bool check_sides(cbi_traced *traced) {
     for (int i = 0; i < CBI_SIDES; i++)
         if (traced->side[i].tape->status != CB_OK)
-            return refuse(traced, "%s", cb_tape_error(traced->side[i].tape));
+            return refuse_tape(traced, traced->side[i].tape);
     return compare(traced);
 }
 
@@ -329,9 +356,13 @@ int cbi_traced_apply(cbi_traced *traced, const cb_op *op, int count, const int *
             cbi_arena_allocate(&tape->arena, sizeof(*inputs) * (size_t)(count + 1));
         for (int i = 0; i < count && inputs != NULL; i++)
             inputs[i] = in[i] < 0 ? NULL : &cbi_traced_node(traced, s, in[i])->tensor;
-        if (inputs == NULL || cbi_is_poisoned(cbi_apply_on(tape, op, count, inputs,
-                                                           options != NULL ? options[s] : NULL))) {
-            refuse(traced, "%s", inputs == NULL ? "out of memory" : cb_tape_error(tape));
+        if (inputs == NULL) {
+            no_memory(traced);
+            return -1;
+        }
+        if (cbi_is_poisoned(
+                cbi_apply_on(tape, op, count, inputs, options != NULL ? options[s] : NULL))) {
+            refuse_tape(traced, tape);
             return -1;
         }
     }
@@ -343,7 +374,7 @@ int cbi_traced_symbol(cbi_traced *traced, int like) {
     for (int s = 0; s < CBI_SIDES; s++) {
         const cb_tensor *t = &cbi_traced_node(traced, s, like)->tensor;
         if (cbi_is_poisoned(cbi_symbol(traced->side[s].tape, t->dtype, t->rank, t->shape))) {
-            refuse(traced, "%s", cb_tape_error(traced->side[s].tape));
+            refuse_tape(traced, traced->side[s].tape);
             return -1;
         }
     }
@@ -368,7 +399,7 @@ bool cbi_traced_gradients(cbi_traced *traced, const bool *inside, int output_cou
         cb_tensor **x = tensors_of(traced, s, input_count, inputs);
         cb_tensor **found = tensors_of(traced, s, input_count, inputs);
         if (y == NULL || g == NULL || x == NULL || found == NULL)
-            return refuse(traced, "out of memory");
+            return no_memory(traced);
         cbi_vector_jacobian(inside, output_count, y, g, input_count, x, found);
         for (int i = 0; i < input_count; i++)
             gradients[i] = found[i] != NULL ? found[i]->node->index : -1;

@@ -40,6 +40,7 @@ typedef struct cbi_traced {
     cbi_side side[CBI_SIDES];
     int step_count; /* nodes of the step itself, its leaves included; later ones are the compiler's
                      */
+    bool no_memory; /* there was not enough: nothing is known of the step */
     char reason[256]; /* why the step cannot be compiled; "": it can */
 } cbi_traced;
 
@@ -77,6 +78,8 @@ cbi_extent cbi_shape_extent(const cbi_traced *traced, int index, int axis);
 /* Whether any extent of a node's tensor depends on the batch. */
 bool cbi_has_batch(const cbi_traced *traced, int index);
 
+/* Whether two ops give the same of equal inputs: they are the same, with the same options. */
+bool cbi_traced_alike(const cbi_traced *traced, int a, int b);
 /* A node's options for a batch of another size, in memory of options_size bytes. */
 void cbi_options_at(const cbi_traced *traced, int index, int64_t batch, void *options);
 

@@ -39,8 +39,9 @@ typedef struct cbi_run {
     int *first_packed;          /* of each of the plan's weights: its first in packed */
     char **weights;             /* memory for each of the plan's weights */
     char *scratch;              /* cbi_run_scratch_bytes */
-    const cbi_run_draw *draws;    /* of each generator of the trace */
-    const uint64_t *draw_offsets; /* of each node of the step that draws: numbers of the step before */
+    const cbi_run_draw *draws;  /* of each generator of the trace */
+    const uint64_t
+        *draw_offsets; /* of each node of the step that draws: numbers of the step before */
     struct cbi_call_tapes *tapes; /* for ops that are applied as they are; NULL: there are none */
 } cbi_run;
 

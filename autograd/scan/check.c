@@ -193,8 +193,8 @@ static void run(session *s, cbi_way way, cb_tensor **results, int *count) {
     if (s->wanted > 0 && cb_requires_grad(loss))
         cb_grad(loss, NULL, false, s->wanted, s->leaves, s->gradients);
     for (int i = 0; i < s->wanted; i++)
-        results[(*count)++] = cb_requires_grad(loss) ? s->gradients[i]
-                                                     : cbi_filled_like(s->tape, s->leaves[i], 0);
+        results[(*count)++] =
+            cb_requires_grad(loss) ? s->gradients[i] : cbi_filled_like(s->tape, s->leaves[i], 0);
 }
 
 static void outcome_free(outcome *o) {
@@ -363,10 +363,24 @@ static bool compare(const problem *p, const outcome *compiled, const outcome *ea
     return good;
 }
 
+/* The dtype that results are rounded to at worst: a step in f64 may compute something in f32. */
+static cb_dtype coarsest(cb_scan *scan) {
+    cb_dtype dtype = scan->signature.dtype;
+    pthread_mutex_lock(&scan->lock);
+    for (int c = 0; c < scan->compilation_count; c++) {
+        const cbi_split *split = scan->compilations[c]->split;
+        for (int i = 0; split != NULL && i < split->traced->step_count; i++)
+            if (cbi_traced_node(split->traced, 0, i)->tensor.dtype == CB_F32)
+                dtype = CB_F32;
+    }
+    pthread_mutex_unlock(&scan->lock);
+    return dtype;
+}
+
 /* One draw. CB_OK, CB_ERROR_VALUE or CB_ERROR_MEMORY; *plain: whether all numbers were finite. */
 static cb_status check_draw(const problem *p, double tolerance, const generators *g,
                             cb_scan_check_report *report, bool *plain) {
-    double change = 4 * (p->scan->signature.dtype == CB_F32 ? 0x1p-24 : 0x1p-53);
+    double change = 4 * (coarsest(p->scan) == CB_F32 ? 0x1p-24 : 0x1p-53);
     outcome eager = outcome_of(p, CBI_OP_BY_OP, 0), compiled = {.status = CB_OK};
     cb_status status = eager.status;
     generators_restore(g);
@@ -408,7 +422,7 @@ cb_status cbi_check_scan(cb_scan *scan, const cbi_check_form *form, uint64_t see
     cb_status status = generators_save(&g, scan, form->batch) ? CB_ERROR_VALUE : CB_ERROR_MEMORY;
     int range = 0;
     if (tolerance == 0)
-        tolerance = scan->signature.dtype == CB_F32 ? 1e-4 : 1e-9;
+        tolerance = coarsest(scan) == CB_F32 ? 1e-4 : 1e-9;
     for (int draw = 0; draw < DRAWS && status == CB_ERROR_VALUE; draw++) {
         problem p;
         bool plain = false;

@@ -38,15 +38,14 @@ static void check_states(const cb_scan *scan, cb_tensor *x, cb_tensor *const *ne
     const cbi_signature *s = &scan->signature;
     for (int i = 0; i < s->state_count; i++) {
         if (next[i] == NULL)
-            cb_fail(x, CB_ERROR_VALUE, "scan \"%s\": the step left state %d empty",
-                    scan->name, i);
+            cb_fail(x, CB_ERROR_VALUE, "scan \"%s\": the step left state %d empty", scan->name, i);
         else if (!cbi_is_poisoned(next[i]) &&
                  (next[i]->rank != 2 || next[i]->shape[0] != x->shape[1] ||
                   next[i]->shape[1] != s->state_size[i]))
             cb_fail(x, CB_ERROR_SHAPE,
-                    "scan \"%s\": the step made state %d %s; it must be [%lld,%lld]",
-                    scan->name, i, cb_shape_format(next[i], shape, sizeof(shape)),
-                    (long long)x->shape[1], (long long)s->state_size[i]);
+                    "scan \"%s\": the step made state %d %s; it must be [%lld,%lld]", scan->name, i,
+                    cb_shape_format(next[i], shape, sizeof(shape)), (long long)x->shape[1],
+                    (long long)s->state_size[i]);
     }
 }
 

@@ -200,6 +200,10 @@ bool cbi_scan_prepare(cbi_scan_run *run) {
         return false;
     const char *fault = cbi_trace_once(&scan->signature, tracer, run->batch, &side);
     run->trace = tracer->trace;
+    if (tracer->status == CB_ERROR_MEMORY) {
+        cbi_tape_fail(run->tape, CB_ERROR_MEMORY, "scan \"%s\": %s", scan->name, fault);
+        return false;
+    }
     pthread_mutex_lock(&scan->lock);
     bool good = fault == NULL || run_eagerly(scan, fault);
     run->compilation = good ? compilation_for(run, &side) : NULL;

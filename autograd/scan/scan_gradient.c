@@ -1,5 +1,5 @@
-/* The gradient of a compiled recurrence: the step's plan backward over time, then the sequence's over
-   all rows at once; each forms its parts of the gradients of what is captured. */
+/* The gradient of a compiled recurrence: the step's plan backward over time, then the sequence's
+   over all rows at once; each forms its parts of the gradients of what is captured. */
 #include "autograd/scan/scan_op.h"
 #include "tensor/parallel.h"
 
@@ -139,7 +139,8 @@ static cb_status pass_boundary(const cb_call *call, cbi_application *a, cbi_run 
         if (graph->row_inputs[k].gradient < 0)
             continue;
         if (a->looked_up) {
-            char *table = cb_call_scratch(call, (size_t)(cbi_row_bytes_of(type) * a->sequence_rows));
+            char *table =
+                cb_call_scratch(call, (size_t)(cbi_row_bytes_of(type) * a->sequence_rows));
             if (table == NULL)
                 return CB_ERROR_MEMORY;
             scatter(a, type, gradient, table);

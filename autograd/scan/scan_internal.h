@@ -40,8 +40,8 @@ typedef struct cbi_scan_run {
     uint64_t *draw_offsets; /* as well */
 } cbi_scan_run;
 
-/* scan_run.c: cb_scan_run, as it is, op by op whatever the scan is, or with plans that have not been
-   checked. */
+/* scan_run.c: cb_scan_run, as it is, op by op whatever the scan is, or with plans that have not
+   been checked. */
 typedef enum cbi_way { CBI_AS_IT_IS, CBI_OP_BY_OP, CBI_UNCHECKED } cbi_way;
 cb_tensor *cbi_scan_run_as(cb_scan *scan, cb_tensor *x, const cb_scan_io *io, cbi_way way);
 
@@ -49,8 +49,8 @@ cb_tensor *cbi_scan_run_as(cb_scan *scan, cb_tensor *x, const cb_scan_io *io, cb
  */
 bool cbi_capture(cbi_scan_run *run);
 
-/* scan_compiled.c: runs the plans as an op. state is left with the last states. Poisoned, recorded, on
-   failure. */
+/* scan_compiled.c: runs the plans as an op. state is left with the last states. Poisoned, recorded,
+   on failure. */
 cb_tensor *cbi_scan_compiled(cbi_scan_run *run, cb_tensor **state);
 
 /* eager.c */

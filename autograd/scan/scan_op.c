@@ -53,8 +53,7 @@ static cb_status check_rows(const cb_call *call, const cb_tensor *rows, int64_t 
 /* Whether a boundary tensor is x, row by row: then it is where x is. */
 static bool is_x(const cbi_application *a, int k) {
     const cbi_plan *plan = a->compiled->sequence;
-    return plan == NULL ||
-           plan->graph->values[plan->graph->outputs[k].value].kind == CBI_ROW_INPUT;
+    return plan == NULL || plan->graph->values[plan->graph->outputs[k].value].kind == CBI_ROW_INPUT;
 }
 
 static bool start_boundary(const cb_call *call, cbi_application *a, const cb_tensor *x) {

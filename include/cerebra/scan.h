@@ -54,7 +54,8 @@ CB_API const char *cb_scan_reason(cb_scan *scan);
 typedef struct cb_scan_check_options {
     int64_t time, batch;       /* time steps and sequences; 0: 3 and 5 */
     uint64_t seed;             /* of inputs, states, and weights that are not given */
-    double tolerance;          /* largest relative error that passes; 0: 1e-4 in f32, 1e-9 in f64 */
+    double tolerance;          /* largest relative error that passes; 0: 1e-4 where anything is
+                                  computed in f32, else 1e-9 */
     cb_tensor *const *weights; /* values of the weights; NULL: random ones */
 } cb_scan_check_options;
 

@@ -71,9 +71,10 @@ typedef struct form {
     X(positive)                                                                                    \
     X(affine)                                                                                      \
     X(scale)                                                                                       \
-    X(shift) X(leaky_relu) X(elu) X(clamp) X(power) X(huber_residual) X(full_like) X(add) X(sub)   \
-        X(mul) X(div) X(pow) X(maximum) X(minimum) X(equal) X(not_equal) X(less) X(less_equal)     \
-            X(greater) X(greater_equal) X(where)
+    X(shift)                                                                                       \
+    X(leaky_relu) X(elu) X(clamp) X(power) X(huber_residual) X(full_like) X(add) X(sub) X(mul)     \
+        X(div) X(pow) X(maximum) X(minimum) X(equal) X(not_equal) X(less) X(less_equal) X(greater) \
+            X(greater_equal) X(where)
 
 #define FORMS(X)                                                                                   \
     X(x)                                                                                           \
@@ -99,10 +100,11 @@ typedef struct form {
     X(layer_norm)                                                                                  \
     X(mse)                                                                                         \
     X(huber)                                                                                       \
-    X(binary_cross_entropy) X(cross_entropy) X(reshape) X(permute) X(transpose) X(slice) X(select) \
-        X(chunk) X(expand) X(squeeze) X(unsqueeze) X(flip) X(pad) X(concat) X(stack) X(contiguous) \
-            X(cast) X(stop_gradient) X(gather_rows) X(scatter_rows) X(gather) X(scatter_add)       \
-                X(one_hot) X(dropout) X(checkpoint) X(floor) X(running_sum)
+    X(binary_cross_entropy)                                                                        \
+    X(cross_entropy) X(reshape) X(permute) X(transpose) X(slice) X(select) X(chunk) X(expand)      \
+        X(squeeze) X(unsqueeze) X(flip) X(pad) X(concat) X(stack) X(contiguous) X(cast)            \
+            X(stop_gradient) X(gather_rows) X(scatter_rows) X(gather) X(scatter_add) X(one_hot)    \
+                X(dropout) X(checkpoint) X(floor) X(running_sum)
 
 #define FORM_DECLARATION(name) extern const form form_##name;
 FORMS(FORM_DECLARATION)
