@@ -119,6 +119,10 @@ static bool measure(const bench_run *run, const bench_model *timed, bench_step s
         fprintf(stderr, "cerebra bench: %s\n", what);
     }
     bench_in_process(&run->sizes, timed, step, result);
+    /* Once for each model. */
+    if (step == BENCH_TRAINING || !run->wanted[BENCH_TRAINING]) {
+        fputs(result->eager_layers, stderr);
+    }
     return result->ok || failure(error, FAILURE_SIZE, "%s: %s", what, result->error);
 }
 

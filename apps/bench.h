@@ -41,7 +41,8 @@ typedef struct bench_model {
 /* What measuring gave; plain data, so that it passes through a pipe. */
 typedef struct bench_result {
     bool ok;
-    char error[FAILURE_SIZE]; /* when not ok */
+    char error[FAILURE_SIZE];        /* when not ok */
+    char eager_layers[FAILURE_SIZE]; /* which run op by op, and why; "": none */
     /* Of a model's steps: milliseconds, and bytes. */
     double least, lower_quartile, median, upper_quartile;
     int64_t parameter_bytes, tape_bytes, peak_bytes;

@@ -5,6 +5,7 @@
    run before and not counted. */
 #include "bench.h"
 
+#include "common/eager_layers.h"
 #include "common/progress.h"
 #include "tensor/kernels.h"
 
@@ -138,6 +139,7 @@ void bench_measure_steps(const bench_sizes *sizes, const bench_model *model, ben
         summarise(times, sizes->steps, result);
         result->tape_bytes = (int64_t)cb_tape_bytes(s.tape);
         result->peak_bytes = peak_bytes();
+        eager_layers(s.rnn, model->name, result->eager_layers, sizeof result->eager_layers);
     }
     release(&s);
     free(times);

@@ -17,20 +17,23 @@ static const char usage[] =
     "what\n"
     "is computed outside of the recurrence, what each pass did, the instructions of a time step\n"
     "forward and backward, buffers, and operations and bytes. Of a cell that runs op by op, why.\n"
-    "Without --cell, lists for every cell whether it is compiled.\n";
+    "Without --cell, lists for every cell whether it is compiled.\n"
+    "With --check, runs the cell compiled and op by op on random inputs instead (3 time steps of\n"
+    "5 sequences, unless --time and --batch say otherwise), forward, in reverse, with lengths and\n"
+    "on rows of a table, and prints the largest relative errors of values and of all gradients.\n";
 
 static const char notes[] =
     "FLOP: a product of [M,K] and [K,N] is 2 M N K, any other op one for each element. Bytes "
     "moved\n"
     "are those of buffers and packed weights; between two products each place counts once.\n"
     "\n"
-    "Exit status: 0 done, 1 failure, 2 wrong usage.\n";
+    "Exit status: 0 done, 1 failure, or a check that did not pass, 2 wrong usage.\n";
 
 /* The command line. */
 typedef struct request {
     const char *cell, *dtype;
     int64_t input, hidden, batch, time, symbols;
-    bool batch_given, time_given, symbols_given, no_bias;
+    bool batch_given, time_given, symbols_given, no_bias, check;
 } request;
 
 static const request defaults = {
@@ -52,6 +55,7 @@ static options_outcome parse(request *asked, int argc, char **argv, char *error)
          .help = "the input is looked up in an embedding with so many\nrows; 0: it is not",
          .low = 0, .high = MODEL_LARGEST, .given = &asked->symbols_given},
         {"dtype", .string = &asked->dtype, .value = "NAME", .help = "f32 or f64"},
+        {"check", .flag = &asked->check, .help = "compare it with its step run op by op"},
         {"no-bias", .flag = &asked->no_bias, .help = "leave the cell's biases out"},
         {.name = NULL},
     };
@@ -59,20 +63,23 @@ static options_outcome parse(request *asked, int argc, char **argv, char *error)
     return options_parse(&table, argc, argv, error);
 }
 
-/* Whether a cell is compiled depends on none of the sizes of a run. */
-static bool check_list(const request *asked, char *error) {
-    const char *useless = asked->batch_given     ? "batch"
-                          : asked->time_given    ? "time"
-                          : asked->symbols_given ? "symbols"
-                                                 : NULL;
-    return useless == NULL ||
-           failure(error, FAILURE_SIZE, "--%s means nothing without --cell", useless);
+/* Whether a cell is compiled depends on none of the sizes of a run; a check is of all ways to give
+   x. */
+static bool check_meaning(const request *asked, char *error) {
+    bool list = asked->cell == NULL && !asked->check;
+    const char *useless = list && asked->batch_given                       ? "batch"
+                          : list && asked->time_given                      ? "time"
+                          : (list || asked->check) && asked->symbols_given ? "symbols"
+                                                                           : NULL;
+    return useless == NULL || failure(error, FAILURE_SIZE, "--%s means nothing %s --c%s", useless,
+                                      list ? "without" : "with", list ? "ell" : "heck");
 }
 
 static bool check(const request *asked, char *error) {
     static const char *const dtypes[] = {"f32", "f64", NULL};
     return options_check_name("dtype", asked->dtype, dtypes, error) &&
-           (asked->cell == NULL ? check_list(asked, error) : model_check_cell(asked->cell, error));
+           check_meaning(asked, error) &&
+           (asked->cell == NULL || model_check_cell(asked->cell, error));
 }
 
 static int64_t extent_of(cb_cell_extent extent, const request *asked) {
@@ -116,12 +123,30 @@ static bool print_description(cb_scan *scan, const cb_scan_sizes *sizes) {
     return written;
 }
 
+/* A line for a cell that was checked. Whether it passed. */
+static bool check_cell(const cb_cell *cell, cb_scan *scan, const request *asked,
+                       const char *const *names) {
+    const cb_scan_check_options options = {.time = asked->time_given ? asked->time : 0,
+                                           .batch = asked->batch_given ? asked->batch : 0,
+                                           .weight_names = names,
+                                           .state_names = cell->state_names};
+    cb_scan_check_report report;
+    bool passed = cb_scan_check(scan, &options, &report);
+    printf("%-28s %s, %lld numbers compared, largest relative error of values %.2g, of gradients "
+           "%.2g%s%s\n",
+           cell->name, report.compiled ? "compiled" : "op by op", (long long)report.compared,
+           report.worst_value, report.worst_gradient, passed ? "" : "; FAILED: ", report.message);
+    return passed;
+}
+
 /* The whole description of a cell, or a line that says whether it is compiled. */
-static bool explain(const cb_cell *cell, const request *asked, bool whole) {
+static bool explain(const cb_cell *cell, const request *asked, bool *passed) {
     const char *names[CB_CELL_MAX_PARAMS];
     cb_scan *scan = recurrence(cell, asked, names);
     bool explained = scan != NULL;
-    if (explained && whole) {
+    if (explained && asked->check) {
+        *passed = check_cell(cell, scan, asked, names) && *passed;
+    } else if (explained && asked->cell != NULL) {
         const cb_scan_sizes sizes = {.time = asked->time,
                                      .batch = asked->batch,
                                      .table = asked->symbols,
@@ -147,13 +172,16 @@ int cerebra_explain(int argc, char **argv) {
     if (outcome == OPTIONS_BAD || !check(&asked, error)) {
         return command_fail("explain", EXIT_USAGE, error);
     }
-    bool explained = true;
+    bool explained = true, passed = true;
     if (asked.cell != NULL) {
-        explained = explain(model_cell(asked.cell), &asked, true);
+        explained = explain(model_cell(asked.cell), &asked, &passed);
     }
     for (const cb_cell *const *cell = model_cells();
          asked.cell == NULL && explained && *cell != NULL; cell++) {
-        explained = explain(*cell, &asked, false);
+        explained = explain(*cell, &asked, &passed);
+    }
+    if (explained && !passed) {
+        return command_fail("explain", EXIT_FAILURE, "a cell differs from its step run op by op");
     }
     return explained ? EXIT_SUCCESS : command_fail("explain", EXIT_FAILURE, "out of memory");
 }

@@ -266,6 +266,10 @@ int64_t cb_rnn_state_size(const cb_rnn *rnn, int i) {
     return 0;
 }
 
+int cb_rnn_layers(const cb_rnn *rnn) {
+    return rnn != NULL ? rnn->layers : 0;
+}
+
 const char *cb_rnn_eager_reason(const cb_rnn *rnn, int layer) {
     if (rnn == NULL || layer < 0 || layer >= rnn->layers)
         return "there is no such layer";

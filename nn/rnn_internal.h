@@ -3,7 +3,6 @@
 #define CEREBRA_NN_RNN_INTERNAL_H
 
 #include <cerebra/rnn.h>
-#include <cerebra/scan.h>
 
 /* One direction of one layer: a cell with its weights. */
 typedef struct cbi_rnn_run {

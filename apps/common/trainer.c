@@ -5,6 +5,7 @@
 
 #include "../command.h"
 #include "checkpoint.h"
+#include "eager_layers.h"
 #include "failure.h"
 #include "interrupt.h"
 #include "predict.h"
@@ -14,6 +15,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +34,7 @@ typedef struct training {
     cb_random random;
     training_log log;
     progress progress;
+    bool told;      /* which layers run op by op */
     double seconds; /* in training steps so far */
     training_result *result;
     char *error;
@@ -202,6 +205,18 @@ static training_outcome step(training *run, int64_t epoch, double *loss) {
     return TRAINING_DONE;
 }
 
+/* Says once which layers run op by op; what a step does from run to run is known after the first.
+ */
+static void tell_eager(training *run) {
+    char lines[1024];
+    if (run->told) {
+        return;
+    }
+    run->told = true;
+    eager_layers(run->model.rnn, run->job->label, lines, sizeof lines);
+    fputs(lines, stderr);
+}
+
 static training_outcome train_epoch(training *run, int64_t epoch, double *mean) {
     int64_t steps = run->job->options.steps_per_epoch;
     double started = progress_clock();
@@ -212,6 +227,7 @@ static training_outcome train_epoch(training *run, int64_t epoch, double *mean) 
         if (outcome != TRAINING_DONE) {
             return outcome;
         }
+        tell_eager(run);
         sum += loss;
         if (interrupt_requested()) {
             return interrupted(run);

@@ -27,11 +27,11 @@ static void add_captured(cbi_compilation *c, const cbi_part *part) {
     }
 }
 
-cbi_compilation *cbi_compilation_new(const cbi_signature *signature) {
+cbi_compilation *cbi_compilation_new(const cbi_signature *signature, int64_t only_batch) {
     cbi_compilation *c = cbi_allocate(sizeof(*c));
     if (c == NULL)
         return NULL;
-    cbi_traced *traced = cbi_traced_new(signature);
+    cbi_traced *traced = cbi_traced_new(signature, only_batch);
     if (traced == NULL) {
         cbi_free(c);
         return NULL;
@@ -43,6 +43,7 @@ cbi_compilation *cbi_compilation_new(const cbi_signature *signature) {
     }
     if (traced->reason[0] != '\0') {
         refuse(c, traced->reason);
+        c->varies = traced->varies;
         cbi_traced_free(traced);
         return c;
     }

@@ -30,11 +30,12 @@ typedef struct cbi_compilation {
     int *captured; /* nodes: what both parts capture */
     int variant_count, variant_room;
     cbi_compiled **variants;
+    bool varies;      /* the reason is that it depends on the number of sequences */
     char reason[320]; /* why the step cannot be compiled; "": it can */
 } cbi_compilation;
 
-/* NULL when there is no memory. */
-cbi_compilation *cbi_compilation_new(const cbi_signature *signature);
+/* Of a step for any number of sequences, 0, or for one. NULL when there is no memory. */
+cbi_compilation *cbi_compilation_new(const cbi_signature *signature, int64_t only_batch);
 void cbi_compilation_free(cbi_compilation *compilation);
 /* The plans for a kind of run, compiled now if they have not been. NULL when there is no memory or,
    with a reason, when the step cannot be compiled. watch: called after each pass, or NULL. */

@@ -101,18 +101,38 @@ static bool same_member(const cb_option *option, size_t at, const void *a, int64
     return memcmp(p, q, option->size) == 0;
 }
 
-static bool same_options(const cb_op *op, const void *a, int64_t batch_of_a, const void *b,
-                         int64_t batch_of_b) {
+/* numbers: whether those of kind REAL count, too. */
+static bool same_members(const cb_op *op, const void *a, int64_t batch_of_a, const void *b,
+                         int64_t batch_of_b, bool numbers) {
     if (op->option_list == NULL)
         return op->options_size == 0 || memcmp(a, b, op->options_size) == 0;
     for (int i = 0; i < op->option_count; i++)
         for (int k = 0; k < op->option_list[i].count; k++) {
             const cb_option *option = &op->option_list[i];
+            if (option->kind == CB_OPTION_REAL && !numbers)
+                continue;
             if (!same_member(option, option->offset + (size_t)k * option->size, a, batch_of_a, b,
                              batch_of_b))
                 return false;
         }
     return true;
+}
+
+static bool same_options(const cb_op *op, const void *a, int64_t batch_of_a, const void *b,
+                         int64_t batch_of_b) {
+    return same_members(op, a, batch_of_a, b, batch_of_b, true);
+}
+
+/* Takes the numbers among the options of the second tape for those of the first. */
+static void take_numbers(cb_node *first, const cb_node *second) {
+    const cb_op *op = first->op;
+    for (int i = 0; op != NULL && op == second->op && i < op->option_count; i++) {
+        const cb_option *option = &op->option_list[i];
+        if (option->kind == CB_OPTION_REAL)
+            memcpy((char *)first->options + option->offset,
+                   (const char *)second->options + option->offset,
+                   option->size * (size_t)option->count);
+    }
 }
 
 void cbi_options_at(const cbi_traced *traced, int index, int64_t batch, void *options) {
@@ -160,6 +180,9 @@ bool cbi_traced_alike(const cbi_traced *traced, int a, int b) {
 
 #define DIFFERS "it differs from call to call, or with the number of sequences"
 
+static const char options_differ[] =
+    "its options differ from call to call, or with the number of sequences";
+
 /* Whether two nodes are the same op of the same inputs, or the same kind of leaf. */
 static bool same_node(const cb_node *a, const cb_node *b) {
     bool same = a->op == b->op && a->count == b->count && a->tensor.dtype == b->tensor.dtype &&
@@ -182,7 +205,7 @@ static const char *difference(const cb_node *a, int64_t batch_of_a, const cb_nod
     if (a->op != NULL && a->op->options_size > 0 &&
         !same_options(a->op, a->options, batch_of_a, b->options, batch_of_b))
         return a->op->option_list != NULL
-                   ? "its options differ from call to call, or with the number of sequences"
+                   ? options_differ
                    : "its options differ from call to call in some byte; see option_list in op.h";
     return NULL;
 }
@@ -190,8 +213,13 @@ static const char *difference(const cb_node *a, int64_t batch_of_a, const cb_nod
 static bool compare(cbi_traced *traced) {
     const cbi_trace *a = traced->side[0].tape->trace, *b = traced->side[1].tape->trace;
     for (int i = 0; i < a->count && i < b->count; i++) {
+        if (traced->only_batch > 0)
+            take_numbers(a->nodes[i], b->nodes[i]);
         const char *why =
             difference(a->nodes[i], traced->side[0].batch, b->nodes[i], traced->side[1].batch);
+        traced->varies = why != NULL && why == options_differ &&
+                         same_members(a->nodes[i]->op, a->nodes[i]->options, traced->side[0].batch,
+                                      b->nodes[i]->options, traced->side[1].batch, false);
         if (why != NULL)
             return refuse(traced, "%s: %s",
                           a->nodes[i]->op != NULL ? a->nodes[i]->op->name : "step", why);
@@ -255,11 +283,15 @@ static bool run_step(cbi_traced *traced, int number) {
     cb_tape *tape = side->tape = cbi_tape_new_symbolic();
     if (tape == NULL)
         return no_memory(traced);
-    const char *fault = cbi_trace_once(&traced->signature, tape, batches[number], side);
+    int64_t batch = traced->only_batch == 0            ? batches[number]
+                    : number == 1                      ? traced->only_batch
+                    : traced->only_batch == batches[0] ? batches[1]
+                                                       : batches[0];
+    const char *fault = cbi_trace_once(&traced->signature, tape, batch, side);
     bool failed = fault != NULL && tape->status != CB_OK;
     traced->no_memory = traced->no_memory || tape->status == CB_ERROR_MEMORY;
     return fault == NULL ||
-           (failed ? refuse(traced, "%s (with %lld sequences)", fault, (long long)batches[number])
+           (failed ? refuse(traced, "%s (with %lld sequences)", fault, (long long)batch)
                    : refuse(traced, "%s", fault));
 }
 
@@ -290,12 +322,13 @@ static bool copy_signature(cbi_signature *to, const cbi_signature *from) {
     return true;
 }
 
-cbi_traced *cbi_traced_new(const cbi_signature *signature) {
+cbi_traced *cbi_traced_new(const cbi_signature *signature, int64_t only_batch) {
     cbi_traced *traced = cbi_allocate(sizeof(*traced));
     if (traced == NULL || !copy_signature(&traced->signature, signature)) {
         cbi_traced_free(traced);
         return NULL;
     }
+    traced->only_batch = only_batch;
     if (run_step(traced, 0) && run_step(traced, 1) && compare(traced))
         traced->step_count = cbi_traced_count(traced);
     return traced;
@@ -330,7 +363,8 @@ static bool is_expected(const cbi_traced *traced, int index, const cb_node *node
 
 bool cbi_traced_matches(const cbi_traced *traced, const cbi_side *side) {
     const cbi_trace *trace = side->tape->trace;
-    bool same = trace->count == traced->step_count;
+    bool same = trace->count == traced->step_count &&
+                (traced->only_batch == 0 || traced->only_batch == side->batch);
     for (int i = 0; same && i < trace->count; i++)
         same = is_expected(traced, i, trace->nodes[i], side->batch);
     for (int i = 0; same && i < traced->signature.state_count; i++)

@@ -3,7 +3,10 @@
    Both tapes hold the same ops in the same order, so that an index names a node of both. An extent
    of the one and of the other is the batch's, a multiple of it, or none of its business; no number
    stands for the batch. A step whose traces differ in anything else computes something that depends
-   on the number of sequences, or changes from call to call. */
+   on the number of sequences, or changes from call to call.
+
+   A step may multiply with 1/batch, for a mean over sequences. It is traced for one number of
+   sequences: the second tape has that one, and the numbers among the options are its. */
 #ifndef CEREBRA_AUTOGRAD_COMPILER_TRACED_H
 #define CEREBRA_AUTOGRAD_COMPILER_TRACED_H
 
@@ -37,16 +40,18 @@ enum { CBI_SIDES = 2 };
 
 typedef struct cbi_traced {
     cbi_signature signature; /* its arrays are copies */
+    int64_t only_batch;      /* what is traced holds for that number of sequences; 0: for any */
     cbi_side side[CBI_SIDES];
     int step_count; /* nodes of the step itself, its leaves included; later ones are the compiler's
                      */
     bool no_memory; /* there was not enough: nothing is known of the step */
+    bool varies;    /* the reason is that numbers depend on the number of sequences */
     char reason[256]; /* why the step cannot be compiled; "": it can */
 } cbi_traced;
 
-/* Traces a step. NULL when there is no memory; with a reason when it cannot be compiled. Generators
-   that the step draws from are left as they were. */
-cbi_traced *cbi_traced_new(const cbi_signature *signature);
+/* Traces a step, for any number of sequences, 0, or for one. NULL when there is no memory; with a
+   reason when it cannot be compiled. Generators that the step draws from are left as they were. */
+cbi_traced *cbi_traced_new(const cbi_signature *signature, int64_t only_batch);
 void cbi_traced_free(cbi_traced *traced);
 
 /* Traces a step once, for a batch of that size, on an empty symbolic tape. Why it failed; NULL when

@@ -287,6 +287,14 @@ static double difference(const cb_tensor *a, const cb_tensor *b, int64_t *where)
     return worst;
 }
 
+static void write_name(char *name, size_t size, const char *what, const char *kind,
+                       const char *const *names, int i) {
+    if (names != NULL)
+        snprintf(name, size, "%s %s", what, names[i]);
+    else
+        snprintf(name, size, "%s %s %d", what, kind, i);
+}
+
 static void name_result(const problem *p, int i, char *name, size_t size) {
     const cbi_check_form *f = p->form;
     int at = i - 1 - state_count(p);
@@ -295,7 +303,7 @@ static void name_result(const problem *p, int i, char *name, size_t size) {
         return;
     }
     if (at < 0) {
-        snprintf(name, size, "last state %d", i - 1);
+        write_name(name, size, "last", "state", f->state_names, i - 1);
         return;
     }
     if (f->of_x && at-- == 0) {
@@ -303,7 +311,7 @@ static void name_result(const problem *p, int i, char *name, size_t size) {
         return;
     }
     if (f->of_states && at < state_count(p)) {
-        snprintf(name, size, "gradient of initial state %d", at);
+        write_name(name, size, "gradient of initial", "state", f->state_names, at);
         return;
     }
     at -= f->of_states ? state_count(p) : 0;
@@ -311,7 +319,7 @@ static void name_result(const problem *p, int i, char *name, size_t size) {
         bool wanted = (f->of_weights == NULL || f->of_weights[k]) && p->weights[k] != NULL &&
                       cb_dtype_is_float(p->weights[k]->dtype);
         if (wanted && at-- == 0)
-            snprintf(name, size, "gradient of weight %d", k);
+            write_name(name, size, "gradient of", "weight", f->weight_names, k);
     }
 }
 
@@ -450,13 +458,14 @@ cb_status cbi_check_scan(cb_scan *scan, const cbi_check_form *form, uint64_t see
 cb_status cbi_scan_self_check(const cbi_scan_run *run, char *reason, size_t size) {
     cb_scan *scan = run->scan;
     const cb_scan_io *io = run->io;
+    int64_t only = run->compilation->split->traced->only_batch;
     int weights = scan->signature.weight_count;
     cb_scan_check_report report = {.passed = false};
     bool *of_weights = cbi_allocate((size_t)weights + 1), any = cb_requires_grad(run->x);
     if (of_weights == NULL)
         return CB_ERROR_MEMORY;
     cbi_check_form form = {.time = 3,
-                           .batch = 5,
+                           .batch = only > 0 ? only : 5,
                            .looked_up = run->looked_up,
                            .reverse = io->reverse,
                            .lengths = io->lengths != NULL,
@@ -499,6 +508,8 @@ bool cb_scan_check(cb_scan *scan, const cb_scan_check_options *options,
                                .gradients = true,
                                .of_x = true,
                                .of_states = true,
+                               .weight_names = o->weight_names,
+                               .state_names = o->state_names,
                                .weights = o->weights};
         status = cbi_check_scan(scan, &form, o->seed, o->tolerance, r);
     }

@@ -10,7 +10,8 @@ typedef struct cbi_check_form {
     bool looked_up, reverse, lengths;
     bool gradients, of_x, of_states; /* which gradients are wanted, besides those of: */
     const bool *of_weights;          /* each weight; NULL: all */
-    cb_tensor *const *weights;       /* whose values are used, on any tape or none; NULL: random */
+    const char *const *weight_names, *const *state_names; /* NULL: numbers */
+    cb_tensor *const *weights; /* whose values are used, on any tape or none; NULL: random */
 } cbi_check_form;
 
 /* Runs a form on one draw of inputs, or several where one of them fails: a kink, or a chaotic step,

@@ -136,7 +136,8 @@ static void describe_compiled(cbi_description *d) {
                       : NULL;
     if (d->compiled == NULL)
         return;
-    cbi_write(&d->text, "The step is compiled.\n");
+    cbi_write(&d->text, "The step is compiled%s.\n",
+              d->split->traced->only_batch > 0 ? " for this number of sequences" : "");
     cbi_describe_captured(d);
     describe_outside(d);
     cbi_write(&d->text, "\nThe step and its gradient, for each row of the batch\n");
@@ -150,7 +151,11 @@ static void describe_compiled(cbi_description *d) {
 static bool describe(cbi_description *d) {
     const char *reason = cb_scan_reason(d->scan);
     describe_setting(d);
-    d->compilation = reason == NULL ? cbi_compilation_new(&d->scan->signature) : NULL;
+    d->compilation = reason == NULL ? cbi_compilation_new(&d->scan->signature, 0) : NULL;
+    if (d->compilation != NULL && d->compilation->varies) {
+        cbi_compilation_free(d->compilation);
+        d->compilation = cbi_compilation_new(&d->scan->signature, d->sizes->batch);
+    }
     if (d->compilation != NULL && d->compilation->reason[0] == '\0')
         describe_compiled(d);
     if (d->compilation != NULL && d->compilation->reason[0] != '\0')

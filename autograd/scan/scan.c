@@ -147,29 +147,41 @@ void cbi_give_tapes(cb_scan *scan, cbi_call_tapes *tapes) {
 
 static const char changing[] = "the step is not the same from run to run";
 
+/* Compiles for any number of sequences, 0, or for one, and adds it to the list. NULL, recorded,
+   when there is no memory; NULL, with a reason, when the list is full. */
+static cbi_compilation *add_compilation(cbi_scan_run *run, int64_t only_batch) {
+    cb_scan *scan = run->scan;
+    if (scan->compilation_count == CBI_MOST_COMPILATIONS) {
+        snprintf(scan->reason, sizeof(scan->reason),
+                 only_batch == 0 ? "%s" : "%s, and was compiled for %d numbers of sequences",
+                 changing, CBI_MOST_COMPILATIONS - 1);
+        return NULL;
+    }
+    cbi_compilation *c = cbi_compilation_new(&scan->signature, only_batch);
+    if (c == NULL)
+        cbi_tape_fail(run->tape, CB_ERROR_MEMORY, "scan \"%s\": out of memory", scan->name);
+    else
+        scan->compilations[scan->compilation_count++] = c;
+    return c;
+}
+
 /* The compilation of the step as it was traced for this run, or a new one. NULL when there is none:
    recorded when there is no memory. Called with the lock held. */
 static cbi_compilation *compilation_for(cbi_scan_run *run, const cbi_side *side) {
     cb_scan *scan = run->scan;
+    bool varies = false;
     for (int i = 0; i < scan->compilation_count; i++) {
         cbi_compilation *c = scan->compilations[i];
-        if (c->split == NULL || cbi_traced_matches(c->split->traced, side))
+        varies = varies || c->varies;
+        if (c->split == NULL ? !c->varies : cbi_traced_matches(c->split->traced, side))
             return c;
     }
-    if (scan->compilation_count == CBI_MOST_COMPILATIONS) {
-        snprintf(scan->reason, sizeof(scan->reason), "%s", changing);
-        return NULL;
-    }
-    cbi_compilation *c = cbi_compilation_new(&scan->signature);
-    if (c == NULL) {
-        cbi_tape_fail(run->tape, CB_ERROR_MEMORY, "scan \"%s\": out of memory", scan->name);
-        return NULL;
-    }
-    if (c->reason[0] == '\0' && !cbi_traced_matches(c->split->traced, side)) {
+    cbi_compilation *c = add_compilation(run, varies ? run->batch : 0);
+    if (c != NULL && c->varies)
+        c = add_compilation(run, run->batch);
+    if (c != NULL && c->reason[0] == '\0' && !cbi_traced_matches(c->split->traced, side))
         snprintf(c->reason, sizeof(c->reason), "%s, or depends on the number of sequences",
                  changing);
-    }
-    scan->compilations[scan->compilation_count++] = c;
     return c;
 }
 
@@ -220,7 +232,11 @@ const char *cb_scan_reason(cb_scan *scan) {
         return scan->reason;
     pthread_mutex_lock(&scan->lock);
     if (scan->compilation_count == 0) {
-        cbi_compilation *c = cbi_compilation_new(&scan->signature);
+        cbi_compilation *c = cbi_compilation_new(&scan->signature, 0);
+        if (c != NULL && c->varies) {
+            cbi_compilation_free(c);
+            c = cbi_compilation_new(&scan->signature, CBI_SOME_BATCH);
+        }
         cbi_variant all = {.gradients = true, .x = true};
         if (c != NULL && c->reason[0] == '\0')
             cbi_compile(c, &all);

@@ -8,8 +8,12 @@
 #include <cerebra/scan.h>
 #include <pthread.h>
 
-/* Steps that behave differently from run to run are compiled so often, and then run op by op. */
-enum { CBI_MOST_COMPILATIONS = 8 };
+/* Steps that behave differently from run to run, or depend on the number of sequences, are compiled
+   so often, and then run op by op. */
+enum { CBI_MOST_COMPILATIONS = 16 };
+
+/* The number of sequences that a step is asked about before it has run, where it depends on it. */
+enum { CBI_SOME_BATCH = 5 };
 
 struct cb_scan {
     cbi_signature signature; /* arrays are the scan's own */

@@ -7,6 +7,7 @@
 #define CEREBRA_RNN_H
 
 #include <cerebra/nn.h>
+#include <cerebra/scan.h>
 
 CB_BEGIN_DECLS
 
@@ -133,6 +134,8 @@ CB_API int64_t cb_rnn_state_size(const cb_rnn *rnn, int i);
 /* Features of the output: hidden of the last layer x directions. */
 CB_API int64_t cb_rnn_output_size(const cb_rnn *rnn);
 
+/* How many layers there are. */
+CB_API int cb_rnn_layers(const cb_rnn *rnn);
 /* Why the cell of a layer runs op by op; NULL when it is compiled, which it is where the compiler
    can: see scan.h. */
 CB_API const char *cb_rnn_eager_reason(const cb_rnn *rnn, int layer);
@@ -142,6 +145,13 @@ CB_API const char *cb_rnn_eager_reason(const cb_rnn *rnn, int layer);
    such layer. */
 CB_API size_t cb_rnn_describe(const cb_rnn *rnn, int layer, int64_t time, int64_t batch,
                               int64_t table, char *buffer, size_t size);
+
+/* Runs a layer compiled and op by op on random inputs and with the layer's own weights, and compares
+   values and all gradients, as cb_scan_check (scan.h) does; of two directions, both. Of options, the
+   weights and names are not read; options and report may be NULL. Returns whether it passed; false,
+   with a message, when there is no such layer. */
+CB_API bool cb_rnn_check(const cb_rnn *rnn, int layer, const cb_scan_check_options *options,
+                         cb_scan_check_report *report);
 
 /* What a run may be given and may give besides x and the output; all may be NULL. */
 typedef struct cb_rnn_io {

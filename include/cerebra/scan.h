@@ -57,6 +57,8 @@ typedef struct cb_scan_check_options {
     double tolerance;          /* largest relative error that passes; 0: 1e-4 where anything is
                                   computed in f32, else 1e-9 */
     cb_tensor *const *weights; /* values of the weights; NULL: random ones */
+    const char *const *weight_names; /* for the report, as in cb_scan_sizes; NULL: weight 0, ... */
+    const char *const *state_names;
 } cb_scan_check_options;
 
 typedef struct cb_scan_check_report {

@@ -282,6 +282,12 @@ expect 0 "$cerebra" explain --cell lstm --symbols 89
 contains out '^lstm, f32: batch 128, 20 time steps, x \[512\], h \[512\], c \[512\], x rows of a table of 89$'
 contains out '^  a sequence, both *16.67 GFLOP'
 expect 0 "$cerebra" explain --cell lstm --time 65536 --batch 65536 --input 65536 --hidden 65536
+expect 0 "$cerebra" explain --check --hidden 16 --input 8
+[ "$(grep -c 'compiled, [1-9][0-9]* numbers compared, largest relative error' out)" -eq \
+    "$("$cerebra" cells | grep -Ec '^[a-z]')" ] || complain "explain --check: $(cat out)"
+expect 0 "$cerebra" explain --check --cell lstm --dtype f64 --hidden 8 --time 7 --batch 2
+contains out '^lstm .* of values [0-9.]*e-1[4-7], of gradients [0-9.]*e-1[4-7]$'
+refuse 2 '--symbols means nothing with --check' explain --check --cell lstm --symbols 3
 if [ -w /dev/full ]; then
     "$cerebra" explain --cell lstm >/dev/full 2>err && complain "explain: a full disk is no error"
     [ "$(wc -l <err)" -eq 1 ] || complain "explain, a full disk: $(cat err)"

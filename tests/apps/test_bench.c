@@ -31,6 +31,30 @@ Test(bench, work_of_a_small_model) {
     cr_assert_float_eq(gflop(&tiny, &cb_gru, 2, BENCH_TRAINING), 3 * expected, 1e-15);
 }
 
+/* A step whose elements decide what it computes. */
+static void reading(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
+    cb_lstm.step(w, x, state, next);
+    if (cb_tensor_get(state[0], (int64_t[]){0, 0}) > 2)
+        next[0] = cb_neg(next[0]);
+}
+
+Test(bench, says_which_layers_run_op_by_op) {
+    cb_cell cell = cb_lstm;
+    cell.step = reading;
+    bench_model model = {"reading", &cell, 2};
+    bench_result result;
+    bench_in_process(&tiny, &model, BENCH_TRAINING, &result);
+    cr_assert(result.ok, "%s", result.error);
+    const char *second = strchr(result.eager_layers, '\n');
+    cr_expect_eq(strncmp(result.eager_layers,
+                         "cerebra: reading: layer 0 runs op by op: the step reads elements", 64),
+                 0, "%s", result.eager_layers);
+    cr_assert_not_null(second);
+    cr_expect_eq(strncmp(second + 1, "cerebra: reading: layer 1 ", 26), 0, "%s", second + 1);
+    bench_in_process(&tiny, &(bench_model){"lstm", &cb_lstm, 2}, BENCH_TRAINING, &result);
+    cr_expect_str_eq(result.eager_layers, "");
+}
+
 Test(bench, measures_in_a_process_of_its_own) {
     for (bench_step step = 0; step < BENCH_STEPS; step++) {
         bench_sizes sizes = tiny;

@@ -295,6 +295,13 @@ static void counts_the_batch(cb_tensor *const *w, cb_tensor *x, cb_tensor *const
     next[0] = cb_scale(plain(w, x, state[0]), 1.0 / (double)x->shape[0]);
 }
 
+static void asks_for_the_batch(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
+                               cb_tensor **next) {
+    next[0] = plain(w, x, state[0]);
+    if (x->shape[0] > 4)
+        next[0] = cb_neg(next[0]);
+}
+
 static void compares_pairs(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
                            cb_tensor **next) {
     cb_tensor *sum = cb_sum(state[0], CB_AXES(1), false);
@@ -377,8 +384,8 @@ Test(compiled, a_step_may_mix_sequences) {
     expect_reason(adds_up_the_batch, false, NULL);
     expect_reason(compares_pairs, false, NULL);
     expect_reason(exchanges_heads, false, NULL);
-    expect_reason(mixes_the_batch, false, "with the number of sequences");
-    expect_reason(mixes_the_states, false, "with the number of sequences");
+    expect_reason(mixes_the_batch, false, NULL);
+    expect_reason(mixes_the_states, false, NULL);
 }
 
 Test(compiled, a_step_may_draw_random_numbers) {
@@ -390,8 +397,64 @@ Test(compiled, a_step_may_put_tensors_on_its_tape) {
     expect_reason(uses_a_tensor_of_the_tape, true, "another tape");
 }
 
-Test(compiled, a_step_that_knows_the_batch_is_run_op_by_op) {
-    expect_reason(counts_the_batch, false, "with the number of sequences");
+Test(compiled, a_step_may_know_the_batch) {
+    expect_reason(counts_the_batch, false, NULL);
+    expect_reason(asks_for_the_batch, false, "with the number of sequences");
+}
+
+/* y_i = x_i + x_0: an op that sees another row, and says that it does not. */
+static cb_status add_first_row(const cb_call *call) {
+    const cb_tensor *x = call->in[0];
+    for (int64_t i = 0; i < x->shape[0]; i++)
+        for (int64_t k = 0; k < x->shape[1]; k++)
+            ((double *)call->out->data)[i * x->shape[1] + k] =
+                ((double *)x->data)[i * x->stride[0] + k * x->stride[1]] +
+                ((double *)x->data)[k * x->stride[1]];
+    return CB_OK;
+}
+static void add_first_row_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
+    (void)call;
+    gradients[0] = g;
+}
+static const cb_op lying_op = {.name = "add_first_row",
+                               .min_inputs = 1,
+                               .max_inputs = 1,
+                               .shape = cb_shape_same,
+                               .forward = add_first_row,
+                               .vjp = add_first_row_vjp,
+                               .row_by_row = cb_row_by_row};
+
+static void lies(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
+    next[0] = plain(w, x, cb_apply(&lying_op, 1, &state[0], NULL));
+}
+
+Test(compiled, a_check_finds_an_op_that_lies_about_rows) {
+    const cb_cell cell = {
+        .name = "lying", .state_count = 1, .param_count = 1, .params = one_weight, .step = lies};
+    cb_params *params = cb_params_new_dtype(1, CB_F64);
+    cb_rnn *rnn = cb_rnn_new(params, "rnn", &cell, 3, 4);
+    cb_scan_check_report report;
+    cb_scan_check_options options = {.batch = 64}; /* in more than one tile */
+    cr_expect_not(cb_rnn_check(rnn, 0, &options, &report));
+    cr_expect_not(report.passed);
+    cr_expect_not_null(strstr(report.message, "compiled, "), "%s", report.message);
+    cr_expect_not_null(strstr(report.message, "op by op"), "%s", report.message);
+    cb_params_free(params);
+}
+
+Test(compiled, layers_are_checked_with_their_own_weights) {
+    cb_params *params = cb_params_new_dtype(1, CB_F64);
+    cb_rnn *rnn = cb_rnn_new(params, "rnn", &cb_gru, 6, 8, .layers = 2, .bidirectional = true);
+    cb_scan_check_report report;
+    for (int layer = 0; layer < 2; layer++) {
+        cr_expect(cb_rnn_check(rnn, layer, NULL, &report), "%s", report.message);
+        cr_expect(report.passed && report.compiled && report.compared > 1000);
+        cr_expect_lt(report.worst_gradient, 1e-12);
+    }
+    cr_expect_not(cb_rnn_check(rnn, 2, NULL, &report));
+    cr_expect_str_eq(report.message, "there is no such layer");
+    cr_expect_not(cb_rnn_check(NULL, 0, NULL, NULL));
+    cb_params_free(params);
 }
 
 Test(compiled, a_step_that_takes_a_gradient_is_run_op_by_op) {

@@ -301,3 +301,32 @@ Test(scan, has_the_same_gradient_when_it_is_asked_for_again) {
         check_sweeps(&cb_lstm, &size, 2);
     }
 }
+
+/* The state less its mean over the sequences, whose number is among the step's numbers. */
+static void centring_step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
+                          cb_tensor **next) {
+    cb_tensor *sum = cb_add(cb_linear(x, w[0], NULL), cb_linear(state[0], w[1], NULL));
+    next[0] = cb_tanh(cb_sub(sum, cb_mean(sum, CB_AXES(0), true)));
+}
+
+Test(scan, is_compiled_for_each_number_of_sequences_that_a_step_depends_on) {
+    const int64_t hidden = 4, batches[] = {2, 5, 7, 3, 64, 2, 7};
+    cb_tensor w = cb_tensor_wrap(CB_F64, CB_SHAPE(4, 3), NULL);
+    cb_tensor u = cb_tensor_wrap(CB_F64, CB_SHAPE(4, 4), NULL);
+    cb_scan *scan =
+        cb_scan_new(centring_step, &(cb_scan_options){.dtype = CB_F64,
+                                                      .input = 3,
+                                                      .state_count = 1,
+                                                      .state_size = &hidden,
+                                                      .weight_count = 2,
+                                                      .weights = (cb_tensor *[]){&w, &u}});
+    cr_assert_not_null(scan);
+    for (size_t i = 0; i < sizeof(batches) / sizeof(batches[0]); i++) {
+        cb_scan_check_options options = {.batch = batches[i], .seed = i, .tolerance = 1e-12};
+        cb_scan_check_report report;
+        cr_expect(cb_scan_check(scan, &options, &report), "%s", report.message);
+        cr_expect(report.compiled, "%s", cb_scan_reason(scan));
+    }
+    cr_expect_null(cb_scan_reason(scan));
+    cb_scan_free(scan);
+}
