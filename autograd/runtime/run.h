@@ -23,6 +23,7 @@ typedef struct cbi_run {
     int64_t steps, rows;
     bool reverse;
     bool keep;        /* the backward pass will follow */
+    bool small_tiles; /* few rows at a time, as a large batch has its rows in tiles: for a check */
     bool overwritten; /* it has, and wrote over residuals */
     cb_tensor *const *captured;
     char **row_inputs;      /* of each: [steps, rows, ...], or a table that row_of looks up in */

@@ -53,13 +53,14 @@ static int64_t share(const cbi_run *run) {
 
 static bool runs_together(const cbi_run *run) {
     return run->plan->whole || !packs(run) ||
-           (cb_threads() > 1 && share(run) < cbi_packed_rows(dtype_of(run)));
+           (cb_threads() > 1 && !run->small_tiles && share(run) < cbi_packed_rows(dtype_of(run)));
 }
 
 static int64_t rows_of_tile(const cbi_run *run) {
     if (runs_together(run))
         return run->rows;
-    return share(run) < MOST_ROWS ? share(run) : MOST_ROWS;
+    int64_t most = run->small_tiles ? SMALL_BLOCK : MOST_ROWS;
+    return share(run) < most ? share(run) : most;
 }
 
 /* ---- Scratch memory -------------------------------------------------------------------------- */

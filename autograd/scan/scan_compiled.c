@@ -102,6 +102,7 @@ static cbi_application *application_new(cbi_scan_run *run) {
     cbi_application *a = block->data;
     *a = (cbi_application){.scan = run->scan,
                            .compilation = run->compilation,
+                           .checking = run->checking,
                            .compiled = run->compiled,
                            .time = run->time,
                            .batch = run->batch,

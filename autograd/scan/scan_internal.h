@@ -35,7 +35,8 @@ typedef struct cbi_scan_run {
     const cb_scan_io *io;
     int64_t time, batch;
     bool looked_up;
-    bool unchecked; /* the run is the check of a plan */
+    bool unchecked; /* plans are run as they are */
+    bool checking;  /* the run is a check of plans */
     cbi_compilation *compilation;
     cbi_compiled *compiled;
     const cbi_trace *trace; /* of the step, for this run */

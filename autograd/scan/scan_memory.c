@@ -35,6 +35,7 @@ bool cbi_scan_start(const cb_call *call, cbi_run *run, const cbi_plan *plan, con
                      .traced = a->compilation->split->traced,
                      .captured = tensors,
                      .keep = a->keep,
+                     .small_tiles = a->checking,
                      .draws = a->draws,
                      .draw_offsets = a->draw_offsets};
     run->row_inputs = cbi_scan_room(call, graph->row_input_count, sizeof(char *));

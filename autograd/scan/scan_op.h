@@ -13,7 +13,7 @@ typedef struct cbi_application {
     const cbi_compilation *compilation;
     const cbi_compiled *compiled;
     int64_t time, batch, sequence_rows;
-    bool reverse, looked_up, has_lengths, keep;
+    bool reverse, looked_up, has_lengths, keep, checking;
     const cbi_run_draw *draws;
     const uint64_t *draw_offsets;
     cbi_run sequence, step;

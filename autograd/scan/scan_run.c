@@ -88,7 +88,8 @@ static cb_tensor *start(cb_scan *scan, cb_tensor *x, const cb_scan_io *io, cbi_w
                         .io = io,
                         .time = shape->shape[0],
                         .batch = shape->shape[1],
-                        .unchecked = scan->unchecked || way == CBI_UNCHECKED};
+                        .unchecked = scan->unchecked || way == CBI_UNCHECKED,
+                        .checking = way == CBI_UNCHECKED};
     cb_tensor *masks =
         io->lengths != NULL ? cbi_scan_masks(x, io->lengths, run.time, run.batch) : NULL;
     if (cb_tape_status(tape) != CB_OK)
