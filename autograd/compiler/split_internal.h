@@ -26,9 +26,15 @@ static inline cb_node *cbi_split_node(const cbi_splitter *s, int i) {
     return cbi_traced_node(s->traced, 0, i);
 }
 
-/* split.c: failures, false; and what is known of the nodes from `from` on. */
+/* levels.c. Failures; the first stays the reason. Each returns false. */
+bool cbi_split_fail(cbi_splitter *s, const char *reason);
 bool cbi_split_no_memory(cbi_splitter *s);
+/* An op on the trace failed, or there was no memory before it got there. */
 bool cbi_split_fail_traced(cbi_splitter *s);
+bool cbi_split_is_state(const cbi_splitter *s, int i);
+/* Finds out which nodes mix rows: the step is lowered as if all of it were one graph. */
+bool cbi_split_find_mixing(cbi_splitter *s);
+/* Notes what is known of the nodes from `from` on. */
 bool cbi_split_note(cbi_splitter *s, int from);
 
 /* reassociate.c: finds ops that compute what another one does; puts sums in another order. False,
