@@ -307,6 +307,8 @@ static void form(const cbi_run *run, int i, const cbi_target *targets, bool *beg
 
 void cbi_run_gradients(const cbi_run *run, const cbi_target *targets, char *memory) {
     const cbi_plan *plan = run->plan;
+    if (plan->sum_count == 0)
+        return;
     bool *done = (bool *)memory, *begun = done + plan->sum_count;
     char *rest = memory + flags_bytes(plan);
     memset(memory, 0, flags_bytes(plan));
