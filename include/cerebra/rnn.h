@@ -146,10 +146,10 @@ CB_API const char *cb_rnn_eager_reason(const cb_rnn *rnn, int layer);
 CB_API size_t cb_rnn_describe(const cb_rnn *rnn, int layer, int64_t time, int64_t batch,
                               int64_t table, char *buffer, size_t size);
 
-/* Runs a layer compiled and op by op on random inputs and with the layer's own weights, and compares
-   values and all gradients, as cb_scan_check (scan.h) does; of two directions, both. Of options, the
-   weights and names are not read; options and report may be NULL. Returns whether it passed; false,
-   with a message, when there is no such layer. */
+/* Runs a layer compiled and op by op on random inputs and with the layer's own weights, and
+   compares values and all gradients, as cb_scan_check (scan.h) does; of two directions, both. Of
+   options, the weights and names are not read; options and report may be NULL. Returns whether it
+   passed; false, with a message, when there is no such layer. */
 CB_API bool cb_rnn_check(const cb_rnn *rnn, int layer, const cb_scan_check_options *options,
                          cb_scan_check_report *report);
 

@@ -47,64 +47,23 @@ typedef struct form {
     double turn, result_low, result_high;
 } form;
 
-#define ELEMENTWISE_FORMS(X)                                                                       \
-    X(neg)                                                                                         \
-    X(abs)                                                                                         \
-    X(square)                                                                                      \
-    X(exp)                                                                                         \
-    X(log)                                                                                         \
-    X(log1p)                                                                                       \
-    X(expm1)                                                                                       \
-    X(sqrt)                                                                                        \
-    X(rsqrt)                                                                                       \
-    X(reciprocal)                                                                                  \
-    X(sin)                                                                                         \
-    X(cos)                                                                                         \
-    X(tanh)                                                                                        \
-    X(sigmoid)                                                                                     \
-    X(erf)                                                                                         \
-    X(relu)                                                                                        \
-    X(silu)                                                                                        \
-    X(gelu)                                                                                        \
-    X(softplus)                                                                                    \
-    X(sign)                                                                                        \
-    X(positive)                                                                                    \
-    X(affine)                                                                                      \
-    X(scale)                                                                                       \
-    X(shift)                                                                                       \
-    X(leaky_relu) X(elu) X(clamp) X(power) X(huber_residual) X(full_like) X(add) X(sub) X(mul)     \
-        X(div) X(pow) X(maximum) X(minimum) X(equal) X(not_equal) X(less) X(less_equal) X(greater) \
-            X(greater_equal) X(where)
+/* clang-format off */
+#define ELEMENTWISE_FORMS(X) \
+    X(neg) X(abs) X(square) X(exp) X(log) X(log1p) X(expm1) X(sqrt) X(rsqrt) X(reciprocal) X(sin) \
+    X(cos) X(tanh) X(sigmoid) X(erf) X(relu) X(silu) X(gelu) X(softplus) X(sign) X(positive) \
+    X(affine) X(scale) X(shift) X(leaky_relu) X(elu) X(clamp) X(power) X(huber_residual) \
+    X(full_like) X(add) X(sub) X(mul) X(div) X(pow) X(maximum) X(minimum) X(equal) X(not_equal) \
+    X(less) X(less_equal) X(greater) X(greater_equal) X(where)
 
-#define FORMS(X)                                                                                   \
-    X(x)                                                                                           \
-    X(state)                                                                                       \
-    X(weight)                                                                                      \
-    ELEMENTWISE_FORMS(X)                                                                           \
-    X(full)                                                                                        \
-    X(arange)                                                                                      \
-    X(constant)                                                                                    \
-    X(indices)                                                                                     \
-    X(sum)                                                                                         \
-    X(mean)                                                                                        \
-    X(max)                                                                                         \
-    X(min)                                                                                         \
-    X(var)                                                                                         \
-    X(logsumexp)                                                                                   \
-    X(argmax)                                                                                      \
-    X(softmax)                                                                                     \
-    X(log_softmax)                                                                                 \
-    X(sum_to)                                                                                      \
-    X(matmul)                                                                                      \
-    X(linear)                                                                                      \
-    X(layer_norm)                                                                                  \
-    X(mse)                                                                                         \
-    X(huber)                                                                                       \
-    X(binary_cross_entropy)                                                                        \
-    X(cross_entropy) X(reshape) X(permute) X(transpose) X(slice) X(select) X(chunk) X(expand)      \
-        X(squeeze) X(unsqueeze) X(flip) X(pad) X(concat) X(stack) X(contiguous) X(cast)            \
-            X(stop_gradient) X(gather_rows) X(scatter_rows) X(gather) X(scatter_add) X(one_hot)    \
-                X(dropout) X(checkpoint) X(floor) X(running_sum)
+#define FORMS(X) \
+    X(x) X(state) X(weight) ELEMENTWISE_FORMS(X) X(full) X(arange) X(constant) X(indices) X(sum) \
+    X(mean) X(max) X(min) X(var) X(logsumexp) X(argmax) X(softmax) X(log_softmax) X(sum_to) \
+    X(matmul) X(linear) X(layer_norm) X(mse) X(huber) X(binary_cross_entropy) X(cross_entropy) \
+    X(reshape) X(permute) X(transpose) X(slice) X(select) X(chunk) X(expand) X(squeeze) \
+    X(unsqueeze) X(flip) X(pad) X(concat) X(stack) X(contiguous) X(cast) X(stop_gradient) \
+    X(gather_rows) X(scatter_rows) X(gather) X(scatter_add) X(one_hot) X(dropout) X(checkpoint) \
+    X(floor) X(running_sum)
+/* clang-format on */
 
 #define FORM_DECLARATION(name) extern const form form_##name;
 FORMS(FORM_DECLARATION)
