@@ -159,10 +159,14 @@ static cb_node *node_with_outputs(cb_tape *tape, int count, size_t options_size,
     }
     node->outs[0] = &node->tensor;
     for (int k = 1; k < out_count; k++) {
-        cb_node *output = cbi_node_new(tape, 0, 0);
+        cb_node *output = cbi_node_new(tape, 0, 0); /* inputs and options are those of the first */
         if (output == NULL)
             return NULL;
         output->owner = node;
+        output->count = count;
+        output->in = node->in;
+        output->options = node->options;
+        output->out_count = out_count;
         node->outs[k] = &output->tensor;
     }
     return node;
@@ -240,6 +244,20 @@ cb_tensor *cbi_apply_on(cb_tape *tape, const cb_op *op, int count, cb_tensor *co
     if (node->requires_grad)
         cbi_node_link(node);
     return &node->tensor;
+}
+
+cb_tensor *cbi_apply_like(cb_tape *tape, const cb_node *like, cb_tensor *const *inputs,
+                          const void *options) {
+    const cb_node *first = like->owner != NULL ? like->owner : like;
+    if (first->out_count == 1)
+        return cbi_apply_on(tape, like->op, like->count, inputs, options);
+    cb_node *node = apply(tape, like->op, like->count, inputs, options, first->out_count);
+    for (int k = 0; node != NULL && node->requires_grad && k < first->out_count; k++)
+        cbi_node_link(node->outs[k]->node);
+    for (int k = 0; node != NULL && k < first->out_count; k++)
+        if (first->outs[k]->node == like)
+            return node->outs[k];
+    return cbi_poison(tape);
 }
 
 cb_status cb_apply_outputs(const cb_op *op, int count, cb_tensor *const *inputs,

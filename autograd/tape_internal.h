@@ -30,7 +30,7 @@ struct cb_node {
     int count;
     cb_tensor **in;
     int out_count;    /* of an op: its outputs; the first is this node's tensor */
-    cb_tensor **outs; /* all of them */
+    cb_tensor **outs; /* all of them; of a further output: NULL */
     cb_tensor *alone; /* what outs points to when there is one output */
     cb_node *owner;   /* of a further output: the node of the first; NULL of others */
     cbi_block *block; /* NULL: the caller's memory */
@@ -105,6 +105,10 @@ void *cbi_tape_pass_memory(cb_tape *tape, size_t size);
 /* cb_apply on a tape that is known, so that an op may have no inputs. */
 cb_tensor *cbi_apply_on(cb_tape *tape, const cb_op *op, int count, cb_tensor *const *inputs,
                         const void *options);
+/* Applies the op of a node of another tape, with as many outputs as it has there, and returns the
+   one that the node is. */
+cb_tensor *cbi_apply_like(cb_tape *tape, const cb_node *like, cb_tensor *const *inputs,
+                          const void *options);
 /* What the functions of a node's op are given. */
 cb_call cbi_call_of(cb_node *node);
 /* Enters a node into the list that sweeps walk. */

@@ -67,15 +67,13 @@ static bool is_sum(const cb_node *n) {
            n->op->lowering->is_sum(n->op);
 }
 
-static int apply(cbi_splitter *s, const cb_op *op, int count, const int *in, int like) {
+/* The op of node `like` on other inputs. */
+static int apply(cbi_splitter *s, const int *in, int like) {
     int before = cbi_traced_count(s->traced);
-    void *options[CBI_SIDES];
-    for (int side = 0; side < CBI_SIDES; side++)
-        options[side] = cbi_traced_node(s->traced, side, like)->options;
-    int made = cbi_traced_apply(s->traced, op, count, in, options);
-    if (made >= 0) {
-        s->mixes[made] = s->mixes[like];
-        s->scatters[made] = s->scatters[like];
+    int made = cbi_traced_apply(s->traced, like, in);
+    for (int i = before; i < cbi_traced_count(s->traced) && i < s->room; i++) {
+        s->mixes[i] = s->mixes[like];
+        s->scatters[i] = s->scatters[like];
     }
     return made >= 0 && cbi_split_note(s, before) ? made : -1;
 }
@@ -109,7 +107,7 @@ static int add_sort(cbi_splitter *s, int sum, int so_far, int count, const int *
         if (sorts[i] != sort)
             continue;
         int in[2] = {so_far, terms[i]};
-        so_far = so_far == -1 ? terms[i] : apply(s, cbi_split_node(s, sum)->op, 2, in, sum);
+        so_far = so_far == -1 ? terms[i] : apply(s, in, sum);
         so_far = so_far < 0 ? -2 : so_far;
     }
     return so_far;
@@ -133,13 +131,13 @@ static int reassociate(cbi_splitter *s, int sum, int count, int *terms, int *sor
     int total = add_sort(s, sum, -1, count, terms, LEAVES, sorts);
     int both[2] = {total, shared};
     if (whole && shared >= 0 && total >= 0)
-        total = apply(s, cbi_split_node(s, sum)->op, 2, both, sum);
+        total = apply(s, both, sum);
     total = add_sort(s, sum, total, count, terms, NARROW, sorts);
     total = add_sort(s, sum, total, count, terms, STAYS, sorts);
     if (whole || shared < 0 || total < 0)
         return shared == -2 ? -1 : total < 0 ? shared : total;
     int last[2] = {total, shared};
-    return apply(s, cbi_split_node(s, sum)->op, 2, last, sum);
+    return apply(s, last, sum);
 }
 
 /* Whether another order lets more of the terms leave, or leaves fewer to add in the step. */
@@ -159,24 +157,38 @@ static int renew_sum(cbi_splitter *s, int i, int *memory) {
     return reassociate(s, i, count, terms, sorts);
 }
 
+/* The output of what stands for the first one. */
+static int renew_output(const cbi_splitter *s, int i) {
+    const cb_node *n = cbi_split_node(s, i), *first = n->owner;
+    int renewed = s->renewed[first->index], k = 1;
+    while (first->outs[k]->node != n)
+        k++;
+    return cbi_split_node(s, renewed)->outs[k]->node->index;
+}
+
 /* The same op on what stands for its inputs. */
 static int renew_op(cbi_splitter *s, int i, int *in) {
     const cb_node *n = cbi_split_node(s, i);
     bool changed = false;
+    if (n->owner != NULL)
+        return renew_output(s, i);
     for (int k = 0; k < n->count; k++) {
         in[k] = s->renewed[input_of(s, i, k)];
         changed = changed || in[k] != n->in[k]->node->index;
     }
-    return changed ? apply(s, n->op, n->count, in, i) : i;
+    return changed ? apply(s, in, i) : i;
 }
 
 static void count_uses(cbi_splitter *s) {
     int count = s->traced->step_count;
     for (int k = 0; k < s->traced->signature.state_count; k++)
         s->uses[s->next[k]]++;
-    for (int i = count - 1; i >= 0; i--)
+    for (int i = count - 1; i >= 0; i--) {
+        if (s->uses[i] > 0 && cbi_split_node(s, i)->owner != NULL)
+            s->uses[cbi_split_node(s, i)->owner->index]++;
         for (int k = 0; s->uses[i] > 0 && k < cbi_split_node(s, i)->count; k++)
             s->uses[input_of(s, i, k)]++;
+    }
 }
 
 /* Whether a sum is a term of another, and of nothing else. */

@@ -105,6 +105,9 @@ static bool derive(cbi_splitter *s, cbi_part *part) {
     bool good = inside != NULL && inputs != NULL;
     if (good)
         memcpy(inside, part->inside, (size_t)part->count);
+    for (int i = 0; good && i < part->count; i++) /* a gradient passes by an op's first output */
+        if (inside[i] && cbi_split_node(s, i)->owner != NULL)
+            inside[cbi_split_node(s, i)->owner->index] = true;
     for (int i = 0; good && i < all; i++) {
         int node = i < part->input_count ? part->inputs[i] : part->captured[i - part->input_count];
         part->gradients[i] = -1;

@@ -400,24 +400,25 @@ static bool check_sides(cbi_traced *traced) {
     return compare(traced);
 }
 
-int cbi_traced_apply(cbi_traced *traced, const cb_op *op, int count, const int *in,
-                     void *const *options) {
-    int index = cbi_traced_count(traced);
+int cbi_traced_apply(cbi_traced *traced, int like, const int *in) {
+    int index = -1;
     for (int s = 0; s < CBI_SIDES; s++) {
         cb_tape *tape = traced->side[s].tape;
+        const cb_node *node = cbi_traced_node(traced, s, like);
         cb_tensor **inputs =
-            cbi_arena_allocate(&tape->arena, sizeof(*inputs) * (size_t)(count + 1));
-        for (int i = 0; i < count && inputs != NULL; i++)
-            inputs[i] = in[i] < 0 ? NULL : &cbi_traced_node(traced, s, in[i])->tensor;
+            cbi_arena_allocate(&tape->arena, sizeof(*inputs) * (size_t)(node->count + 1));
+        for (int i = 0; i < node->count && inputs != NULL; i++)
+            inputs[i] = &cbi_traced_node(traced, s, in[i])->tensor;
         if (inputs == NULL) {
             no_memory(traced);
             return -1;
         }
-        if (cbi_is_poisoned(
-                cbi_apply_on(tape, op, count, inputs, options != NULL ? options[s] : NULL))) {
+        cb_tensor *made = cbi_apply_like(tape, node, inputs, node->options);
+        if (cbi_is_poisoned(made)) {
             refuse_tape(traced, tape);
             return -1;
         }
+        index = made->node->index;
     }
     return index;
 }

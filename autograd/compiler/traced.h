@@ -88,10 +88,9 @@ bool cbi_traced_alike(const cbi_traced *traced, int a, int b);
 /* A node's options for a batch of another size, in memory of options_size bytes. */
 void cbi_options_at(const cbi_traced *traced, int index, int64_t batch, void *options);
 
-/* Applies an op on both tapes: the same index on both is what it gives. -1, with a reason, when it
-   fails. options: NULL, or of each side. */
-int cbi_traced_apply(cbi_traced *traced, const cb_op *op, int count, const int *in,
-                     void *const *options);
+/* Applies the op of node `like`, with its options, to other inputs on both tapes: the same index on
+   both is what it gives. -1, with a reason, when it fails. */
+int cbi_traced_apply(cbi_traced *traced, int like, const int *in);
 /* A leaf on both tapes, shaped as a node is. -1 on failure. */
 int cbi_traced_symbol(cbi_traced *traced, int like);
 /* Derives gradients on both tapes: of sum over k of outputs[k] * cotangents[k], for each input. The

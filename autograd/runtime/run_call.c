@@ -202,8 +202,7 @@ static cb_tensor *apply(const cbi_tile *t, cb_tape *tape, const cbi_value *v, cb
             ((cb_tensor **)in->data)[k] = dense ? cb_contiguous(from) : from;
         }
         fit_options(t, site->nodes[i], row_elements, options->data);
-        ((cb_tensor **)list->data)[i] =
-            cbi_apply_on(tape, node->op, node->count, in->data, options->data);
+        ((cb_tensor **)list->data)[i] = cbi_apply_like(tape, node, in->data, options->data);
     }
     return list != NULL ? ((cb_tensor **)list->data)[site->count - 1] : cbi_poison(tape);
 }

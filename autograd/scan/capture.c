@@ -67,7 +67,7 @@ static cb_tensor *make(const cbi_scan_run *run, int node, cb_tensor **made) {
             cb_tensor_is_contiguous(n->in[k]) ? cb_contiguous(from) : from;
     }
     cbi_options_at(traced, node, run->batch, options->data);
-    return cbi_apply_on(run->tape, n->op, n->count, in->data, options->data);
+    return cbi_apply_like(run->tape, n, in->data, options->data);
 }
 
 bool cbi_capture(cbi_scan_run *run) {

@@ -1,5 +1,6 @@
 /* Ops with several outputs: (sin x, cos x) as one op, whose gradient needs both. */
 #include <cerebra/ops.h>
+#include <cerebra/scan.h>
 #include <criterion/criterion.h>
 #include <math.h>
 
@@ -122,4 +123,49 @@ Test(outputs, fail_together) {
     cb_tape_reset(f.tape);
     cr_expect_eq(cb_apply_outputs(&circle, 1, &f.x, NULL, 0, three), CB_ERROR_VALUE);
     cb_tape_free(f.tape);
+}
+
+/* ---- In a step of a recurrence --------------------------------------------------------------- */
+
+/* Turns a state by an angle: both outputs of the op are used, its second one alone, and one of an
+   op of x alone. */
+static void turn(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
+    cb_tensor *of_state[2], *of_x[2];
+    cb_tensor *angle =
+        cb_reshape(cb_add(cb_add(x, state[0]), cb_mul(w[0], state[1])), CB_SHAPE(-1));
+    cb_apply_outputs(&circle, 1, &angle, NULL, 2, of_state);
+    angle = cb_reshape(x, CB_SHAPE(-1));
+    cb_apply_outputs(&circle, 1, &angle, NULL, 2, of_x);
+    next[0] = cb_mul(cb_reshape(of_state[1], CB_SHAPE(-1, 2)), state[1]);
+    next[1] =
+        cb_add(cb_reshape(of_state[0], CB_SHAPE(-1, 2)), cb_reshape(of_x[1], CB_SHAPE(-1, 2)));
+}
+
+/* The second of two outputs only. */
+static void turn_half(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
+                      cb_tensor **next) {
+    cb_tensor *outputs[2], *angle = cb_reshape(cb_mul(cb_add(state[0], x), w[0]), CB_SHAPE(-1));
+    cb_apply_outputs(&circle, 1, &angle, NULL, 2, outputs);
+    next[0] = cb_reshape(outputs[1], CB_SHAPE(-1, 2));
+    next[1] = cb_sub(state[1], next[0]);
+}
+
+Test(outputs, are_compiled) {
+    static cb_scan_step *const steps[] = {turn, turn_half};
+    const int64_t sizes[] = {2, 2};
+    cb_tensor shape = cb_tensor_wrap(CB_F64, CB_SHAPE(2), NULL), *weights[] = {&shape};
+    for (int i = 0; i < 2; i++) {
+        cb_scan *scan = cb_scan_new(steps[i], &(cb_scan_options){.dtype = CB_F64,
+                                                                 .input = 2,
+                                                                 .state_count = 2,
+                                                                 .state_size = sizes,
+                                                                 .weight_count = 1,
+                                                                 .weights = weights});
+        cb_scan_check_report report;
+        cr_expect(cb_scan_check(scan, &(cb_scan_check_options){.tolerance = 1e-12}, &report),
+                  "step %d: %s", i, report.message);
+        cr_expect(report.compiled, "step %d: %s", i, cb_scan_reason(scan));
+        cr_expect_null(cb_scan_reason(scan), "step %d: %s", i, cb_scan_reason(scan));
+        cb_scan_free(scan);
+    }
 }

@@ -29,6 +29,7 @@ OF_PROGRAM(batch_33, p->run.batch >= 33)
 OF_PROGRAM(lengths, p->run.lengths)
 OF_PROGRAM(reverse, p->run.reverse)
 OF_PROGRAM(table, p->run.table > 0)
+OF_PROGRAM(rows, p->run.rows)
 OF_PROGRAM(strided_x, p->run.table == 0 && p->run.x_layout != PLAIN)
 OF_PROGRAM(constant_x, p->run.constant_x)
 OF_PROGRAM(no_gradient, p->run.no_gradient)
@@ -310,6 +311,7 @@ const feature all_features[] = {
     {"run", "lengths", lengths, NULL},
     {"run", "reverse", reverse, NULL},
     {"run", "x looked up in a table", table, NULL},
+    {"run", "x looked up by the scan", rows, NULL},
     {"run", "x strided", strided_x, NULL},
     {"run", "x without a gradient", constant_x, NULL},
     {"run", "on a tape without gradients", no_gradient, NULL},

@@ -155,6 +155,12 @@ static int draw_floor(drawing *d) {
     return MAKE(d, form_floor, make_scale(d, tame(d, pick_float(d), -4, 4), 2));
 }
 
+static int draw_circle(drawing *d) {
+    value v = {.form = &form_circle, .count = 1, .in = {tame(d, pick_float(d), -4, 4)}};
+    v.flag = chance(d, 50);
+    return emit(d, &v);
+}
+
 static int draw_running_sum(drawing *d) {
     int x = tame(d, pick_float(d), -4, 4), axis = shape_of(d, x).rank - 1;
     if (chance(d, 30))
@@ -163,9 +169,15 @@ static int draw_running_sum(drawing *d) {
 }
 
 const proposal index_proposals[] = {
-    {INDICES, 6, draw_gather},      {INDICES, 4, draw_scatter_add},
-    {INDICES, 6, draw_gather_rows}, {INDICES, 6, draw_scatter_rows},
-    {INDICES, 4, draw_one_hot},     {CONSTANTS, 14, draw_constant},
-    {CONSTANTS, 4, draw_full_like}, {OWN_OPS, 5, draw_floor},
-    {OWN_OPS, 6, draw_running_sum}, {0, 0, NULL},
+    {INDICES, 6, draw_gather},
+    {INDICES, 4, draw_scatter_add},
+    {INDICES, 6, draw_gather_rows},
+    {INDICES, 6, draw_scatter_rows},
+    {INDICES, 4, draw_one_hot},
+    {CONSTANTS, 14, draw_constant},
+    {CONSTANTS, 4, draw_full_like},
+    {OWN_OPS, 5, draw_floor},
+    {OWN_OPS, 6, draw_running_sum},
+    {OWN_OPS, 5, draw_circle},
+    {0, 0, NULL},
 };

@@ -37,4 +37,5 @@ void run_draw(drawing *d) {
     r->sweeps = chance(d, 12) ? 2 : 1;
     r->runs = chance(d, 12) ? 2 : 1;
     r->data = (uint64_t)below(d, 1 << 30);
+    r->rows = r->table > 0 && chance(d, 70);
 }

@@ -114,7 +114,7 @@ typedef struct session {
     cb_tape *tape;
     int variable_count;
     variable variables[MOST_WEIGHTS + MOST_STATES + 2];
-    cb_tensor *x, *lengths, *weights[MOST_WEIGHTS], *initial[MOST_STATES];
+    cb_tensor *x, *rows, *lengths, *weights[MOST_WEIGHTS], *initial[MOST_STATES];
     cb_tensor *output[MOST_RUNS], *final[MOST_RUNS][MOST_STATES];
 } session;
 
@@ -168,8 +168,14 @@ static void place_states(session *s) {
 static void place(session *s) {
     const run *r = &s->p->run;
     cb_tensor *x = leaf(s, s->data->x, r->constant_x, r->table > 0 ? "the table" : "x", -1);
-    s->x = r->table > 0 ? cb_gather_rows(x, cb_input(s->tape, s->data->symbols))
-                        : layout_view(r->x_layout, x, CB_SHAPE(r->time, r->batch, s->p->input));
+    s->x = x;
+    s->rows = r->table > 0 ? cb_input(s->tape, s->data->symbols) : NULL;
+    if (r->table == 0) {
+        s->x = layout_view(r->x_layout, x, CB_SHAPE(r->time, r->batch, s->p->input));
+    } else if (!r->rows) {
+        s->x = cb_gather_rows(x, s->rows);
+        s->rows = NULL;
+    }
     s->lengths = r->lengths ? cb_input(s->tape, s->data->lengths) : NULL;
     place_weights(s);
     place_states(s);
@@ -283,6 +289,7 @@ static void run_all(session *s, cb_scan *scan) {
                                                  .initial = k == 0 ? s->initial : s->final[k - 1],
                                                  .final = s->final[k],
                                                  .lengths = s->lengths,
+                                                 .rows = s->rows,
                                                  .reverse = r->reverse});
 }
 

@@ -62,7 +62,7 @@ typedef struct form {
     X(reshape) X(permute) X(transpose) X(slice) X(select) X(chunk) X(expand) X(squeeze) \
     X(unsqueeze) X(flip) X(pad) X(concat) X(stack) X(contiguous) X(cast) X(stop_gradient) \
     X(gather_rows) X(scatter_rows) X(gather) X(scatter_add) X(one_hot) X(dropout) X(checkpoint) \
-    X(floor) X(running_sum)
+    X(floor) X(circle) X(running_sum)
 /* clang-format on */
 
 #define FORM_DECLARATION(name) extern const form form_##name;

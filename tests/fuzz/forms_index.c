@@ -188,6 +188,22 @@ static cb_tensor *apply_running_sum(const value *v, cb_tensor *const *in, const 
     return own_running_sum(in[0], v->axes[0], v->flag);
 }
 
+static bool infer_circle(const program *p, value *v) {
+    v->type = *input_type(p, v, 0);
+    v->type.low = -1;
+    v->type.high = 1;
+    return cb_dtype_is_float(v->type.dtype);
+}
+
+static cb_tensor *apply_circle(const value *v, cb_tensor *const *in, const surroundings *s) {
+    (void)s;
+    return own_circle(in[0], v->flag);
+}
+
+const form form_circle = {.name = "own circle",
+                          .text = "own_circle($0, $f)",
+                          .infer = infer_circle,
+                          .apply = apply_circle};
 const form form_floor = {.name = "own floor",
                          .text = "own_floor($0)",
                          .infer = infer_floor,

@@ -80,6 +80,15 @@ static void running_sum_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradi
     gradients[0] = own_running_sum(g, options->axis, !options->reverse);
 }
 
+static const cb_option running_sum_option_list[] = {
+    CB_OPTION(running_sum_options, axis, CB_OPTION_INT),
+    CB_OPTION(running_sum_options, reverse, CB_OPTION_INT)};
+
+static bool running_sum_by_rows(const cb_call *call, int input) {
+    (void)input;
+    return ((const running_sum_options *)call->options)->axis != 0;
+}
+
 static const cb_op running_sum_op = {.name = "own_running_sum",
                                      .formula =
                                          "y_i = sum of x_j, j <= i; dx_i = sum of g_j, j >= i",
@@ -88,10 +97,59 @@ static const cb_op running_sum_op = {.name = "own_running_sum",
                                      .options_size = sizeof(running_sum_options),
                                      .shape = running_sum_shape,
                                      .forward = running_sum_forward,
-                                     .vjp = running_sum_vjp};
+                                     .vjp = running_sum_vjp,
+                                     .option_list = running_sum_option_list,
+                                     .option_count = 2,
+                                     .row_by_row = running_sum_by_rows};
 
 cb_tensor *own_running_sum(cb_tensor *x, int axis, bool reverse) {
     return cb_apply(&running_sum_op, 1, &x, &(running_sum_options){axis, reverse});
+}
+
+/* ---- Sine and cosine ------------------------------------------------------------------------- */
+
+static cb_status circle_shape(const cb_call *call) {
+    cb_status status = real_like_input(call);
+    cb_tensor *cosine = call->outs[1];
+    cosine->dtype = call->out->dtype;
+    cosine->rank = call->out->rank;
+    memcpy(cosine->shape, call->out->shape, sizeof(cosine->shape));
+    return status;
+}
+
+static cb_status circle_forward(const cb_call *call) {
+    int64_t index[CB_MAX_RANK] = {0};
+    for (int64_t i = 0; i < cb_tensor_count(call->out); i++) {
+        double x = cb_tensor_get(call->in[0], index);
+        cb_tensor_set(call->outs[0], index, sin(x));
+        cb_tensor_set(call->outs[1], index, cos(x));
+        advance(call->out, index);
+    }
+    return CB_OK;
+}
+
+static void circle_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
+    cb_tensor *h = call->gradients[1];
+    cb_tensor *of_sine = g != NULL ? cb_mul(g, call->outs[1]) : NULL;
+    cb_tensor *of_cosine = h != NULL ? cb_neg(cb_mul(h, call->outs[0])) : NULL;
+    gradients[0] = of_sine == NULL     ? of_cosine
+                   : of_cosine == NULL ? of_sine
+                                       : cb_add(of_sine, of_cosine);
+}
+
+static const cb_op circle_op = {.name = "own_circle",
+                                .formula = "sin x, cos x",
+                                .min_inputs = 1,
+                                .max_inputs = 1,
+                                .shape = circle_shape,
+                                .forward = circle_forward,
+                                .vjp = circle_vjp,
+                                .row_by_row = cb_row_by_row};
+
+cb_tensor *own_circle(cb_tensor *x, bool product) {
+    cb_tensor *outputs[2];
+    cb_apply_outputs(&circle_op, 1, &x, NULL, 2, outputs);
+    return product ? cb_mul(outputs[0], outputs[1]) : outputs[1];
 }
 
 /* ---- A function to compute again ------------------------------------------------------------- */

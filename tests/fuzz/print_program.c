@@ -131,17 +131,20 @@ static void print_x(FILE *f, const program *p) {
     const run *r = &p->run;
     const int64_t dense[] = {r->time, r->batch, p->input}, table[] = {r->table, p->input};
     fputs("    cb_tensor *x = ", f);
-    if (r->table > 0) {
-        fputs("cb_gather_rows(", f);
+    if (r->table > 0)
         print_leaf(f, p, r->constant_x, SEED_X, 1, PLAIN, 2, table);
-        fprintf(f, ",\n        cb_input(tape, drawn_below(%" PRIu64 ", %" PRId64 ", %s, ",
+    else
+        print_leaf(f, p, r->constant_x, SEED_X, 1, r->x_layout, 3, dense);
+    fputs(";\n", f);
+    if (r->table > 0) {
+        fprintf(f,
+                "    cb_tensor *rows = cb_input(tape, drawn_below(%" PRIu64 ", %" PRId64 ", %s, ",
                 r->data + SEED_SYMBOLS, r->table, index_text(r));
         print_plain_shape(f, 2, dense);
-        fputs(")))", f);
-    } else {
-        print_leaf(f, p, r->constant_x, SEED_X, 1, r->x_layout, 3, dense);
+        fputs("));\n", f);
     }
-    fputs(";\n", f);
+    if (r->table > 0 && !r->rows)
+        fputs("    x = cb_gather_rows(x, rows);\n", f);
 }
 
 static void print_weights(FILE *f, const program *p) {
@@ -212,9 +215,9 @@ static void print_scan(FILE *f, const program *p) {
     for (int k = 0; k < p->run.runs; k++)
         fprintf(f,
                 "    cb_tensor *y%d = cb_scan_run(scan, x, &(cb_scan_io){.weights = w, "
-                ".initial = %s,\n        .final = final[%d]%s%s});\n",
+                ".initial = %s,\n        .final = final[%d]%s%s%s});\n",
                 k, k == 0 ? "initial" : "final[0]", k, p->run.lengths ? ", .lengths = lengths" : "",
-                p->run.reverse ? ", .reverse = true" : "");
+                p->run.reverse ? ", .reverse = true" : "", p->run.rows ? ", .rows = rows" : "");
 }
 
 static void print_loss_of_output(FILE *f, const program *p, int k) {

@@ -26,7 +26,8 @@ void print_run(FILE *stream, const program *p, const char *indent) {
     fprintf(stream, "%s%s, time %" PRId64 ", batch %" PRId64 ", input %" PRId64, indent,
             cb_dtype_name(p->dtype), r->time, r->batch, p->input);
     if (r->table > 0)
-        fprintf(stream, ", x looked up in %" PRId64 " rows", r->table);
+        fprintf(stream, ", x looked up in %" PRId64 " rows%s", r->table,
+                r->rows ? " by the scan" : "");
     else
         print_layout(stream, r->x_layout);
     fprintf(stream, "%s%s%s%s%s%s%s%s\n", r->constant_x ? ", x constant" : "",

@@ -72,6 +72,7 @@ typedef enum reading { UNREAD, PROJECTED, SINES, LAST, READINGS } reading;
 typedef struct run {
     int64_t time, batch;
     int64_t table;         /* x is rows looked up in a table of so many; 0: it is not */
+    bool rows;             /* the scan is given the table and the rows, and not what they give */
     layout x_layout;       /* TRANSPOSED: [batch, time, input] in memory */
     bool constant_x;       /* no gradient is asked for */
     bool lengths, reverse; /* as in cb_scan_io */

@@ -55,7 +55,8 @@ RUN_EDIT(one_sequence, r->batch = 1)
 RUN_EDIT(two_sequences, r->batch = 2)
 RUN_EDIT(fewer_sequences, r->batch -= r->batch > 1)
 RUN_EDIT(half_the_sequences, r->batch -= r->batch / 2)
-RUN_EDIT(no_table, r->table = 0)
+RUN_EDIT(no_table, r->table = 0; r->rows = false)
+RUN_EDIT(no_rows, r->rows = false)
 RUN_EDIT(smaller_table, r->table -= r->table > 1)
 RUN_EDIT(plain_x, r->x_layout = PLAIN)
 RUN_EDIT(variable_x, r->constant_x = false)
@@ -79,14 +80,11 @@ static void in_f64(program *p) {
 }
 
 static bool reduce_run(reducer *r) {
-    static void (*const edits[])(program *) = {wide_indices,  no_time,         one_time,
-                                               two_times,     less_time,       one_sequence,
-                                               two_sequences, fewer_sequences, half_the_sequences,
-                                               no_table,      smaller_table,   plain_x,
-                                               variable_x,    no_lengths,      forwards,
-                                               with_gradient, not_into,        one_sweep,
-                                               one_run,       projected,       unread,
-                                               in_f64};
+    static void (*const edits[])(program *) = {
+        wide_indices,  no_time,         one_time,           two_times, less_time,     one_sequence,
+        two_sequences, fewer_sequences, half_the_sequences, no_table,  no_rows,       smaller_table,
+        plain_x,       variable_x,      no_lengths,         forwards,  with_gradient, not_into,
+        one_sweep,     one_run,         projected,          unread,    in_f64};
     bool kept = false;
     for (size_t i = 0; i < sizeof(edits) / sizeof(edits[0]); i++) {
         edits[i](reducer_begin(r));
