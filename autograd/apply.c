@@ -139,7 +139,21 @@ static cb_status compute(cb_node *node, const cb_call *call) {
         return CB_OK;
     }
     status = allocate_outputs(node, call);
-    return status == CB_OK && node->tape->trace == NULL ? op->forward(call) : status;
+    if (status == CB_OK && node->tape->trace == NULL)
+        status = op->forward(call);
+    if (status == CB_OK && node->tape->noise != NULL)
+        for (int k = 0; k < node->out_count; k++)
+            cbi_add_noise(node->tape->noise, node->outs[k]);
+    return status;
+}
+
+void cbi_add_noise(cbi_noise *noise, const cb_tensor *t) {
+    size_t size = cb_dtype_size(t->dtype);
+    for (int64_t i = 0; cb_dtype_is_float(t->dtype) && i < cb_tensor_count(t); i++) {
+        char *at = (char *)t->data + (size_t)i * size;
+        double sign = cb_random_below(&noise->random, 2) == 0 ? -1 : 1;
+        cbi_store(t->dtype, at, cbi_load(t->dtype, at) * (1 + sign * noise->size));
+    }
 }
 
 /* A node with as many outputs, each a node of its own; NULL, recorded, when there is no memory. */

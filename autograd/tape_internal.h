@@ -52,11 +52,18 @@ struct cbi_drawn {
     cbi_drawn *next;
 };
 
+/* What rounding might have done: each result is multiplied by 1 + or - size. */
+typedef struct cbi_noise {
+    double size;
+    cb_random random;
+} cbi_noise;
+
 struct cb_tape {
     cbi_arena arena;
     cb_node poison; /* what failed ops return */
     cb_status status;
     char message[512];
+    cbi_noise *noise;        /* of every op's results; NULL: none. See scan/check_outcome.c */
     bool no_grad;            /* never records */
     struct cbi_trace *trace; /* of a symbolic tape, see trace.h; NULL of others */
     bool recording;          /* ops note themselves for gradients; off in a first-order sweep */
@@ -105,6 +112,8 @@ void *cbi_tape_pass_memory(cb_tape *tape, size_t size);
 /* cb_apply on a tape that is known, so that an op may have no inputs. */
 cb_tensor *cbi_apply_on(cb_tape *tape, const cb_op *op, int count, cb_tensor *const *inputs,
                         const void *options);
+/* Adds noise to a row-major tensor; to none of integers. */
+void cbi_add_noise(cbi_noise *noise, const cb_tensor *t);
 /* Applies the op of a node of another tape, with as many outputs as it has there, and returns the
    one that the node is. */
 cb_tensor *cbi_apply_like(cb_tape *tape, const cb_node *like, cb_tensor *const *inputs,

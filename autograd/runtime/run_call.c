@@ -218,7 +218,7 @@ static void leave(const cbi_tile *t, cb_tape *tape, const cbi_value *v, cb_tenso
     copy_parts(&p, size, out->base + (v->type.rows ? t->first * out->row : 0), result->data, true);
 }
 
-void cbi_run_call(const cbi_tile *t, int instruction) {
+static void run_call(const cbi_tile *t, int instruction) {
     const cbi_instruction *call = &t->program->list[instruction];
     const cbi_address *addresses = t->addresses + t->first_address[instruction];
     const cbi_value *v = &t->run->plan->graph->values[call->value];
@@ -233,4 +233,20 @@ void cbi_run_call(const cbi_tile *t, int instruction) {
     }
     if (cb_tape_status(tape) != CB_OK)
         note_failure(t, tape);
+}
+
+/* What comes before the call has left out the sequences that are over, so that there is nothing to
+   apply an op to: it is applied to each run of the others. */
+void cbi_run_call(const cbi_tile *t, int instruction) {
+    int64_t end = t->first + t->rows;
+    for (int64_t row = t->first; row < end;) {
+        cbi_tile part = *t;
+        part.first = row;
+        while (row < end && cbi_is_running(t, row))
+            row++;
+        part.rows = row - part.first;
+        if (part.rows > 0)
+            run_call(&part, instruction);
+        row += part.rows == 0;
+    }
 }

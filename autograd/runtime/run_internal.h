@@ -41,6 +41,8 @@ int64_t cbi_row_bytes(const cbi_run *run, cbi_place place);
 cbi_address cbi_locate(const cbi_tile *tile, cbi_place place);
 /* The row of an operand. */
 char *cbi_row_at(const cbi_tile *tile, const cbi_address *address, int64_t row);
+/* Whether a sequence has an element at the tile's step, or all are computed as if they had. */
+bool cbi_is_running(const cbi_tile *t, int64_t row);
 /* Runs instructions [begin, end), all of them row by row, whose operands are located, on rows
    [first, last) of the batch. */
 void cbi_run_rows(const cbi_tile *tile, int begin, int end, int64_t first, int64_t last);

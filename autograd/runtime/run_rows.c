@@ -145,8 +145,7 @@ void cbi_run_once(const cbi_tile *t, int instruction) {
     run_instruction(t, instruction, 0, 1);
 }
 
-/* Whether a sequence has an element at the tile's step. */
-static bool is_running(const cbi_tile *t, int64_t row) {
+bool cbi_is_running(const cbi_tile *t, int64_t row) {
     return t->run->lengths == NULL || t->run->plan->whole ||
            cbi_time_of(t->run, t->step) < t->run->lengths[row];
 }
@@ -156,7 +155,7 @@ static bool is_running(const cbi_tile *t, int64_t row) {
 static int64_t rows_together(const cbi_tile *t, int64_t row, int64_t last) {
     int64_t block = cbi_block_rows(t->run), end = (row / block + 1) * block, count = 0;
     last = last < end ? last : end;
-    while (count < t->together && row + count < last && is_running(t, row + count))
+    while (count < t->together && row + count < last && cbi_is_running(t, row + count))
         count++;
     return count;
 }

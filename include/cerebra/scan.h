@@ -73,8 +73,8 @@ typedef struct cb_scan_check_report {
 
 /* Runs the step compiled and op by op on the same random inputs, in each of the ways that it can be
    run (forward, in reverse, with lengths, on rows of a table), and compares outputs, last states
-   and the gradients of everything. Where rounding is amplified, as in a chaotic step, what a change
-   in the last bits of the inputs makes op by op is allowed, too; and a difference must be there for
+   and the gradients of everything. Where rounding is amplified, as in a chaotic step, what noise in
+   the last bits of each op's results makes is allowed, too; and a difference must be there for
    several draws of inputs. Generators that the step draws from are left as they were. options and
    report may be NULL. Returns whether it passed. Never prints. */
 CB_API bool cb_scan_check(cb_scan *scan, const cb_scan_check_options *options,

@@ -1,0 +1,47 @@
+/* The parts of a check: a problem, what came of running it, and how far two outcomes are apart. */
+#ifndef CEREBRA_AUTOGRAD_SCAN_CHECK_INTERNAL_H
+#define CEREBRA_AUTOGRAD_SCAN_CHECK_INTERNAL_H
+
+#include "autograd/scan/check.h"
+
+/* A problem: plain tensors. Weights that the form gives are only pointed to. */
+typedef struct cbi_problem {
+    cb_scan *scan;
+    const cbi_check_form *form;
+    cb_tensor *x, *rows, *lengths, *projection;
+    cb_tensor **weights, **states, **final_projections;
+    cb_tensor *given; /* of each weight that is pointed to */
+} cbi_problem;
+
+static inline int cbi_problem_states(const cbi_problem *p) {
+    return p->scan->signature.state_count;
+}
+static inline int cbi_problem_weights(const cbi_problem *p) {
+    return p->scan->signature.weight_count;
+}
+
+/* check_problem.c. Numbers are in [low, high). False when there is no memory; to be freed all the
+   same. */
+bool cbi_problem_new(cbi_problem *p, cb_scan *scan, const cbi_check_form *form, uint64_t seed,
+                     double low, double high);
+void cbi_problem_free(cbi_problem *p);
+
+/* What came of a run: outputs, last states and gradients, on a tape of its own. */
+typedef struct cbi_outcome {
+    cb_status status;
+    cb_tape *tape;
+    int count;
+    cb_tensor **results;
+} cbi_outcome;
+
+/* check_outcome.c. change: what each op gives is multiplied by 1 + or - this; to be ended in any
+   case. */
+cbi_outcome cbi_outcome_of(const cbi_problem *p, cbi_way way, double change);
+void cbi_outcome_end(cbi_outcome *o);
+bool cbi_outcome_is_finite(const cbi_outcome *o);
+/* The largest difference over the largest element; and where the largest difference is. Numbers
+   that are not finite are all the same. */
+double cbi_difference(const cb_tensor *a, const cb_tensor *b);
+int64_t cbi_worst_place(const cb_tensor *a, const cb_tensor *b);
+
+#endif
