@@ -3,12 +3,13 @@
      literature --list
      literature --check                 every cell compiled against its step op by op, in f64
      literature --cell NAME [--input N] [--hidden N] [--batch N] [--time N] [--steps N]
-                            [--threads N] [--dtype f32|f64] [--eager]
+                            [--threads N] [--dtype f32|f64] [--eager] [--plain]
+     literature --explain --cell NAME ...  what the compiler makes of it
 
    A timed step is a run over a sequence and its gradient with respect to x and all weights. Prints
    one line: the median of the steps in milliseconds; the time of the cell's products alone, forward
    and in the gradient; that of the bytes that have to be moved once; and the step's share of the
-   two together, see limit below. */
+   two together, see limit below. --plain leaves these out. */
 #include "bench/cells/cells.h"
 
 #include <stdio.h>
@@ -21,7 +22,7 @@ typedef struct request {
     int64_t input, hidden, batch, time, steps;
     int threads;
     cb_dtype dtype;
-    bool eager, list, check;
+    bool eager, plain, list, check, explain;
 } request;
 
 static double milliseconds(void) {
@@ -129,21 +130,20 @@ static bool check(const literature_cell *cell) {
 
 /* ---- The limit ------------------------------------------------------------------------------- */
 
-/* The time of a product of [m, k] and [k, n], the least of three. */
+/* A product of [m, k] and [k, n], on operands that are there. */
 static double time_product(cb_dtype dtype, int64_t m, int64_t k, int64_t n) {
     cb_tape *tape = need(cb_tape_new_no_grad());
-    double least = 1e300;
-    for (int i = 0; i < 4; i++) {
-        cb_tensor *a = cb_full(tape, dtype, CB_SHAPE(m, k), 0.5);
-        cb_tensor *b = cb_full(tape, dtype, CB_SHAPE(k, n), 0.25);
-        double begin = milliseconds();
-        cb_matmul(a, b);
-        double took = milliseconds() - begin;
-        least = i > 0 && took < least ? took : least;
-        cb_tape_reset(tape);
-    }
+    cb_tensor *a = cb_full(tape, dtype, CB_SHAPE(m, k), 0.5);
+    cb_tensor *b = cb_full(tape, dtype, CB_SHAPE(k, n), 0.25);
+    cb_matmul(a, b); /* memory for the result */
+    cb_tape_reset(tape);
+    a = cb_full(tape, dtype, CB_SHAPE(m, k), 0.5);
+    b = cb_full(tape, dtype, CB_SHAPE(k, n), 0.25);
+    double begin = milliseconds();
+    cb_matmul(a, b);
+    double took = milliseconds() - begin;
     cb_tape_free(tape);
-    return least;
+    return took;
 }
 
 /* All products of a sequence: forward and the gradient of the left operand at each step or for all
@@ -163,21 +163,18 @@ static double time_products(const literature_sizes *s, const request *asked) {
 }
 
 /* Bytes a millisecond, of adding two tensors that no cache holds. */
-static double bandwidth(void) {
-    cb_tape *tape = need(cb_tape_new_no_grad());
-    const int64_t count = 16 << 20;
-    double least = 1e300;
-    for (int i = 0; i < 4; i++) {
-        cb_tensor *a = cb_full(tape, CB_F32, CB_SHAPE(count), 1);
-        cb_tensor *b = cb_full(tape, CB_F32, CB_SHAPE(count), 2);
-        double begin = milliseconds();
-        cb_add(a, b);
-        double took = milliseconds() - begin;
-        least = i > 0 && took < least ? took : least;
-        cb_tape_reset(tape);
-    }
-    cb_tape_free(tape);
-    return 3 * 4 * (double)count / least;
+static double bandwidth(cb_tape *tape) {
+    const int64_t count = 8 << 20;
+    cb_tape_reset(tape);
+    cb_tensor *a = cb_full(tape, CB_F32, CB_SHAPE(count), 1);
+    cb_tensor *b = cb_full(tape, CB_F32, CB_SHAPE(count), 2);
+    cb_add(a, b); /* memory for the result */
+    cb_tape_reset(tape);
+    a = cb_full(tape, CB_F32, CB_SHAPE(count), 1);
+    b = cb_full(tape, CB_F32, CB_SHAPE(count), 2);
+    double begin = milliseconds();
+    cb_add(a, b);
+    return 3 * 4 * (double)count / (milliseconds() - begin);
 }
 
 /* What has to be read and written once besides the products' own operands. Forward: what the
@@ -213,24 +210,47 @@ static void run_step(subject *s, cb_tape *tape) {
     cb_tape_reset(tape);
 }
 
+/* Steps and what they are held to, in turn: the machine may be slower at one time than at another.
+ */
 static void time_cell(const literature_cell *cell, const request *asked) {
     subject s;
-    cb_tape *tape = need(cb_tape_new());
-    double *times = need(calloc((size_t)asked->steps, sizeof(*times)));
+    cb_tape *tape = need(cb_tape_new()), *other = need(cb_tape_new_no_grad());
+    size_t count = (size_t)asked->steps;
+    double *steps = need(calloc(4 * count, sizeof(*steps)));
+    double *products = steps + count, *moved = products + count, *ratios = moved + count;
     start(&s, cell, asked);
     for (int64_t i = -2; i < asked->steps; i++) {
         double begin = milliseconds();
         run_step(&s, tape);
-        if (i >= 0)
-            times[i] = milliseconds() - begin;
+        double took = milliseconds() - begin;
+        if (i < 0)
+            continue;
+        steps[i] = took;
+        if (!asked->plain) {
+            products[i] = time_products(&s.sizes, asked);
+            moved[i] = bytes_moved(&s.sizes, asked) / bandwidth(other);
+            ratios[i] = steps[i] / (products[i] + moved[i]);
+        }
     }
-    double took = median(times, asked->steps), products = time_products(&s.sizes, asked);
-    double moved = bytes_moved(&s.sizes, asked) / bandwidth();
     printf("cell=%s ms=%.3f products=%.3f moved=%.3f times_limit=%.2f compiled=%d\n", cell->name,
-           took, products, moved, took / (products + moved), cb_scan_reason(s.scan) == NULL);
+           median(steps, asked->steps), median(products, asked->steps), median(moved, asked->steps),
+           median(ratios, asked->steps), cb_scan_reason(s.scan) == NULL);
     end(&s);
-    free(times);
+    free(steps);
     cb_tape_free(tape);
+    cb_tape_free(other);
+}
+
+static void explain(const literature_cell *cell, const request *asked) {
+    subject s;
+    start(&s, cell, asked);
+    const cb_scan_sizes sizes = {.time = asked->time, .batch = asked->batch};
+    size_t length = cb_scan_describe(s.scan, &sizes, NULL, 0);
+    char *text = need(malloc(length + 1));
+    cb_scan_describe(s.scan, &sizes, text, length + 1);
+    fputs(text, stdout);
+    free(text);
+    end(&s);
 }
 
 /* ---- The command line ------------------------------------------------------------------------ */
@@ -252,6 +272,10 @@ static void parse(request *asked, int argc, char **argv) {
             asked->check = true;
         else if (strcmp(argv[i], "--eager") == 0)
             asked->eager = true;
+        else if (strcmp(argv[i], "--plain") == 0)
+            asked->plain = true;
+        else if (strcmp(argv[i], "--explain") == 0)
+            asked->explain = true;
         else if (strcmp(argv[i], "--cell") == 0)
             asked->cell = argv[++i];
         else if (strcmp(argv[i], "--dtype") == 0)
@@ -290,7 +314,10 @@ int main(int argc, char **argv) {
         const literature_cell *cell = find(asked.cell);
         asked.input = asked.input > 0 ? asked.input : cell->input;
         asked.hidden = asked.hidden > 0 ? asked.hidden : cell->hidden;
-        time_cell(cell, &asked);
+        if (asked.explain)
+            explain(cell, &asked);
+        else
+            time_cell(cell, &asked);
     }
     return passed ? EXIT_SUCCESS : EXIT_FAILURE;
 }

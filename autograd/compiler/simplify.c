@@ -127,6 +127,33 @@ static int simpler_product(cbi_graph *graph, const cbi_value *v) {
     return zero ? cbi_constant(graph, v->type.dtype, 0) : -1;
 }
 
+/* A sum over the rows of products within each row is one product over all rows, formed after the
+   loop: the gradient of matrices that are one for each group. */
+static int simpler_batch_sum(cbi_graph *graph, const cbi_value *v) {
+    const cbi_value product = graph->values[v->in[0]];
+    if (product.kind != CBI_CONTRACT || product.groups * product.m * product.k == 0)
+        return simpler_product(graph, v);
+    int in[2] = {product.in[0], product.in[1]};
+    if (!graph->values[in[0]].type.rows || !graph->values[in[1]].type.rows)
+        return -1;
+    if (product.m > 1 && product.k > 1) {
+        cbi_view transposed = {.rank = 3,
+                               .shape = {product.groups, product.k, product.m},
+                               .stride = {product.m * product.k, 1, product.k}};
+        in[0] = cbi_view_of(graph, in[0], &transposed);
+    }
+    int64_t n = cbi_count_of(&product.type) / (product.groups * product.m);
+    cbi_value sum = {
+        .kind = CBI_BATCH_PRODUCT,
+        .type = {.dtype = product.type.dtype, .rank = 3, .shape = {product.groups, product.m, n}},
+        .count = 2,
+        .in = in,
+        .groups = product.groups,
+        .m = product.m,
+        .k = product.k};
+    return in[0] < 0 ? -1 : cbi_graph_add(graph, &sum);
+}
+
 int cbi_simpler(cbi_graph *graph, const cbi_value *v) {
     switch (v->kind) {
     case CBI_ELEMENTWISE:
@@ -140,8 +167,9 @@ int cbi_simpler(cbi_graph *graph, const cbi_value *v) {
     case CBI_PRODUCT:
     case CBI_CONTRACT:
     case CBI_BATCH_PRODUCT:
-    case CBI_BATCH_SUM:
         return simpler_product(graph, v);
+    case CBI_BATCH_SUM:
+        return simpler_batch_sum(graph, v);
     default:
         return -1;
     }

@@ -151,12 +151,12 @@ static void write_product(const writer *w, const cbi_value *value) {
 }
 
 static void write_contraction(const writer *w, const cbi_value *value) {
+    long long n = (long long)(cbi_count_of(&value->type) / (value->groups * value->m));
     write_value(w, value->in[0]);
     cbi_write(w->text, " as [%lld, %lld, %lld], times ", (long long)value->groups,
               (long long)value->m, (long long)value->k);
     write_value(w, value->in[1]);
-    cbi_write(w->text, " as [%lld, %lld, %lld]", (long long)value->groups, (long long)value->k,
-              (long long)value->n);
+    cbi_write(w->text, " as [%lld, %lld, %lld]", (long long)value->groups, (long long)value->k, n);
 }
 
 static void write_right_side(const writer *w, const cbi_value *value) {
