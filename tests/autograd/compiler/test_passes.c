@@ -8,8 +8,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
-/* Runs a pass, which must change `changes` things and leave what the graph means. Ends the graph
-   unless there is more to see. */
+/* Runs a pass, which must change `changes` things and leave what the graph means. */
 static void run(cbt_small *s, bool (*pass)(cbi_pass *pass), bool looked_up, int changes) {
     enum { BATCH = 3 };
     char bug[256] = "";
