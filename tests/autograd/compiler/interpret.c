@@ -181,7 +181,7 @@ static void add_captured(const machine *m, interpreted *results, const cbi_captu
     free(sum);
 }
 
-interpreted interpret(const cbi_graph *graph, int nodes) {
+interpreted interpret(const cbi_graph *graph) {
     interpreted results = {0};
     machine m = {graph, calloc((size_t)graph->value_count + 1, sizeof(double *))};
     for (int v = 0; v < graph->value_count; v++) {
@@ -195,15 +195,10 @@ interpreted interpret(const cbi_graph *graph, int nodes) {
         add_rows(&m, &results, graph->outputs[i].value, &graph->outputs[i].type);
         add_rows(&m, &results, graph->outputs[i].gradient, &graph->outputs[i].type);
     }
-    /* A pass may drop what nothing is computed from: its gradient is no result. */
-    for (int node = 0; node < nodes; node++) {
-        for (int i = 0; i < graph->row_input_count; i++)
-            if (graph->row_inputs[i].node == node && graph->row_inputs[i].gradient >= 0)
-                add_rows(&m, &results, graph->row_inputs[i].gradient, &graph->row_inputs[i].type);
-        for (int i = 0; i < graph->captured_count; i++)
-            if (graph->captured[i].node == node && graph->captured[i].term_count > 0)
-                add_captured(&m, &results, &graph->captured[i]);
-    }
+    for (int i = 0; i < graph->row_input_count; i++)
+        add_rows(&m, &results, graph->row_inputs[i].gradient, &graph->row_inputs[i].type);
+    for (int i = 0; i < graph->captured_count; i++)
+        add_captured(&m, &results, &graph->captured[i]);
     for (int v = 0; v < graph->value_count; v++)
         free(m.of[v]);
     free(m.of);

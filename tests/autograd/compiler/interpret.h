@@ -8,14 +8,13 @@
 enum { INTERPRETED_ROWS = 3 };
 
 /* Every result of a graph: outputs, gradients of states and of row inputs, row after row, and those
-   of captured tensors; nodes say which is which. Row inputs, states, cotangents and captured
-   tensors are numbers that follow from their node or index. Free results with free(). */
+   of captured tensors, 0 where there is none. Row inputs, states, cotangents and captured tensors
+   are numbers that follow from their place. of is ended by free(). */
 typedef struct interpreted {
     int count;
     double *of;
 } interpreted;
 
-/* nodes: how many captured tensors and row inputs there may be, numbered by their nodes. */
-interpreted interpret(const cbi_graph *graph, int nodes);
+interpreted interpret(const cbi_graph *graph);
 
 #endif

@@ -4,8 +4,6 @@
 
 #include "autograd/compiler/graph.h"
 
-enum { RANDOM_GRAPH_NODES = 16 };
-
 /* Ended by cbi_graph_free. */
 cbi_graph *random_graph(cb_random *random);
 

@@ -38,13 +38,13 @@ static void check(uint64_t seed, int number, bool looked_up) {
     cb_random random = cb_random_seed(seed);
     cbi_graph *graph = random_graph(&random);
     cr_assert(cbi_verify_graph(graph, bug, sizeof(bug)), "seed %" PRIu64 ": %s", seed, bug);
-    interpreted before = interpret(graph, RANDOM_GRAPH_NODES);
+    interpreted before = interpret(graph);
     cbi_pass pass = {.graph = graph, .looked_up = looked_up};
     bool done = number == ALL_PASSES
                     ? cbi_run_passes(graph, looked_up, NULL, NULL, bug, sizeof(bug))
                     : table[number].run(&pass) && cbi_verify_graph(graph, bug, sizeof(bug));
     cr_assert(done, "seed %" PRIu64 ", %s: %s", seed, name, bug);
-    interpreted after = interpret(graph, RANDOM_GRAPH_NODES);
+    interpreted after = interpret(graph);
     double difference = largest_difference(&after, &before);
     cr_assert(difference < 1e-12, "seed %" PRIu64 ", %s: results differ by %g (of %d, %d)", seed,
               name, difference, after.count, before.count);
@@ -236,7 +236,7 @@ Test(passes, a_sum_of_products_of_rows_is_formed_after_the_loop) {
     for (int i = 0; i < 2; i++) {
         graph->captured[0].term_count = 0;
         add_term(graph, 0, i == 0 ? formed : added, cbi_view_run(3, 12));
-        results[i] = interpret(graph, RANDOM_GRAPH_NODES);
+        results[i] = interpret(graph);
     }
     cr_expect_lt(largest_difference(&results[0], &results[1]), 1e-13);
     free(results[0].of);
