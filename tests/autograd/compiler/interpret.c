@@ -126,7 +126,7 @@ static double element(const machine *m, const cbi_value *v, int64_t r, int64_t i
         return given(CBI_ROW_INPUT, m->graph->row_inputs[v->index].node, r, i);
     case CBI_STATE:
     case CBI_COTANGENT:
-        return given(v->kind, v->index, r, i);
+        return given((int)v->kind, v->index, r, i);
     case CBI_CONSTANT:
         return v->parameters[0];
     case CBI_ELEMENTWISE:
