@@ -147,6 +147,7 @@ static const cb_sample matmul_samples[] = {
     {"shared left", 2, {SHAPED(2, 3, 4), SHAPED(3, 2, 4, 5)}, matmul_sample},
     {"batches broadcast", 2, {SHAPED(4, 2, 1, 3, 4), STRIDED(3, 3, 4, 2)}, matmul_sample},
     {"linear", 3, {SHAPED(3, 2, 3, 4), SHAPED(2, 5, 4), SHAPED(1, 5)}, linear_sample},
+    {"linear of a row", 3, {SHAPED(1, 4), SHAPED(2, 5, 4), SHAPED(1, 5)}, linear_sample},
     {"no rows", 2, {SHAPED(2, 0, 4), SHAPED(2, 4, 5)}, matmul_sample},
     {"no inner extent", 2, {SHAPED(2, 3, 0), SHAPED(2, 0, 5)}, matmul_sample},
     {"no batch", 2, {SHAPED(3, 0, 3, 4), SHAPED(2, 4, 5)}, matmul_sample},
@@ -169,6 +170,8 @@ cb_tensor *cb_matmul(cb_tensor *a, cb_tensor *b) {
 }
 
 cb_tensor *cb_linear(cb_tensor *x, cb_tensor *weight, cb_tensor *bias) {
-    cb_tensor *y = cb_matmul(x, cb_transpose(weight, 0, 1));
+    bool row = x != NULL && x->rank == 1; /* one row, and none in the result */
+    cb_tensor *y = cb_matmul(row ? cb_unsqueeze(x, 0) : x, cb_transpose(weight, 0, 1));
+    y = row ? cb_squeeze(y, 0) : y;
     return bias != NULL ? cb_add(y, bias) : y;
 }

@@ -5,6 +5,7 @@
      literature --cell NAME [--input N] [--hidden N] [--batch N] [--time N] [--steps N]
                             [--threads N] [--dtype f32|f64] [--eager] [--plain]
      literature --explain --cell NAME ...  what the compiler makes of it
+     literature --values --cell NAME ...   sizes, loss and sums of squared gradients, as JSON
 
    A timed step is a run over a sequence and its gradient with respect to x and all weights. Prints
    one line: the median of the steps in milliseconds; the time of the cell's products alone, forward
@@ -22,7 +23,7 @@ typedef struct request {
     int64_t input, hidden, batch, time, steps;
     int threads;
     cb_dtype dtype;
-    bool eager, plain, list, check, explain;
+    bool eager, plain, list, check, explain, values;
 } request;
 
 static double milliseconds(void) {
@@ -60,30 +61,35 @@ typedef struct subject {
     cb_tensor *weights[LITERATURE_MOST_WEIGHTS], *x, *states[LITERATURE_MOST_STATES], *projection;
 } subject;
 
-static cb_tensor *drawn(cb_random *random, cb_dtype dtype, int rank, const int64_t *shape,
-                        double low, double high) {
+/* Numbers in [low, high) that any program can make again: the number of the tensor and the place of
+   the element are all they depend on. */
+static cb_tensor *filled(cb_dtype dtype, int number, int rank, const int64_t *shape, double low,
+                         double high) {
     cb_tensor *t = need(cb_tensor_new(dtype, rank, shape));
-    if (dtype == CB_F32)
-        cb_random_uniform_f32(random, cb_tensor_count(t), t->data, (float)low, (float)high);
-    else
-        cb_random_uniform_f64(random, cb_tensor_count(t), t->data, low, high);
+    for (int64_t i = 0; i < cb_tensor_count(t); i++) {
+        double part = (double)((i * 7919 + number * 104729) % 65537) / 65537;
+        if (dtype == CB_F32)
+            ((float *)t->data)[i] = (float)(low + (high - low) * part);
+        else
+            ((double *)t->data)[i] = low + (high - low) * part;
+    }
     return t;
 }
 
+enum { NUMBER_OF_X = 100, NUMBER_OF_PROJECTION = 101 };
+
 static void start(subject *s, const literature_cell *cell, const request *asked) {
-    cb_random random = cb_random_seed(1);
     *s = (subject){.cell = cell, .input = asked->input};
     cell->sizes(asked->input, asked->hidden, &s->sizes);
     for (int i = 0; i < s->sizes.weight_count; i++)
-        s->weights[i] =
-            drawn(&random, asked->dtype, s->sizes.weight[i].rank, s->sizes.weight[i].shape,
-                  s->sizes.weight[i].low, s->sizes.weight[i].high);
-    s->x = drawn(&random, asked->dtype, CB_SHAPE(asked->time, asked->batch, asked->input), -1, 1);
+        s->weights[i] = filled(asked->dtype, i, s->sizes.weight[i].rank, s->sizes.weight[i].shape,
+                               s->sizes.weight[i].low, s->sizes.weight[i].high);
+    s->x =
+        filled(asked->dtype, NUMBER_OF_X, CB_SHAPE(asked->time, asked->batch, asked->input), -1, 1);
     for (int i = 0; i < s->sizes.state_count; i++)
-        s->states[i] =
-            drawn(&random, asked->dtype, CB_SHAPE(asked->batch, s->sizes.state[i]), 0, 0);
-    s->projection =
-        drawn(&random, asked->dtype, CB_SHAPE(asked->time, asked->batch, s->sizes.state[0]), -1, 1);
+        s->states[i] = filled(asked->dtype, 0, CB_SHAPE(asked->batch, s->sizes.state[i]), 0.5, 0.5);
+    s->projection = filled(asked->dtype, NUMBER_OF_PROJECTION,
+                           CB_SHAPE(asked->time, asked->batch, s->sizes.state[0]), -1, 1);
     s->scan = need(cb_scan_new(cell->step, &(cb_scan_options){.name = cell->name,
                                                               .dtype = asked->dtype,
                                                               .input = asked->input,
@@ -193,19 +199,36 @@ static double bytes_moved(const literature_sizes *s, const request *asked) {
 
 /* ---- Timing ---------------------------------------------------------------------------------- */
 
-static void run_step(subject *s, cb_tape *tape) {
+static double sum_of_squares(const cb_tensor *t) {
+    double sum = 0;
+    for (int64_t i = 0; t != NULL && i < cb_tensor_count(t); i++) {
+        double element =
+            t->dtype == CB_F32 ? (double)((float *)t->data)[i] : ((double *)t->data)[i];
+        sum += element * element;
+    }
+    return sum;
+}
+
+/* A sequence and its gradient; sums: NULL, or the loss and the sum of each gradient's squares. */
+static void run_step(subject *s, cb_tape *tape, double *sums) {
     cb_tensor *weights[LITERATURE_MOST_WEIGHTS], *states[LITERATURE_MOST_STATES];
     literature_seed(2);
     for (int i = 0; i < s->sizes.weight_count; i++)
         weights[i] = cb_variable(tape, s->weights[i]);
     for (int i = 0; i < s->sizes.state_count; i++)
         states[i] = cb_input(tape, s->states[i]);
-    cb_tensor *y = cb_scan_run(s->scan, cb_variable(tape, s->x),
-                               &(cb_scan_io){.weights = weights, .initial = states});
+    cb_tensor *x = cb_variable(tape, s->x);
+    cb_tensor *y = cb_scan_run(s->scan, x, &(cb_scan_io){.weights = weights, .initial = states});
     cb_tensor *loss = cb_sum(cb_mul(y, cb_input(tape, s->projection)), CB_ALL_AXES, false);
     if (cb_backward(loss) != CB_OK) {
         fprintf(stderr, "literature: %s\n", cb_tape_error(tape));
         exit(EXIT_FAILURE);
+    }
+    if (sums != NULL) {
+        sums[0] = cb_item(loss);
+        sums[1] = sum_of_squares(cb_gradient(x));
+        for (int i = 0; i < s->sizes.weight_count; i++)
+            sums[2 + i] = sum_of_squares(cb_gradient(weights[i]));
     }
     cb_tape_reset(tape);
 }
@@ -221,7 +244,7 @@ static void time_cell(const literature_cell *cell, const request *asked) {
     start(&s, cell, asked);
     for (int64_t i = -2; i < asked->steps; i++) {
         double begin = milliseconds();
-        run_step(&s, tape);
+        run_step(&s, tape, NULL);
         double took = milliseconds() - begin;
         if (i < 0)
             continue;
@@ -239,6 +262,33 @@ static void time_cell(const literature_cell *cell, const request *asked) {
     free(steps);
     cb_tape_free(tape);
     cb_tape_free(other);
+}
+
+/* What another program needs to build the same: sizes as JSON, and what comes of it. */
+static void print_values(const literature_cell *cell, const request *asked) {
+    subject s;
+    double sums[LITERATURE_MOST_WEIGHTS + 2];
+    cb_tape *tape = need(cb_tape_new());
+    start(&s, cell, asked);
+    run_step(&s, tape, sums);
+    printf("{\"cell\": \"%s\", \"input\": %lld, \"hidden\": %lld, \"states\": [", cell->name,
+           (long long)asked->input, (long long)asked->hidden);
+    for (int i = 0; i < s.sizes.state_count; i++)
+        printf("%s%lld", i > 0 ? ", " : "", (long long)s.sizes.state[i]);
+    printf("], \"weights\": [");
+    for (int i = 0; i < s.sizes.weight_count; i++) {
+        printf("%s{\"low\": %.17g, \"high\": %.17g, \"shape\": [", i > 0 ? ", " : "",
+               s.sizes.weight[i].low, s.sizes.weight[i].high);
+        for (int k = 0; k < s.sizes.weight[i].rank; k++)
+            printf("%s%lld", k > 0 ? ", " : "", (long long)s.sizes.weight[i].shape[k]);
+        printf("]}");
+    }
+    printf("], \"sums\": [");
+    for (int i = 0; i < s.sizes.weight_count + 2; i++)
+        printf("%s%.17g", i > 0 ? ", " : "", sums[i]);
+    printf("]}\n");
+    end(&s);
+    cb_tape_free(tape);
 }
 
 static void explain(const literature_cell *cell, const request *asked) {
@@ -276,6 +326,8 @@ static void parse(request *asked, int argc, char **argv) {
             asked->plain = true;
         else if (strcmp(argv[i], "--explain") == 0)
             asked->explain = true;
+        else if (strcmp(argv[i], "--values") == 0)
+            asked->values = true;
         else if (strcmp(argv[i], "--cell") == 0)
             asked->cell = argv[++i];
         else if (strcmp(argv[i], "--dtype") == 0)
@@ -316,6 +368,8 @@ int main(int argc, char **argv) {
         asked.hidden = asked.hidden > 0 ? asked.hidden : cell->hidden;
         if (asked.explain)
             explain(cell, &asked);
+        else if (asked.values)
+            print_values(cell, &asked);
         else
             time_cell(cell, &asked);
     }

@@ -84,11 +84,16 @@ static cb_status add_weight(cb_params *params, const char *prefix, const char *s
     return CB_OK;
 }
 
-/* Whether a row of a cell's table of parameters can be used. */
-static bool row_usable(const cb_cell_param *p) {
-    return p->name != NULL && p->rows.times >= 1 && p->columns.times >= 0 && p->blocks >= 0 &&
-           (unsigned)p->role <= CB_UNIT_WEIGHT && p->halves >= 0 && p->halves <= 2 &&
-           (p->halves != 2 || p->rows.times % 2 == 0);
+/* Why a row of a cell's table of parameters cannot be used; NULL when it can. */
+static const char *fault_of_row(const cb_cell_param *p) {
+    return p->name == NULL                            ? "it has no name"
+           : p->rows.times < 1                        ? "its rows are below 1 x a size"
+           : p->columns.times < 0                     ? "its columns are below 0 x a size"
+           : (unsigned)p->role > CB_UNIT_WEIGHT       ? "there is no such role"
+           : p->blocks < 0                            ? "its blocks are below 0"
+           : p->halves < 0 || p->halves > 2           ? "its halves are outside 0..2"
+           : p->halves == 2 && p->rows.times % 2 != 0 ? "its rows have no two halves"
+                                                      : NULL;
 }
 
 /* Whether the cell has halves and these initialisers give both the same products. */
@@ -106,20 +111,31 @@ static bool halves_start_equal(const cb_cell *cell, const cb_rnn_options *option
     return has_halves;
 }
 
-/* Why a cell, or the options with it, cannot be used; NULL when they can. */
-static const char *unusable(const cb_cell *cell, const cb_rnn_options *options) {
-    if (cell == NULL)
-        return "the cell is NULL";
-    if (cell->name == NULL || cell->step == NULL || cell->state_count < 1 ||
-        cell->state_count > CB_CELL_MAX_STATES || cell->param_count < 0 ||
-        cell->param_count > CB_CELL_MAX_PARAMS || (cell->param_count > 0 && cell->params == NULL))
-        return "the cell's name, step or counts are not usable";
-    for (int i = 0; i < cell->param_count; i++)
-        if (!row_usable(&cell->params[i]))
-            return "a row of the cell's table of parameters is not usable";
-    if (!options->equal_halves && halves_start_equal(cell, options))
-        return "these initialisers make the halves equal; ask for equal_halves if that is meant";
-    return NULL;
+/* Why a cell, or the options with it, cannot be used, in text; false when it can. */
+static bool is_unusable(const cb_cell *cell, const cb_rnn_options *options, char *text,
+                        size_t size) {
+    const char *why = NULL;
+    if (cell == NULL || cell->name == NULL || cell->step == NULL)
+        why = cell == NULL ? "the cell is NULL" : "the cell has no name, or no step";
+    else if (cell->state_count < 1 || cell->state_count > CB_CELL_MAX_STATES)
+        return snprintf(text, size, "cell \"%s\": %d states are outside 1..%d", cell->name,
+                        cell->state_count, CB_CELL_MAX_STATES) > 0;
+    else if (cell->param_count < 0 || cell->param_count > CB_CELL_MAX_PARAMS)
+        return snprintf(text, size, "cell \"%s\": %d parameters are outside 0..%d", cell->name,
+                        cell->param_count, CB_CELL_MAX_PARAMS) > 0;
+    else if (cell->param_count > 0 && cell->params == NULL)
+        why = "the cell's table of parameters is NULL";
+    for (int i = 0; why == NULL && i < cell->param_count; i++) {
+        const char *fault = fault_of_row(&cell->params[i]);
+        if (fault != NULL)
+            return snprintf(text, size, "cell \"%s\", parameter %d (%s): %s", cell->name, i,
+                            cell->params[i].name != NULL ? cell->params[i].name : "no name",
+                            fault) > 0;
+    }
+    if (why == NULL && !options->equal_halves && halves_start_equal(cell, options))
+        why = "these initialisers make the halves equal; ask for equal_halves if that is meant";
+    snprintf(text, size, "%s", why != NULL ? why : "");
+    return why != NULL;
 }
 
 static cb_tensor *module_forward(const cb_module *module, cb_tensor *x) {
@@ -173,7 +189,8 @@ static cb_status add_scan(cb_rnn *rnn, cbi_rnn_run *run, const cb_rnn_options *o
 /* Fills in run number k of a network and makes its weights. */
 static cb_status start_run(cb_rnn *rnn, int k, int64_t input, const cb_stack_layer *layer,
                            const cb_rnn_options *options) {
-    const char *name = rnn->module.name, *why = unusable(layer->cell, options);
+    const char *name = rnn->module.name;
+    char why[256];
     int number = k / rnn->directions;
     bool backward = options->reverse || k % rnn->directions == 1;
     char suffix[32];
@@ -184,7 +201,7 @@ static cb_status start_run(cb_rnn *rnn, int k, int64_t input, const cb_stack_lay
                         name, number, (long long)input, (long long)layer->hidden);
         return CB_ERROR_SHAPE;
     }
-    if (why != NULL) {
+    if (is_unusable(layer->cell, options, why, sizeof(why))) {
         cbi_params_fail(rnn->params, CB_ERROR_VALUE, "rnn \"%s\", layer %d: %s", name, number, why);
         return CB_ERROR_VALUE;
     }

@@ -5,6 +5,7 @@
    for one step; all the rest in registers, rows that only the running stage sees. The pieces of a
    concatenation are computed where it lies, so that it costs nothing. Where all its pieces are
    kept, it is the concatenation that is. */
+#include "autograd/compiler/faults.h"
 #include "autograd/compiler/plan_internal.h"
 
 #include "tensor/memory.h"
@@ -127,7 +128,9 @@ static bool takes_pieces(const cbi_value *concat) {
 static bool is_piece(const cbi_planner *p, int concat, int k) {
     const cbi_value *v = cbi_value_at(p, concat);
     int piece = v->in[k];
-    return takes_pieces(v) && cbi_is_computed(p, piece) && is_unplaced(p, piece) &&
+    bool computed = cbi_is_computed(p, piece) || (CBI_FAULT(CBI_FAULT_GIVEN_PIECE) &&
+                                                  cbi_value_at(p, piece)->kind == CBI_COTANGENT);
+    return takes_pieces(v) && computed && is_unplaced(p, piece) &&
            cbi_value_at(p, piece)->type.rows == v->type.rows && cbi_view_is_run(&v->places[k]) &&
            (p->step == 1 || cbi_output_of(p->graph, piece) < 0);
 }
@@ -169,7 +172,8 @@ static cbi_place place_computed(cbi_planner *p, int v) {
     if (gradient.buffer >= 0 && (!keep || left)) /* the caller's is there for all steps, too */
         return gradient;
     cbi_span span = keep ? CBI_ALL_STEPS : CBI_ONE_STEP;
-    if (!keep && value->kind != CBI_CONCAT && !cbi_is_barrier(p, v) && !p->crosses[v])
+    if (!keep && value->kind != CBI_CONCAT && !cbi_is_barrier(p, v) &&
+        (!p->crosses[v] || CBI_FAULT(CBI_FAULT_REGISTER_OF_STAGE)))
         return (cbi_place){.buffer = CBI_REGISTER, .name = v};
     return (cbi_place){.buffer = cbi_buffer_new(p, span, &value->type, -1)};
 }

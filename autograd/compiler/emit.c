@@ -1,5 +1,6 @@
 /* Instructions: what computes each value, once it is known where everything lies. */
 #include "autograd/compiler/call_site.h"
+#include "autograd/compiler/faults.h"
 #include "autograd/compiler/nest.h"
 #include "autograd/compiler/plan_internal.h"
 
@@ -153,7 +154,9 @@ static void emit_concat(cbi_planner *p, int v) {
         there.offset += value->places[k].offset * size;
         bool lies_there = cbi_value_at(p, value->in[k])->kind != CBI_VIEW &&
                           cbi_view_is_run(&value->places[k]) && cbi_same_place(here, there);
-        if (!lies_there)
+        if (CBI_FAULT(CBI_FAULT_NARROW_CONSTANT) && cbi_is_constant(p->graph, value->in[k]))
+            cbi_emit_copy(p, value->in[k], 1, value->type.dtype, there);
+        else if (!lies_there)
             emit_piece(p, v, k);
     }
 }
@@ -227,6 +230,8 @@ static bool is_packed(cbi_planner *p, const cbi_instruction *pack) {
     if (at < 0 || program->list[at].code != CBI_RUN_PACK)
         return false;
     const cbi_instruction *last = &program->list[at];
+    if (CBI_FAULT(CBI_FAULT_PACKED_PLACE))
+        return cbi_same_place(last->in[0].place, pack->in[0].place);
     return cbi_same_place(last->in[0].place, pack->in[0].place) && last->groups == pack->groups &&
            last->m == pack->m && last->k == pack->k && last->tall == pack->tall &&
            memcmp(last->in[0].stride, pack->in[0].stride, sizeof(int64_t) * 3) == 0;

@@ -1,4 +1,5 @@
 /* What a step leaves behind, and what is formed after the loop. */
+#include "autograd/compiler/faults.h"
 #include "autograd/compiler/nest.h"
 #include "autograd/compiler/plan_internal.h"
 
@@ -40,6 +41,8 @@ static void leave(cbi_planner *p, int v, const cbi_type *type, cbi_place place) 
     const cbi_value *value = cbi_value_at(p, v);
     bool there = value->kind != CBI_VIEW && value->type.rows &&
                  cbi_same_place(cbi_plan_place(p->plan, v, p->step), place);
+    there = there ||
+            (CBI_FAULT(CBI_FAULT_ZERO_GRADIENT) && p->step == 1 && cbi_is_constant(p->graph, v));
     if (!there)
         cbi_emit_copy(p, v, cbi_count_of(type), type->dtype, place);
 }

@@ -5,6 +5,7 @@
    as it is, which wants its operands dense; and where something reads the operand after the loop. A
    view of a view that is none of what that one is of needs it too. Such an operand is copied first.
    What several of them read is copied once. */
+#include "autograd/compiler/faults.h"
 #include "autograd/compiler/nest.h"
 #include "autograd/compiler/pass.h"
 
@@ -39,6 +40,7 @@ static bool stays(const cbi_pass *pass, int value) {
     while (v->kind == CBI_VIEW)
         v = &pass->graph->values[v->in[0]];
     bool passes = v->kind == CBI_COTANGENT && v->index < pass->graph->state_count;
+    passes = passes && !CBI_FAULT(CBI_FAULT_PASSING_OPERAND);
     return v->type.rows && !passes && (v->kind != CBI_ROW_INPUT || !pass->looked_up);
 }
 

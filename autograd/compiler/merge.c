@@ -22,9 +22,8 @@ static bool same_step(const cbi_rewrite *rewrite, int a, int b) {
 /* ---- Sums of products ------------------------------------------------------------------------ */
 
 typedef struct sums {
-    bool *inner;  /* of each value: a sum that is a term of one other sum, and used nowhere else */
-    bool *marked; /* for depends_on */
-    int *terms, *products, *candidates;
+    bool *inner; /* of each value: a sum that is a term of one other sum, and used nowhere else */
+    int *terms, *products;
     int merged;
 } sums;
 
@@ -49,17 +48,6 @@ static void find_inner_sums(const cbi_graph *graph, const int *uses, sums *s) {
                 (in < graph->forward_count) == (v < graph->forward_count))
                 s->inner[in] = true;
         }
-}
-
-/* Whether old value v is computed from old value `from`. */
-static bool depends_on(const cbi_rewrite *rewrite, int v, int from) {
-    const sums *s = rewrite->context;
-    for (int i = from; i <= v; i++) {
-        s->marked[i] = i == from;
-        for (int k = 0; k < rewrite->old[i].count && !s->marked[i]; k++)
-            s->marked[i] = rewrite->old[i].in[k] >= from && s->marked[rewrite->old[i].in[k]];
-    }
-    return v >= from && s->marked[v];
 }
 
 /* The terms of a sum, in the order in which they are added. */
@@ -89,34 +77,24 @@ static bool is_candidate(const cbi_rewrite *rewrite, int term, int sum) {
 }
 
 /* Takes the products that can be one out of the terms, in the order of their numbers, so that sums
-   over the same operands join them in the same order. */
+   over the same operands join them in the same order. None is computed from another: each is used
+   once, in this sum. */
 static int take_products(const cbi_rewrite *rewrite, int sum, int *count) {
     const sums *s = rewrite->context;
-    int taken = 0, candidate_count = 0, left = 0;
+    int taken = 0, left = 0;
     for (int i = 0; i < *count; i++) {
-        int at = candidate_count;
+        int at = taken;
         if (!is_candidate(rewrite, s->terms[i], sum))
             continue;
-        for (candidate_count++; at > 0 && s->candidates[at - 1] > s->terms[i]; at--)
-            s->candidates[at] = s->candidates[at - 1];
-        s->candidates[at] = s->terms[i];
-    }
-    for (int i = 0; i < candidate_count; i++) {
-        bool free = i == 0 || s->candidates[i] != s->candidates[i - 1];
-        for (int k = 0; k < taken && free; k++)
-            free = !depends_on(rewrite, rewrite->old[s->candidates[i]].in[0], s->products[k]);
-        if (free)
-            s->products[taken++] = s->candidates[i];
+        for (taken++; at > 0 && s->products[at - 1] > s->terms[i]; at--)
+            s->products[at] = s->products[at - 1];
+        s->products[at] = s->terms[i];
     }
     if (taken < 2)
         return 0;
-    for (int i = 0; i < *count; i++) {
-        bool is_taken = false;
-        for (int k = 0; k < taken; k++)
-            is_taken = is_taken || s->products[k] == s->terms[i];
-        if (!is_taken)
+    for (int i = 0; i < *count; i++)
+        if (!is_candidate(rewrite, s->terms[i], sum))
             s->terms[left++] = s->terms[i];
-    }
     *count = left;
     return taken;
 }
@@ -167,17 +145,17 @@ static int merge_sum(cbi_rewrite *rewrite, int old) {
 bool cbi_merge_sums(cbi_pass *pass) {
     cbi_graph *graph = pass->graph;
     size_t count = (size_t)graph->value_count + 2;
-    int *uses = cbi_allocate(sizeof(int) * count * 4);
-    bool *flags = cbi_allocate(2 * count), done = false;
-    if (uses != NULL && flags != NULL) {
-        sums s = {flags, flags + count, uses + count, uses + 2 * count, uses + 3 * count, 0};
+    int *uses = cbi_allocate(sizeof(int) * count * 3);
+    bool *inner = cbi_allocate(count), done = false;
+    if (uses != NULL && inner != NULL) {
+        sums s = {inner, uses + count, uses + 2 * count, 0};
         cbi_graph_count_uses(graph, uses);
         find_inner_sums(graph, uses, &s);
         done = cbi_graph_rewrite(graph, merge_sum, &s);
         pass->changes = s.merged;
     }
     cbi_free(uses);
-    cbi_free(flags);
+    cbi_free(inner);
     return done;
 }
 

@@ -32,7 +32,7 @@ void cbi_find_stages(cbi_planner *p) {
     for (int v = 0; v < count; v++)
         for (int k = 0; takes_part(p, v) && k < cbi_value_at(p, v)->count; k++) {
             int from = cbi_whole_of(p, cbi_value_at(p, v)->in[k]);
-            if (p->stage[from] < p->stage[v] || cbi_is_barrier(p, v))
+            if (p->stage[from] < p->stage[v])
                 p->crosses[from] = true;
         }
 }

@@ -1,5 +1,6 @@
 /* What a step captures: weights, constants, and what depends on nothing else. It is computed on the
    tape of the run by applying the traced ops again, so that its gradient is the tape's business. */
+#include "autograd/compiler/faults.h"
 #include "autograd/op_list.h"
 #include "autograd/scan/scan_internal.h"
 #include "autograd/trace.h"
@@ -63,8 +64,8 @@ static cb_tensor *make(const cbi_scan_run *run, int node, cb_tensor **made) {
         /* As it was while tracing: what was row-major then may be strided now, and a reshape relies
            on it. */
         cb_tensor *from = made[n->in[k]->node->index];
-        ((cb_tensor **)in->data)[k] =
-            cb_tensor_is_contiguous(n->in[k]) ? cb_contiguous(from) : from;
+        bool dense = cb_tensor_is_contiguous(n->in[k]) && !CBI_FAULT(CBI_FAULT_STRIDED_WEIGHT);
+        ((cb_tensor **)in->data)[k] = dense ? cb_contiguous(from) : from;
     }
     cbi_options_at(traced, node, run->batch, options->data);
     return cbi_apply_like(run->tape, n, in->data, options->data);

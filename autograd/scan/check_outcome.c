@@ -67,7 +67,7 @@ static void run(session *s, cbi_way way, cb_tensor **results, int *count) {
     for (int i = 0; i < s->wanted; i++) {
         cb_tensor *gradient = cb_gradient(s->leaves[i]);
         results[(*count)++] =
-            gradient != NULL ? gradient : cbi_filled_like(s->tape, s->leaves[i], 0);
+            gradient != NULL ? cb_contiguous(gradient) : cbi_filled_like(s->tape, s->leaves[i], 0);
     }
 }
 

@@ -31,7 +31,7 @@ static cb_tensor *weight_of(const cbi_problem *p, cb_random *random, int i) {
     int64_t fan_in = shape->rank > 0 ? shape->shape[shape->rank - 1] : 1;
     double bound = 1 / sqrt(fan_in > 0 ? (double)fan_in : 1);
     const cb_tensor *given = p->form->weights != NULL ? p->form->weights[i] : NULL;
-    if (given != NULL && given->dtype == shape->dtype && cb_tensor_is_contiguous(given)) {
+    if (given != NULL && given->dtype == shape->dtype) {
         p->given[i] = *given;
         p->given[i].node = NULL;
         return &p->given[i];

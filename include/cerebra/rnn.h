@@ -39,8 +39,10 @@ typedef struct cb_cell_param {
     cb_init init; /* default: uniform +-1 / sqrt(hidden), as PyTorch */
 } cb_cell_param;
 
-#define CB_CELL_MAX_PARAMS 32
-#define CB_CELL_MAX_STATES 8
+/* The most rows of a cell's table and states of a cell; a recurrence of its own (scan.h) has no
+   such limits. cb_rnn_new says which one is met. */
+#define CB_CELL_MAX_PARAMS 256
+#define CB_CELL_MAX_STATES 64
 
 typedef struct cb_cell {
     const char *name;      /* "lstm" */

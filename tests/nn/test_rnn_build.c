@@ -175,10 +175,17 @@ Test(rnn_build, cells_with_bad_tables_are_refused) {
     bad[3].state_count = CB_CELL_MAX_STATES + 1, bad[4].param_count = -1;
     bad[5].param_count = CB_CELL_MAX_PARAMS + 1, bad[6].params = NULL;
     bad[7].state_count = -3;
+    static const char *const counts[COUNTS] = {"no name, or no step",
+                                               "no name, or no step",
+                                               "cell \"own\": 0 states are outside 1..64",
+                                               "cell \"own\": 65 states are outside 1..64",
+                                               "cell \"own\": -1 parameters are outside 0..256",
+                                               "cell \"own\": 257 parameters are outside 0..256",
+                                               "table of parameters is NULL",
+                                               "cell \"own\": -3 states are outside 1..64"};
     for (int i = 0; i < COUNTS; i++) {
         cb_params *p = cb_params_new(1);
-        expect_refused(p, cb_rnn_new(p, "net", &bad[i], 3, 5), CB_ERROR_VALUE,
-                       "name, step or counts are not usable");
+        expect_refused(p, cb_rnn_new(p, "net", &bad[i], 3, 5), CB_ERROR_VALUE, counts[i]);
     }
     cb_cell_param rows[ROWS];
     for (int i = 0; i < ROWS; i++)
@@ -186,12 +193,16 @@ Test(rnn_build, cells_with_bad_tables_are_refused) {
     rows[0].name = NULL, rows[1].rows.times = 0, rows[2].columns.times = -1;
     rows[3].blocks = -1, rows[4].halves = 2, rows[5].halves = 3;
     rows[6].role = (cb_cell_role)17;
+    static const char *const faults[ROWS] = {
+        "parameter 0 (no name): it has no name",    "parameter 0 (w): its rows are below 1",
+        "parameter 0 (w): its columns are below 0", "parameter 0 (w): its blocks are below 0",
+        "parameter 0 (w): its rows have no two",    "parameter 0 (w): its halves are outside 0..2",
+        "parameter 0 (w): there is no such role"};
     for (int i = 0; i < ROWS; i++) {
         cb_params *p = cb_params_new(1);
         cb_cell cell = good;
         cell.params = &rows[i];
-        expect_refused(p, cb_rnn_new(p, "net", &cell, 3, 5), CB_ERROR_VALUE,
-                       "row of the cell's table of parameters is not usable");
+        expect_refused(p, cb_rnn_new(p, "net", &cell, 3, 5), CB_ERROR_VALUE, faults[i]);
     }
     cb_params *p = cb_params_new(1);
     cr_expect_not_null(cb_rnn_new(p, "net", &good, 3, 5), "%s", cb_params_error(p));

@@ -1,19 +1,21 @@
-/* Random graphs, as a lowering might leave them before anything is simplified: with the forms that
-   passes look for, and around them everything else. */
-#ifndef CEREBRA_TESTS_AUTOGRAD_COMPILER_RANDOM_GRAPH_H
-#define CEREBRA_TESTS_AUTOGRAD_COMPILER_RANDOM_GRAPH_H
+/* Random graphs: a forward part and a part that is computed from cotangents, as a gradient is. */
+#ifndef CEREBRA_TESTS_RANDOM_GRAPH_H
+#define CEREBRA_TESTS_RANDOM_GRAPH_H
 
 #include "autograd/compiler/graph.h"
 
-/* The graph of a seed, the same each time: a step with a few states or a graph without any, and its
-   "gradient", which is random as well. Values are interned and not simplified. To be ended by
-   cbi_graph_free. */
-cbi_graph *cbt_random_graph(uint64_t seed);
+/* Ended by cbi_graph_free. */
+cbi_graph *random_graph(cb_random *random);
 
-/* The first seed of a test: CB_TEST_SEED of the environment, or one of the clock; printed to
-   stderr with the test's name. */
-uint64_t cbt_first_seed(const char *test);
-/* How many seeds: CB_TEST_COUNT of the environment, or else that many. */
-int cbt_seed_count(int otherwise);
+/* For graphs written by hand: an empty one whose states, row inputs and captured matrices have
+   these sizes, [rows, columns] of a matrix; every output has the type of its state. */
+cbi_graph *graph_with(int states, const int64_t *state_size, int row_inputs,
+                      const int64_t *row_input_size, int captured, const int64_t (*shape)[2]);
+int leaf_of(cbi_graph *graph, cbi_kind kind, int index);
+/* Rows of k elements times a captured matrix [k, n], or its transpose [n, k]. */
+int product_with(cbi_graph *graph, int left, int captured, bool transposed);
+int binary(cbi_graph *graph, const cbi_elementwise *op, int a, int b);
+int unary(cbi_graph *graph, const cbi_elementwise *op, int a);
+void add_term(cbi_graph *graph, int captured, int value, cbi_view place);
 
 #endif

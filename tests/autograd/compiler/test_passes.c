@@ -1,276 +1,245 @@
-/* What each pass makes of a graph that has what it looks for, and of one that almost has. */
-#include "autograd/compiler/pass.h"
+/* What the passes do to graphs: the same results as before, by a reference interpreter, for random
+   graphs with new seeds each time; and what each is there for, on small graphs written by hand. */
+#include "autograd/compiler/pipeline.h"
 #include "autograd/compiler/verify.h"
 #include "interpret.h"
-#include "small_graph.h"
+#include "random_graph.h"
 
-#include <cerebra/ops.h>
 #include <criterion/criterion.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
-/* Runs a pass, which must change `changes` things and leave what the graph means. */
-static void run(cbt_small *s, bool (*pass)(cbi_pass *pass), bool looked_up, int changes) {
-    enum { BATCH = 3 };
+enum { GRAPHS = 400, ALL_PASSES = -1 };
+
+/* CB_TEST_SEED, or of the clock. */
+static uint64_t first_seed(void) {
+    const char *asked = getenv("CB_TEST_SEED");
+    return asked != NULL ? strtoull(asked, NULL, 10) : (uint64_t)time(NULL) * 1000;
+}
+
+static double largest_difference(const interpreted *a, const interpreted *b) {
+    double worst = a->count == b->count ? 0 : INFINITY;
+    for (int i = 0; i < a->count && a->count == b->count; i++) {
+        double error = fabs(a->of[i] - b->of[i]) / fmax(1, fabs(b->of[i]));
+        worst = error > worst ? error : worst;
+    }
+    return worst;
+}
+
+/* Runs one pass of the table, or all, over a random graph. */
+static void check(uint64_t seed, int number, bool looked_up) {
     char bug[256] = "";
-    cbt_results before = cbt_interpret(s->graph, BATCH, 1);
-    cbi_pass p = {.graph = s->graph, .looked_up = looked_up};
-    cr_assert(pass(&p));
-    cr_assert(cbi_verify_graph(s->graph, bug, sizeof(bug)), "%s", bug);
-    cbt_results after = cbt_interpret(s->graph, BATCH, 1);
-    cr_expect_lt(cbt_first_difference(&before, &after), 0);
+    int passes;
+    const cbi_pass_entry *table = cbi_pass_table(&passes);
+    const char *name = number == ALL_PASSES ? "all passes" : table[number].name;
+    cb_random random = cb_random_seed(seed);
+    cbi_graph *graph = random_graph(&random);
+    cr_assert(cbi_verify_graph(graph, bug, sizeof(bug)), "seed %" PRIu64 ": %s", seed, bug);
+    interpreted before = interpret(graph);
+    cbi_pass pass = {.graph = graph, .looked_up = looked_up};
+    bool done = number == ALL_PASSES
+                    ? cbi_run_passes(graph, looked_up, NULL, NULL, bug, sizeof(bug))
+                    : table[number].run(&pass) && cbi_verify_graph(graph, bug, sizeof(bug));
+    cr_assert(done, "seed %" PRIu64 ", %s: %s", seed, name, bug);
+    interpreted after = interpret(graph);
+    double difference = largest_difference(&after, &before);
+    cr_assert(difference < 1e-12, "seed %" PRIu64 ", %s: results differ by %g (of %d, %d)", seed,
+              name, difference, after.count, before.count);
+    free(before.of);
+    free(after.of);
+    cbi_graph_free(graph);
+}
+
+static void check_many(int number) {
+    uint64_t seed = first_seed();
+    for (int i = 0; i < GRAPHS; i++)
+        check(seed + (uint64_t)i, number, i % 2 == 0);
+}
+
+Test(passes, merging_sums_changes_no_result) {
+    check_many(0);
+}
+Test(passes, merging_products_changes_no_result) {
+    check_many(1);
+}
+Test(passes, sinking_slices_changes_no_result) {
+    check_many(2);
+}
+Test(passes, dropping_unread_changes_no_result) {
+    check_many(3);
+}
+Test(passes, materializing_changes_no_result) {
+    check_many(4);
+}
+Test(passes, all_of_them_change_no_result) {
+    int passes;
+    cbi_pass_table(&passes);
+    cr_assert_eq(passes, 5, "a pass has no test here");
+    check_many(ALL_PASSES);
+}
+
+/* ---- What they are there for ----------------------------------------------------------------- */
+
+/* Values of a kind that a result follows from, and the last of them. */
+static int count_of_kind(const cbi_graph *graph, cbi_kind kind, const cbi_value **last) {
+    int count = 0, *uses = calloc((size_t)graph->value_count + 1, sizeof(int));
+    cbi_graph_count_uses(graph, uses);
+    for (int v = 0; v < graph->value_count; v++)
+        if (graph->values[v].kind == kind && uses[v] > 0) {
+            *last = &graph->values[v];
+            count++;
+        }
+    free(uses);
+    return count;
+}
+
+static const cbi_value *only(const cbi_graph *graph, cbi_kind kind) {
+    const cbi_value *value = NULL;
+    cr_assert_eq(count_of_kind(graph, kind, &value), 1);
+    return value;
+}
+
+static void run(cbi_graph *graph, bool (*pass)(cbi_pass *pass), int changes) {
+    cbi_pass p = {.graph = graph};
+    char bug[256] = "";
+    graph->forward_count = graph->value_count;
+    cr_assert(pass(&p) && cbi_verify_graph(graph, bug, sizeof(bug)), "%s", bug);
     cr_expect_eq(p.changes, changes, "%d changes, not %d", p.changes, changes);
-    free(before.numbers);
-    free(after.numbers);
 }
 
-/* How many values of a kind there must be; the last of them. */
-static const cbi_value *expect(const cbt_small *s, cbi_kind kind, int count) {
-    int last, found = cbt_count_kind(s, kind, &last);
-    cr_assert_eq(found, count, "%d of kind %d, not %d", found, (int)kind, count);
-    return last < 0 ? NULL : &s->graph->values[last];
-}
+static const int64_t four[] = {4, 4}, squares[][2] = {{4, 4}, {4, 4}};
 
-static void finish(cbt_small *s) {
-    cbi_graph_free(s->graph);
-}
-
-/* ---- Merge products -------------------------------------------------------------------------- */
-
-/* tanh(a) * tanh(b), so that both are of use. */
-static int both(cbt_small *s, int a, int b) {
-    return cbt_binary(s, &cb_mul_op, cbt_unary(s, &cb_tanh_op, a), cbt_unary(s, &cb_tanh_op, b));
-}
-
-Test(merge_products, of_one_operand_become_one) {
-    cbt_small s = cbt_small_new();
-    int left = cbt_product(&s, s.h, 4, 0), right = cbt_product(&s, s.h, 4, 16);
-    cbt_set_output(&s, both(&s, left, right));
-    run(&s, cbi_merge_products, false, 1);
-    const cbi_value *product = expect(&s, CBI_PRODUCT, 1);
-    cr_expect_eq(cbi_count_of(&product->type), 8);
-    cr_expect_eq(product->weights.count, 2);
-    cr_expect_eq(product->weights.across, 2);
-    const cbi_value *second = expect(&s, CBI_VIEW, 2);
-    cr_expect_eq(second->view.offset, 4);
-    finish(&s);
-}
-
-Test(merge_products, of_three_widths_keep_their_columns) {
-    cbt_small s = cbt_small_new();
-    int a = cbt_product(&s, s.h, 4, 0), b = cbt_product(&s, s.h, 2, 16);
-    int c = cbt_product(&s, s.h, 4, 30);
-    int wide = cbt_pair(&s, cbi_slice_of(s.graph, a, 0, 2), 0, b);
-    cbt_set_output(&s, both(&s, wide, c));
-    run(&s, cbi_merge_products, false, 2);
-    cr_expect_eq(cbi_count_of(&expect(&s, CBI_PRODUCT, 1)->type), 10);
-    finish(&s);
-}
-
-Test(merge_products, of_other_operands_stay) {
-    cbt_small s = cbt_small_new();
-    cbt_set_output(&s, both(&s, cbt_product(&s, s.h, 4, 0), cbt_product(&s, s.x, 4, 0)));
-    run(&s, cbi_merge_products, false, 0);
-    expect(&s, CBI_PRODUCT, 2);
-    finish(&s);
-}
-
-Test(merge_products, of_both_steps_stay) {
-    cbt_small s = cbt_small_new();
-    cbt_set_output(&s, cbt_unary(&s, &cb_tanh_op, cbt_product(&s, s.h, 4, 0)));
-    cbt_begin_gradient(&s);
-    s.graph->outputs[0].gradient =
-        cbt_binary(&s, &cb_mul_op, s.cotangent, cbt_product(&s, s.h, 4, 16));
-    run(&s, cbi_merge_products, false, 0);
-    expect(&s, CBI_PRODUCT, 2);
-    finish(&s);
-}
-
-/* ---- Merge sums ------------------------------------------------------------------------------ */
-
-Test(merge_sums, of_products_become_one_product) {
-    cbt_small s = cbt_small_new();
-    int sum = cbt_binary(&s, &cb_add_op, cbt_product(&s, s.h, 4, 0), cbt_product(&s, s.x, 4, 16));
-    cbt_set_output(&s, cbt_unary(&s, &cb_tanh_op, sum));
-    run(&s, cbi_merge_sums, false, 1);
-    const cbi_value *product = expect(&s, CBI_PRODUCT, 1);
+/* h A + x B: one product of [h x] with A on top of B. */
+Test(passes, a_sum_of_products_is_one_product) {
+    cbi_graph *graph = graph_with(1, four, 1, four, 2, squares);
+    int h = leaf_of(graph, CBI_STATE, 0), x = leaf_of(graph, CBI_ROW_INPUT, 0);
+    graph->outputs[0].value = binary(graph, &cb_add_op, product_with(graph, h, 0, false),
+                                     product_with(graph, x, 1, false));
+    run(graph, cbi_merge_sums, 1);
+    const cbi_value *product = only(graph, CBI_PRODUCT);
     cr_expect_eq(product->k, 8);
-    cr_expect_eq(product->weights.count, 2);
-    cr_expect_eq(product->weights.across, 1);
-    cr_expect_eq(s.graph->values[product->in[0]].kind, CBI_CONCAT);
-    finish(&s);
+    cr_expect(product->weights.count == 2 && product->weights.across == 1);
+    cbi_graph_free(graph);
 }
 
-Test(merge_sums, of_three_products_and_a_row) {
-    cbt_small s = cbt_small_new();
-    int t = cbt_unary(&s, &cb_tanh_op, s.x);
-    int sum = cbt_binary(&s, &cb_add_op, cbt_product(&s, s.h, 4, 0), cbt_product(&s, s.x, 4, 16));
-    sum =
-        cbt_binary(&s, &cb_add_op, cbt_binary(&s, &cb_add_op, sum, s.x), cbt_product(&s, t, 4, 32));
-    cbt_set_output(&s, sum);
-    run(&s, cbi_merge_sums, false, 2);
-    cr_expect_eq(expect(&s, CBI_PRODUCT, 1)->k, 12);
-    finish(&s);
-}
-
-Test(merge_sums, leave_a_product_that_others_read) {
-    cbt_small s = cbt_small_new();
-    int shared = cbt_product(&s, s.x, 4, 16);
-    int sum = cbt_binary(&s, &cb_add_op, cbt_product(&s, s.h, 4, 0), shared);
-    cbt_set_output(&s, both(&s, sum, shared));
-    run(&s, cbi_merge_sums, false, 0);
-    expect(&s, CBI_PRODUCT, 2);
-    finish(&s);
-}
-
-/* tanh(h A) B + h C: only what is a term of the sum itself. */
-Test(merge_sums, leave_products_inside_terms) {
-    cbt_small s = cbt_small_new();
-    int inner = cbt_unary(&s, &cb_tanh_op, cbt_product(&s, s.h, 4, 0));
-    int sum =
-        cbt_binary(&s, &cb_add_op, cbt_product(&s, inner, 4, 16), cbt_product(&s, s.h, 4, 32));
-    cbt_set_output(&s, sum);
-    run(&s, cbi_merge_sums, false, 1);
-    expect(&s, CBI_PRODUCT, 2);
-    finish(&s);
-}
-
-/* ---- Sink slices ----------------------------------------------------------------------------- */
-
-Test(sink_slices, what_is_read_by_slices_is_computed_by_slices) {
-    cbt_small s = cbt_small_new();
-    int wide = cbt_unary(&s, &cb_sigmoid_op, cbt_product(&s, s.h, 8, 0));
-    cbt_set_output(&s,
-                   both(&s, cbi_slice_of(s.graph, wide, 0, 4), cbi_slice_of(s.graph, wide, 4, 4)));
-    run(&s, cbi_sink_slices, false, 1);
-    expect(&s, CBI_ELEMENTWISE, 5);
-    for (int v = 0; v < s.graph->value_count; v++)
-        cr_expect(s.graph->values[v].kind != CBI_ELEMENTWISE || cbi_graph_count(s.graph, v) == 4);
-    finish(&s);
-}
-
-Test(sink_slices, what_is_read_as_a_whole_stays) {
-    cbt_small s = cbt_small_new();
-    int wide = cbt_unary(&s, &cb_sigmoid_op, cbt_product(&s, s.h, 8, 0));
-    int next = both(&s, cbi_slice_of(s.graph, wide, 0, 4), cbt_product(&s, wide, 4, 64));
-    cbt_set_output(&s, next);
-    run(&s, cbi_sink_slices, false, 0);
-    finish(&s);
-}
-
-/* ---- Drop unread ----------------------------------------------------------------------------- */
-
-Test(drop_unread, columns_that_nobody_reads) {
-    cbt_small s = cbt_small_new();
-    int wide = cbt_product(&s, s.h, 12, 0);
-    cbt_set_output(&s,
-                   both(&s, cbi_slice_of(s.graph, wide, 0, 4), cbi_slice_of(s.graph, wide, 8, 4)));
-    run(&s, cbi_drop_unread, false, 1);
-    const cbi_value *product = expect(&s, CBI_PRODUCT, 1);
+/* tanh(h A) * (h B): one product of h with A beside B. */
+Test(passes, products_of_one_operand_are_one_product) {
+    cbi_graph *graph = graph_with(1, four, 0, NULL, 2, squares);
+    int h = leaf_of(graph, CBI_STATE, 0), a = product_with(graph, h, 0, false);
+    graph->outputs[0].value =
+        binary(graph, &cb_mul_op, unary(graph, &cb_tanh_op, a), product_with(graph, h, 1, false));
+    run(graph, cbi_merge_products, 1);
+    const cbi_value *product = only(graph, CBI_PRODUCT);
+    cr_expect(product->weights.count == 2 && product->weights.across == 2);
     cr_expect_eq(cbi_count_of(&product->type), 8);
-    cr_expect_eq(product->weights.count, 2);
-    cr_expect_eq(product->weights.blocks[1].offset, 8);
-    finish(&s);
+    cbi_graph_free(graph);
 }
 
-Test(drop_unread, a_product_that_is_read_stays) {
-    cbt_small s = cbt_small_new();
-    int wide = cbt_product(&s, s.h, 4, 0);
-    cbt_set_output(&s, cbt_binary(&s, &cb_mul_op, wide, cbi_slice_of(s.graph, wide, 0, 4)));
-    run(&s, cbi_drop_unread, false, 0);
-    finish(&s);
+/* tanh of the halves of x + y: two sums of half the width. */
+Test(passes, what_is_read_slice_by_slice_is_computed_so) {
+    const int64_t eight[] = {8, 8};
+    cbi_graph *graph = graph_with(1, four, 2, eight, 0, NULL);
+    int sum = binary(graph, &cb_add_op, leaf_of(graph, CBI_ROW_INPUT, 0),
+                     leaf_of(graph, CBI_ROW_INPUT, 1));
+    int left = unary(graph, &cb_tanh_op, cbi_slice_of(graph, sum, 0, 4));
+    graph->outputs[0].value = binary(graph, &cb_mul_op, left, cbi_slice_of(graph, sum, 4, 4));
+    run(graph, cbi_sink_slices, 1);
+    for (int v = 0; v < graph->value_count; v++)
+        cr_expect(graph->values[v].kind != CBI_ELEMENTWISE || cbi_graph_count(graph, v) == 4);
+    const cbi_value *last;
+    cr_expect_eq(count_of_kind(graph, CBI_ELEMENTWISE, &last), 4);
+    cbi_graph_free(graph);
 }
 
-Test(drop_unread, rows_that_meet_zeros) {
-    cbt_small s = cbt_small_new();
-    cbt_set_output(&s, cbt_product(&s, cbt_pair(&s, s.h, 4, s.x), 4, 0));
-    run(&s, cbi_drop_unread, false, 1);
-    const cbi_value *product = expect(&s, CBI_PRODUCT, 1);
-    cr_expect_eq(product->k, 8);
-    cr_expect_eq(product->weights.count, 2);
-    cr_expect_eq(product->weights.blocks[1].offset, 32);
-    finish(&s);
+/* Two of the four columns of h A: a product with half of A. */
+Test(passes, columns_that_nobody_reads_are_not_computed) {
+    const int64_t two[] = {2};
+    cbi_graph *graph = graph_with(1, two, 1, four, 1, squares);
+    int product = product_with(graph, leaf_of(graph, CBI_ROW_INPUT, 0), 0, false);
+    graph->outputs[0].value = unary(graph, &cb_tanh_op, cbi_slice_of(graph, product, 2, 2));
+    run(graph, cbi_drop_unread, 1);
+    const cbi_value *kept = only(graph, CBI_PRODUCT);
+    cr_expect_eq(cbi_count_of(&kept->type), 2);
+    cr_expect(kept->weights.blocks[0].offset == 2 && kept->weights.blocks[0].columns == 2);
+    cbi_graph_free(graph);
 }
 
-Test(drop_unread, gradients_that_are_zero) {
-    cbt_small s = cbt_small_new();
-    cbt_begin_gradient(&s);
-    cbt_add_term(&s, cbt_outer(&s, s.h, cbt_pair(&s, s.cotangent, 4, s.cotangent)), 0);
-    run(&s, cbi_drop_unread, false, 1);
-    const cbi_captured *w = &s.graph->captured[0];
-    cr_assert_eq(w->term_count, 2);
-    for (int k = 0; k < 2; k++)
-        cr_expect_eq(cbi_view_count(&w->terms[k].place), 16);
-    finish(&s);
+/* The largest of a row in another order: a reduction reads rows as they lie. */
+Test(passes, an_operand_that_cannot_be_read_in_place_is_copied) {
+    const int64_t two[] = {2};
+    cbi_graph *graph = graph_with(1, two, 1, four, 0, NULL);
+    cbi_view transposed = {.rank = 2, .shape = {2, 2}, .stride = {1, 2}};
+    int in = cbi_view_of(graph, leaf_of(graph, CBI_ROW_INPUT, 0), &transposed);
+    cbi_value v = {.kind = CBI_REDUCE,
+                   .type = cbi_flat_type(CB_F64, true, 2),
+                   .count = 1,
+                   .in = &in,
+                   .reduction = CBI_MAX,
+                   .outer = 2,
+                   .n = 2,
+                   .inner = 1};
+    graph->outputs[0].value = cbi_graph_add(graph, &v);
+    run(graph, cbi_materialize, 1);
+    only(graph, CBI_COPY);
+    cbi_graph_free(graph);
 }
 
-/* ---- Materialize ----------------------------------------------------------------------------- */
+/* ---- While a graph is built ------------------------------------------------------------------ */
 
-static cbi_view every_other(int64_t offset, int64_t count) {
-    return (cbi_view){.offset = offset, .rank = 1, .shape = {count}, .stride = {2}};
+Test(passes, what_need_not_be_computed_is_not_added) {
+    cbi_graph *graph = graph_with(2, four, 0, NULL, 0, NULL);
+    int h = leaf_of(graph, CBI_STATE, 0), c = leaf_of(graph, CBI_STATE, 1);
+    int zero = cbi_constant(graph, CB_F64, 0), one = cbi_constant(graph, CB_F64, 1);
+    cr_expect_eq(binary(graph, &cb_add_op, h, zero), h);
+    cr_expect_eq(binary(graph, &cb_mul_op, one, h), h);
+    cr_expect_eq(binary(graph, &cb_mul_op, h, zero), zero);
+    cr_expect_eq(binary(graph, &cb_sub_op, h, zero), h);
+    cr_expect_eq(binary(graph, &cb_add_op, h, c), binary(graph, &cb_add_op, h, c));
+    int two = binary(graph, &cb_add_op, one, one);
+    cr_expect(cbi_is_constant(graph, two) && graph->values[two].parameters[0] == 2);
+    int slice = cbi_slice_of(graph, h, 1, 3);
+    cr_expect_eq(cbi_slice_of(graph, slice, 1, 2), cbi_slice_of(graph, h, 2, 2));
+    cbi_view places[2] = {cbi_view_run(0, 4), cbi_view_run(4, 4)};
+    int both = cbi_concat_of(graph, cbi_flat_type(CB_F64, true, 8), 2, (int[]){h, c}, places, 0);
+    cr_expect_eq(cbi_slice_of(graph, both, 4, 4), c);
+    cr_expect_eq(cbi_slice_of(graph, both, 1, 3), slice);
+    cbi_graph_free(graph);
 }
 
-Test(materialize, what_a_reduction_cannot_read) {
-    cbt_small s = cbt_small_new();
-    cbi_view odd = every_other(1, 2);
-    int part = cbi_view_of(s.graph, s.h, &odd);
-    int sum = cbi_graph_add(s.graph, &(cbi_value){.kind = CBI_REDUCE,
-                                                  .type = cbi_flat_type(CB_F64, true, 1),
-                                                  .count = 1,
-                                                  .in = &part,
-                                                  .outer = 1,
-                                                  .n = 2,
-                                                  .inner = 1});
-    cbi_view repeated = {.rank = 1, .shape = {4}, .stride = {0}};
-    cbt_set_output(&s, cbi_view_of(s.graph, sum, &repeated));
-    run(&s, cbi_materialize, false, 1);
-    expect(&s, CBI_COPY, 1);
-    finish(&s);
-}
-
-static int copies_of_product(bool looked_up) {
-    cbt_small s = cbt_small_new();
-    cbt_set_output(&s, cbt_product(&s, s.x, 4, 0));
-    run(&s, cbi_materialize, looked_up, looked_up);
-    int last, copies = cbt_count_kind(&s, CBI_COPY, &last);
-    finish(&s);
-    return copies;
-}
-
-Test(materialize, rows_of_a_table_before_a_product) {
-    cr_expect_eq(copies_of_product(false), 0);
-    cr_expect_eq(copies_of_product(true), 1);
-}
-
-static int copies_of_gradient(bool looked_up) {
-    cbt_small s = cbt_small_new();
-    cbt_begin_gradient(&s);
-    cbt_add_term(&s, cbt_outer(&s, s.x, s.cotangent), 0);
-    run(&s, cbi_materialize, looked_up, looked_up ? 2 : 1);
-    int last, copies = cbt_count_kind(&s, CBI_COPY, &last);
-    finish(&s);
-    return copies;
-}
-
-/* The cotangent of a state is written over at the next step; x stays, but for rows of a table. */
-Test(materialize, what_is_read_after_the_loop) {
-    cr_expect_eq(copies_of_gradient(false), 1);
-    cr_expect_eq(copies_of_gradient(true), 2);
-}
-
-Test(materialize, what_all_rows_share_before_a_gradient) {
-    cbt_small s = cbt_small_new();
-    cbt_begin_gradient(&s);
-    int bias = cbi_slice_of(s.graph, s.w, 0, 4);
-    cbt_add_term(&s, cbt_outer(&s, bias, cbt_unary(&s, &cb_tanh_op, s.cotangent)), 0);
-    run(&s, cbi_materialize, false, 1);
-    cr_expect(expect(&s, CBI_COPY, 1)->type.rows);
-    finish(&s);
-}
-
-Test(materialize, no_runs) {
-    cbt_small s = cbt_small_new();
-    cbt_set_output(&s, cbt_binary(&s, &cb_mul_op, s.h, cbi_slice_of(s.graph, s.w, 3, 4)));
-    run(&s, cbi_materialize, false, 0);
-    expect(&s, CBI_COPY, 0);
-    finish(&s);
+/* A sum over the rows of products within each row is one product over all rows. */
+Test(passes, a_sum_of_products_of_rows_is_formed_after_the_loop) {
+    cbi_graph *graph =
+        graph_with(2, (const int64_t[]){12, 8}, 0, NULL, 1, (const int64_t[][2]){{6, 4}});
+    int in[2] = {leaf_of(graph, CBI_STATE, 0), leaf_of(graph, CBI_STATE, 1)};
+    cbi_value product = {.kind = CBI_CONTRACT,
+                         .type = {.dtype = CB_F64, .rows = true, .rank = 3, .shape = {2, 3, 2}},
+                         .count = 2,
+                         .in = in,
+                         .groups = 2,
+                         .m = 3,
+                         .k = 2};
+    int value = cbi_graph_add(graph, &product);
+    cbi_value sum = {.kind = CBI_BATCH_SUM,
+                     .type = {.dtype = CB_F64, .rank = 3, .shape = {2, 3, 2}},
+                     .count = 1,
+                     .in = &value};
+    int formed = cbi_graph_add(graph, &sum), added = cbi_graph_intern(graph, &sum);
+    cr_expect_eq(graph->values[formed].kind, CBI_BATCH_PRODUCT);
+    cr_assert_eq(graph->values[added].kind, CBI_BATCH_SUM);
+    graph->outputs[0].value = in[0];
+    graph->outputs[1].value = in[1];
+    graph->forward_count = graph->value_count;
+    interpreted results[2];
+    for (int i = 0; i < 2; i++) {
+        graph->captured[0].term_count = 0;
+        add_term(graph, 0, i == 0 ? formed : added, cbi_view_run(3, 12));
+        results[i] = interpret(graph);
+    }
+    cr_expect_lt(largest_difference(&results[0], &results[1]), 1e-13);
+    free(results[0].of);
+    free(results[1].of);
+    cbi_graph_free(graph);
 }
