@@ -100,9 +100,10 @@ static cbi_symbol given_symbol(const cbi_plan_verifier *v, const cbi_buffer *buf
 /* Memory of the plan's, from a place on, and how many bytes of a row there are in all. */
 static bool find_cells(cbi_plan_verifier *v, cbi_place place, cbi_source *source, int64_t *offset,
                        int64_t *bytes) {
-    if (place.buffer == CBI_REGISTER) {
+    if (place.buffer == CBI_REGISTER) { /* behind them are those of the next row */
+        const cbi_program *program = v->backward ? &v->plan->backward : &v->plan->forward;
         *offset = place.offset;
-        *bytes = v->register_cells * CBI_CELL;
+        *bytes = program->register_bytes;
         source->cells = v->registers + place.offset / CBI_CELL;
         return true;
     }
