@@ -1,6 +1,8 @@
 /* Verifying a graph: each kind of value has a rule. */
 #include "autograd/compiler/verify.h"
 
+#include "tensor/memory.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -61,8 +63,8 @@ static bool check_elementwise(const verifier *v, const cbi_value *value) {
 }
 
 static bool check_view(const verifier *v, const cbi_value *value) {
-    if (value->count != 1 || value_of(v, value->in[0])->kind == CBI_CONSTANT)
-        return wrong(v, "a view of nothing");
+    if (value_of(v, value->in[0])->kind == CBI_CONSTANT)
+        return wrong(v, "a view of a number");
     if (cbi_view_count(&value->view) != cbi_count_of(&value->type))
         return wrong(v, "a view of %lld elements that says it has %lld",
                      (long long)cbi_view_count(&value->view),
@@ -71,15 +73,57 @@ static bool check_view(const verifier *v, const cbi_value *value) {
            wrong(v, "a view of elements that are not there");
 }
 
+/* Whether places are runs, each of which begins where the one before ends or later. */
+static bool are_in_order(const cbi_value *value) {
+    int64_t end = 0;
+    for (int k = 0; k < value->count; k++) {
+        const cbi_view *place = &value->places[k];
+        if (!cbi_view_is_run(place) || place->offset < end)
+            return false;
+        end = place->offset + place->shape[0];
+    }
+    return true;
+}
+
+/* Marks the elements that a view goes through; false when one of them is marked already. */
+static bool mark(const cbi_view *view, bool *marked) {
+    int64_t index[CB_MAX_RANK] = {0}, at = view->offset, count = cbi_view_count(view);
+    for (int64_t i = 0; i < count; i++) {
+        if (marked[at])
+            return false;
+        marked[at] = true;
+        for (int k = view->rank - 1; k >= 0; k--) {
+            at += view->stride[k];
+            if (++index[k] < view->shape[k])
+                break;
+            at -= view->stride[k] * view->shape[k];
+            index[k] = 0;
+        }
+    }
+    return true;
+}
+
+/* Whether no two pieces have an element in common, nor two elements of one a place. */
+static bool check_apart(const verifier *v, const cbi_value *value) {
+    if (are_in_order(value))
+        return true;
+    bool *marked = cbi_allocate((size_t)cbi_count_of(&value->type) + 1), good = marked != NULL;
+    for (int k = 0; k < value->count && good; k++) {
+        good = mark(&value->places[k], marked);
+        if (!good)
+            wrong(v, "piece %d lies over another", k);
+    }
+    cbi_free(marked);
+    return good;
+}
+
 static bool check_concat(const verifier *v, const cbi_value *value) {
-    int64_t covered = 0;
     for (int k = 0; k < value->count; k++) {
         int64_t count = cbi_view_count(&value->places[k]);
-        covered += count;
         if (!takes(v, k, count) || !is_within(&value->places[k], cbi_count_of(&value->type)))
             return wrong(v, "piece %d does not fit into its place", k);
     }
-    return covered <= cbi_count_of(&value->type) || wrong(v, "its pieces lie over each other");
+    return check_apart(v, value);
 }
 
 static bool check_reduction(const verifier *v, const cbi_value *value) {
@@ -127,8 +171,7 @@ static bool check_product(const verifier *v, const cbi_value *value) {
     case CBI_CONTRACT:
         return takes(v, 0, groups * m * k) && takes(v, 1, groups * k * n);
     default:
-        return takes(v, 0, groups * k * m) && takes(v, 1, groups * k * n) &&
-               (!value->type.rows || wrong(v, "a sum over rows that has rows"));
+        return takes(v, 0, groups * k * m) && takes(v, 1, groups * k * n);
     }
 }
 
@@ -153,8 +196,31 @@ static bool check_call(const verifier *v, const cbi_value *value) {
     return value->call != NULL || wrong(v, "a call of nothing");
 }
 
+/* How many inputs a kind of value has; -1: any number. */
+static int input_count(const cbi_value *value) {
+    switch (value->kind) {
+    case CBI_VIEW:
+    case CBI_REDUCE:
+    case CBI_PRODUCT:
+    case CBI_COPY:
+    case CBI_BATCH_SUM:
+        return 1;
+    case CBI_CONTRACT:
+    case CBI_BATCH_PRODUCT:
+        return 2;
+    case CBI_ELEMENTWISE:
+    case CBI_CONCAT:
+    case CBI_CALL:
+        return -1;
+    default:
+        return 0;
+    }
+}
+
 static bool check_value(const verifier *v, const cbi_value *value) {
     bool rows = false;
+    if (input_count(value) >= 0 && value->count != input_count(value))
+        return wrong(v, "%d inputs, not %d", value->count, input_count(value));
     for (int k = 0; k < value->count; k++) {
         if (value->in[k] < 0 || value->in[k] >= v->value)
             return wrong(v, "input %d is value %d, which is not there yet", k, value->in[k]);
@@ -166,6 +232,8 @@ static bool check_value(const verifier *v, const cbi_value *value) {
     bool sums = value->kind == CBI_BATCH_SUM || value->kind == CBI_BATCH_PRODUCT;
     if (rows && !value->type.rows && !sums && value->kind != CBI_CALL)
         return wrong(v, "it is computed from rows and has none");
+    if (sums && value->type.rows)
+        return wrong(v, "a sum over rows that has rows");
     switch (value->kind) {
     case CBI_ELEMENTWISE:
         return check_elementwise(v, value);
@@ -193,7 +261,8 @@ static bool check_value(const verifier *v, const cbi_value *value) {
 
 /* ---- Results --------------------------------------------------------------------------------- */
 
-/* A result must have the elements of what it is the result for, or be a number. */
+/* A result must have the elements of what it is the result for, or be a number. rows: whether each
+   row has its own. */
 static bool check_result(verifier *v, int value, const cbi_type *type, bool rows) {
     v->value = value;
     if (value < 0 || value >= v->graph->value_count)
@@ -203,6 +272,8 @@ static bool check_result(verifier *v, int value, const cbi_type *type, bool rows
         return true;
     if (result->type.rows && !rows)
         return wrong(v, "a gradient of what all rows share that has rows");
+    if (rows && (result->kind == CBI_BATCH_SUM || result->kind == CBI_BATCH_PRODUCT))
+        return wrong(v, "a result for each row that is a sum over rows");
     return (count_of(v, value) == cbi_count_of(type) && result->type.dtype == type->dtype) ||
            wrong(v, "a result of another type than it is for");
 }
@@ -219,11 +290,6 @@ static bool check_terms(verifier *v, const cbi_captured *captured) {
     return true;
 }
 
-static bool is_sum_of_rows(const cbi_graph *graph, int value) {
-    cbi_kind kind = graph->values[value].kind;
-    return kind == CBI_BATCH_SUM || kind == CBI_BATCH_PRODUCT;
-}
-
 static bool check_results(verifier *v) {
     const cbi_graph *graph = v->graph;
     for (int i = 0; i < graph->output_count; i++) {
@@ -232,8 +298,7 @@ static bool check_results(verifier *v) {
             return false;
         if (output->value >= graph->forward_count)
             return wrong(v, "an output that is computed by the gradient");
-        if (output->gradient >= 0 && (!check_result(v, output->gradient, &output->type, true) ||
-                                      is_sum_of_rows(graph, output->gradient)))
+        if (output->gradient >= 0 && !check_result(v, output->gradient, &output->type, true))
             return false;
     }
     for (int i = 0; i < graph->row_input_count; i++)

@@ -8,6 +8,7 @@
 #include "tensor/memory.h"
 
 #include <cerebra/ops.h>
+#include <stdio.h>
 #include <string.h>
 
 static cbi_block *room(cb_tape *tape, size_t bytes) {
@@ -49,7 +50,35 @@ static cb_tensor *leaf(const cbi_scan_run *run, int node) {
                            : cb_variable(run->tape, &plain);
 }
 
-static cb_tensor *make(const cbi_scan_run *run, int node, cb_tensor **made) {
+/* An input of an op that is applied again. What was row-major while tracing may be strided now: the
+   traced ops, a reshape among them, rely on how it was. */
+static cb_tensor *input_of(const cb_node *n, int k, cb_tensor *const *made) {
+    cb_tensor *from = made[n->in[k]->node->index];
+    bool dense = cb_tensor_is_contiguous(n->in[k]) && !CBI_FAULT(CBI_FAULT_STRIDED_WEIGHT);
+    return dense ? cb_contiguous(from) : from;
+}
+
+/* Whether all inputs lie as in the trace; if not, the step runs op by op and says so. */
+static bool verify_inputs(cbi_scan_run *run, const cb_node *n, cb_tensor *const *in) {
+    cb_scan *scan = run->scan;
+    for (int k = 0; k < n->count && !CBI_FAULT(CBI_FAULT_UNVERIFIED); k++) {
+        if (!cb_tensor_is_contiguous(n->in[k]) || cb_tensor_is_contiguous(in[k]))
+            continue;
+        pthread_mutex_lock(&scan->lock);
+        snprintf(
+            run->compilation->reason, sizeof(run->compilation->reason),
+            "the compiler has a bug: operand %d of %s, which the step captures, is strided and "
+            "was not when it was traced",
+            k, n->op->name);
+        snprintf(scan->reason, sizeof(scan->reason), "%s", run->compilation->reason);
+        pthread_mutex_unlock(&scan->lock);
+        return false;
+    }
+    return true;
+}
+
+/* NULL when an input is not as the trace says. */
+static cb_tensor *make(cbi_scan_run *run, int node, cb_tensor **made) {
     const cbi_traced *traced = run->compilation->split->traced;
     const cb_node *n = cbi_traced_node(traced, 0, node);
     if (n->op == NULL)
@@ -60,13 +89,10 @@ static cb_tensor *make(const cbi_scan_run *run, int node, cb_tensor **made) {
     cbi_block *options = room(run->tape, n->op->options_size);
     if (in == NULL || options == NULL)
         return cbi_poison(run->tape);
-    for (int k = 0; k < n->count; k++) {
-        /* As it was while tracing: what was row-major then may be strided now, and a reshape relies
-           on it. */
-        cb_tensor *from = made[n->in[k]->node->index];
-        bool dense = cb_tensor_is_contiguous(n->in[k]) && !CBI_FAULT(CBI_FAULT_STRIDED_WEIGHT);
-        ((cb_tensor **)in->data)[k] = dense ? cb_contiguous(from) : from;
-    }
+    for (int k = 0; k < n->count; k++)
+        ((cb_tensor **)in->data)[k] = input_of(n, k, made);
+    if (run->tape->status == CB_OK && !verify_inputs(run, n, in->data))
+        return NULL;
     cbi_options_at(traced, node, run->batch, options->data);
     return cbi_apply_like(run->tape, n, in->data, options->data);
 }
@@ -79,8 +105,8 @@ bool cbi_capture(cbi_scan_run *run) {
         return false;
     cb_tensor **tensors = made->data;
     for (int i = 0; i < count && run->tape->status == CB_OK; i++)
-        if (needed[i])
-            tensors[i] = make(run, i, tensors);
+        if (needed[i] && (tensors[i] = make(run, i, tensors)) == NULL)
+            return false;
     cbi_block *list =
         room(run->tape, sizeof(cb_tensor *) * (size_t)run->compilation->captured_count);
     if (list == NULL)

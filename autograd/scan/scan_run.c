@@ -100,6 +100,7 @@ static cb_tensor *start(cb_scan *scan, cb_tensor *x, const cb_scan_io *io, cbi_w
     if (run.batch == 0 || tape->trace != NULL || way == CBI_OP_BY_OP || !cbi_scan_prepare(&run))
         return tape->status == CB_OK ? run_op_by_op(&run, masks, state) : cbi_poison(tape);
     cb_tensor *y = cbi_scan_compiled(&run, state);
+    run.x = x; /* its rows may have been gathered */
     if (run.compiled == NULL && tape->status == CB_OK)
         return run_op_by_op(&run, masks, state);
     return masks != NULL ? cb_mul(y, masks) : y;
