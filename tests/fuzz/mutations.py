@@ -72,9 +72,6 @@ MUTATIONS = [
     ("alias-summed", "compiler/alias.c", "a residual is written over that is read after the loop",
      "fits(p, b, writer) && !is_summed(p, b) && is_free(p, b, i)",
      "fits(p, b, writer) && (!is_summed(p, b) || b >= 0) && is_free(p, b, i)"),
-    ("alias-first", "compiler/alias.c", "a residual lies where something is written before it",
-     "other->out.place.offset + bytes_written(other) > begin))\n            return false;",
-     "other->out.place.offset + bytes_written(other) > begin))\n            continue;"),
     ("share-options", "compiler/traced.c", "ops that differ in their options are shared",
      "cbi_draw_of(n) != NULL ||\n            !same_options(n->op, n->options, batch, "
      "other->options, batch))",
