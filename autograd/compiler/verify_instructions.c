@@ -75,23 +75,55 @@ static bool check_operand(cbi_plan_verifier *v, const cbi_instruction *instructi
 
 /* ---- Results --------------------------------------------------------------------------------- */
 
-/* A result may lie where an operand does only if each element is where that of the operand was. */
+/* An array at an operand's place: how far its elements reach. */
+typedef struct reach {
+    cbi_place place;
+    int64_t begin, end; /* bytes of a row; nothing where they are the same */
+} reach;
+
+static reach reach_of(const cbi_plan_verifier *v, const cbi_operand *operand, int rank,
+                      const int64_t *extent, int64_t size) {
+    reach r = {.place = cbi_verified_home(v, operand->place)};
+    span_of(rank, extent, operand->stride, size, &r.begin, &r.end);
+    r.begin += r.place.offset;
+    r.end = cbi_array_count(rank, extent) > 0 ? r.end + r.place.offset : r.begin;
+    return r;
+}
+
+static bool meet(const reach *a, const reach *b) {
+    return a->place.buffer == b->place.buffer && a->place.later == b->place.later &&
+           a->begin < b->end && b->begin < a->end;
+}
+
+/* What reads an operand again after it has written parts of its result must write elsewhere. */
+static bool check_apart(cbi_plan_verifier *v, const cbi_instruction *instruction, const reach *out,
+                        int k, int rank, const int64_t *extent) {
+    const cbi_operand *operand = operand_at(instruction, k);
+    cb_dtype dtype = v->graph->values[v->graph->values[instruction->value].in[k]].type.dtype;
+    reach in = reach_of(v, operand, rank, extent, (int64_t)cb_dtype_size(dtype));
+    return !meet(&in, out) || cbi_plan_wrong(v, "the result lies over operand %d", k);
+}
+
+/* How far a result reaches whose loops are over its own elements. */
+static reach result_of(const cbi_plan_verifier *v, const cbi_instruction *instruction) {
+    return reach_of(v, &instruction->out, instruction->rank, instruction->extent,
+                    (int64_t)cb_dtype_size(instruction->dtype));
+}
+
+/* Of an elementwise instruction a result may lie where an operand does only if each element is
+   where that of the operand was. */
 static bool check_overlap(cbi_plan_verifier *v, const cbi_instruction *instruction) {
     const cbi_operand *out = &instruction->out;
-    int64_t size = (int64_t)cb_dtype_size(instruction->dtype), begin, end, from, to;
+    int64_t size = (int64_t)cb_dtype_size(instruction->dtype);
     int rank = instruction->rank;
-    if (loop_count(instruction) == 0)
-        return true;
-    span_of(rank, instruction->extent, out->stride, size, &begin, &end);
+    reach to = result_of(v, instruction);
     for (int k = 0; k < instruction->count; k++) {
         const cbi_operand *in = operand_at(instruction, k);
-        int64_t distance = in->place.offset - out->place.offset;
-        span_of(rank, instruction->extent, in->stride, size, &from, &to);
-        if (in->place.buffer != out->place.buffer || in->place.later != out->place.later ||
-            distance + from >= end || distance + to <= begin)
+        reach from = reach_of(v, in, rank, instruction->extent, size);
+        if (!meet(&from, &to))
             continue;
-        bool same =
-            distance == 0 && memcmp(in->stride, out->stride, sizeof(int64_t) * (size_t)rank) == 0;
+        bool same = from.place.offset == to.place.offset &&
+                    memcmp(in->stride, out->stride, sizeof(int64_t) * (size_t)rank) == 0;
         if (!same || instruction->code != CBI_RUN_ELEMENTWISE)
             return cbi_plan_wrong(v, "the result lies over operand %d", k);
     }
@@ -217,7 +249,8 @@ static bool run_reduction(cbi_plan_verifier *v, const cbi_instruction *instructi
     result.rank = 2;
     result.out.stride[0] = value->inner * size;
     result.out.stride[1] = size;
-    return write_value(v, &result);
+    reach out = reach_of(v, &result.out, 2, result.extent, size);
+    return check_apart(v, instruction, &out, 0, 3, shape) && write_value(v, &result);
 }
 
 static bool run_contraction(cbi_plan_verifier *v, const cbi_instruction *instruction) {
@@ -228,8 +261,11 @@ static bool run_contraction(cbi_plan_verifier *v, const cbi_instruction *instruc
         value->m != instruction->m || value->k != instruction->k ||
         value->groups * value->m * instruction->n != cbi_count_of(&value->type))
         return cbi_plan_wrong(v, "another contraction than that of value %d", instruction->value);
+    reach out = result_of(v, instruction);
     return check_operand(v, instruction, 0, value->in[0], 3, left) &&
-           check_operand(v, instruction, 1, value->in[1], 3, right) && write_value(v, instruction);
+           check_operand(v, instruction, 1, value->in[1], 3, right) &&
+           check_apart(v, instruction, &out, 0, 3, left) &&
+           check_apart(v, instruction, &out, 1, 3, right) && write_value(v, instruction);
 }
 
 /* ---- Products -------------------------------------------------------------------------------- */
@@ -290,8 +326,9 @@ static bool run_product(cbi_plan_verifier *v, const cbi_instruction *product) {
     if (cbi_is_looked_up_place(v, product->in[0].place))
         return cbi_plan_wrong(v, "a product of rows that are anywhere in a table");
     /* Where nothing is packed, it is read where it lies. */
+    reach out = result_of(v, product);
     return check_operand(v, product, 0, value->in[0], 3, shape) && check_tall(v, product) &&
-           write_value(v, product);
+           check_apart(v, product, &out, 0, 3, shape) && write_value(v, product);
 }
 
 /* ---- The rest -------------------------------------------------------------------------------- */
@@ -316,11 +353,13 @@ static bool run_call(cbi_plan_verifier *v, const cbi_instruction *call) {
     const cbi_value *value = &v->graph->values[call->value];
     if (value->kind != CBI_CALL || call->count != value->count)
         return cbi_plan_wrong(v, "another op than that of value %d", call->value);
+    reach out = result_of(v, call);
     for (int k = 0; k < value->count; k++) {
         int64_t count = cbi_graph_count(v->graph, value->in[k]);
         if (cbi_is_looked_up_place(v, operand_at(call, k)->place))
             return cbi_plan_wrong(v, "an op on rows that are anywhere in a table");
-        if (!check_operand(v, call, k, value->in[k], 1, &count))
+        if (!check_operand(v, call, k, value->in[k], 1, &count) ||
+            !check_apart(v, call, &out, k, 1, &count))
             return false;
     }
     return write_value(v, call);

@@ -138,6 +138,8 @@ static inline void cbi_advance(cbi_walk *w) {
     }
 }
 
+/* Where a place lies: elsewhere, if its buffer is written over. */
+cbi_place cbi_verified_home(const cbi_plan_verifier *v, cbi_place place);
 /* Bytes between rows where a place lies. */
 int64_t cbi_verified_row_bytes(const cbi_plan_verifier *v, cbi_place place);
 

@@ -22,7 +22,9 @@ static int slots_of(const cbi_plan_verifier *v, const cbi_buffer *buffer) {
     }
 }
 
-static cbi_place at_home(const cbi_plan_verifier *v, cbi_place place) {
+cbi_place cbi_verified_home(const cbi_plan_verifier *v, cbi_place place) {
+    if (place.buffer < 0 || place.buffer >= v->plan->buffer_count)
+        return place;
     const cbi_buffer *buffer = &v->plan->buffers[place.buffer];
     if (buffer->home >= 0 && v->keep) {
         place.buffer = buffer->home;
@@ -32,7 +34,7 @@ static cbi_place at_home(const cbi_plan_verifier *v, cbi_place place) {
 }
 
 int64_t cbi_verified_row_bytes(const cbi_plan_verifier *v, cbi_place place) {
-    return v->plan->buffers[at_home(v, place).buffer].bytes;
+    return v->plan->buffers[cbi_verified_home(v, place).buffer].bytes;
 }
 
 /* The cells of a buffer's row at a step. */
@@ -109,7 +111,7 @@ static bool find_cells(cbi_plan_verifier *v, cbi_place place, cbi_source *source
     }
     if (place.buffer < 0 || place.buffer >= v->plan->buffer_count)
         return cbi_plan_wrong(v, "an operand that has no place");
-    place = at_home(v, place);
+    place = cbi_verified_home(v, place);
     *offset = place.offset;
     *bytes = v->plan->buffers[place.buffer].bytes;
     source->cells = row_of(v, place, v->step) + place.offset / CBI_CELL;
