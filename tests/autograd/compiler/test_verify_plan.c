@@ -10,15 +10,44 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-/* h' = tanh(h W + x) * sigmoid(x + h), with gradients of W and of a bias: products, registers, a
-   residual, sums after the loop and in it. */
+/* The larger of each two elements, twice. */
+static int largest_of_pairs(cbt_small *s, int value) {
+    cbi_view twice = {.rank = 2, .shape = {CBT_N / 2, 2}, .stride = {1, 0}};
+    int largest =
+        cbi_graph_add(s->graph, &(cbi_value){.kind = CBI_REDUCE,
+                                             .type = cbi_flat_type(CB_F64, true, CBT_N / 2),
+                                             .count = 1,
+                                             .in = &value,
+                                             .reduction = CBI_MAX,
+                                             .outer = CBT_N / 2,
+                                             .n = 2,
+                                             .inner = 1});
+    return cbi_view_of(s->graph, largest, &twice);
+}
+
+/* The product of rows [1, 2] of each half with a matrix [2, 2] that is the other value. */
+static int product_in_row(cbt_small *s, int rows, int matrix) {
+    const int in[2] = {rows, matrix};
+    return cbi_graph_add(s->graph, &(cbi_value){.kind = CBI_CONTRACT,
+                                                .type = cbi_flat_type(CB_F64, true, CBT_N),
+                                                .count = 2,
+                                                .in = in,
+                                                .groups = 1,
+                                                .m = 2,
+                                                .k = 2});
+}
+
+/* h' = tanh(h W + x) * sigmoid(x + h), less the larger of pairs and a product within the row, with
+   gradients of W and of a bias: products, registers, a residual, sums after the loop and in it. */
 static cbi_plan *plan_of_step(void) {
     char bug[256] = "";
     cbt_small s = cbt_small_new();
     int sum = cbt_binary(&s, &cb_add_op, cbt_product(&s, s.h, CBT_N, 0), s.x);
     int a = cbt_unary(&s, &cb_tanh_op, sum);
     int gate = cbt_unary(&s, &cb_sigmoid_op, cbt_binary(&s, &cb_add_op, s.x, s.h));
-    cbt_set_output(&s, cbt_binary(&s, &cb_mul_op, a, gate));
+    int b = cbt_binary(&s, &cb_mul_op, a, gate), c = cbt_unary(&s, &cb_sin_op, s.x);
+    b = cbt_binary(&s, &cb_sub_op, b, largest_of_pairs(&s, cbt_binary(&s, &cb_sub_op, b, c)));
+    cbt_set_output(&s, cbt_binary(&s, &cb_sub_op, b, product_in_row(&s, b, c)));
     cbt_begin_gradient(&s);
     int g = cbt_binary(&s, &cb_mul_op, cbt_binary(&s, &cb_mul_op, s.cotangent, gate),
                        cbt_unary(&s, &cb_sin_op, a));
@@ -114,6 +143,16 @@ BREAK(another_value,
 BREAK(no_such_sum, sum_of_kind(p, CBI_SUM_ACCUMULATED)->accumulator = p->accumulator_count)
 BREAK(missing_sum, p->sum_count--)
 
+/* What is read on after a part of the result is written. */
+BREAK(reduced_in_place, find(&p->forward, CBI_RUN_REDUCE, 0)->out.place =
+                            find(&p->forward, CBI_RUN_REDUCE, 0)->in[0].place)
+BREAK(product_over_left, find(&p->forward, CBI_RUN_CONTRACT, 0)->out.place =
+                             find(&p->forward, CBI_RUN_CONTRACT, 0)->in[0].place)
+BREAK(product_over_right, find(&p->forward, CBI_RUN_CONTRACT, 0)->out.place =
+                              find(&p->forward, CBI_RUN_CONTRACT, 0)->in[1].place)
+BREAK(product_over_state, find(&p->forward, CBI_RUN_PRODUCT, 0)->out.place =
+                              find(&p->forward, CBI_RUN_PRODUCT, 0)->in[0].place)
+
 /* A residual that is written over before it is read: it lies where the first result goes. */
 static void written_over(cbi_plan *p) {
     int kept = -1, home = -1;
@@ -161,6 +200,10 @@ static const struct {
     CASE(no_such_sum, "a gradient from a sum that is not there"),
     CASE(missing_sum, "is not formed"),
     CASE(written_over, ""),
+    CASE(reduced_in_place, "the result lies over operand 0"),
+    CASE(product_over_left, "the result lies over operand 0"),
+    CASE(product_over_right, "the result lies over operand 1"),
+    CASE(product_over_state, "the result lies over operand 0"),
 };
 
 Test(verify_plan, takes_a_plan_as_it_was_made) {
