@@ -277,7 +277,7 @@ static int sum_of_products(drawing *d) {
     int64_t n = 1 + below(d, 4);
     int sum = product_of(d, pick(d, true), n);
     for (int more = 1 + below(d, 2); more > 0; more--) {
-        int term = chance(d, 80) ? product_of(d, pick(d, true), n) : pick(d, true);
+        int term = chance(d, 80) ? product_of(d, pick(d, true), count_of(d, sum)) : pick(d, true);
         int in[2] = {sum, fit(d, term, count_of(d, sum))};
         sum = elementwise(d, &cb_add_op, 2, in, 0);
     }
@@ -375,7 +375,7 @@ static void draw_leaves(drawing *d) {
 }
 
 static int sum_over_rows(drawing *d, int64_t *count) {
-    int in = pick(d, true);
+    int in = chance(d, 40) ? contraction(d) : pick(d, true);
     in = count_of(d, in) > MATRIX ? slice(d, in, 0, MATRIX) : in;
     *count = count_of(d, in);
     return add(d, &(cbi_value){.kind = CBI_BATCH_SUM,
