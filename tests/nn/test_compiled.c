@@ -224,7 +224,7 @@ static void expect_equal_for(const cb_cell *cell, int cases, int64_t time, int64
 Test(compiled, networks_equal_those_run_op_by_op, .timeout = 900) {
     choices = cb_random_seed(3);
     for (const cb_cell *const *cell = cb_cells(); *cell != NULL; cell++)
-        expect_equal_for(*cell, 12, 50, 60, 40);
+        expect_equal_for(*cell, 24, 50, 60, 40);
 }
 
 Test(compiled, large_networks_equal_those_run_op_by_op, .timeout = 900) {
