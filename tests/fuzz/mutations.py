@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Breaks the compiler of steps on purpose and sees whether the fuzzer notices.
 
-    mutations.py SOURCE BUILD [--count N] [--only NAMES]
+    mutations.py SOURCE BUILD [--count N] [--only NAMES] [--unverified]
 
 SOURCE is a copy of the tree that may be changed, BUILD a build directory of it. Each mutation drops
 one condition in a pass. The compiler is built with it, and fuzz_steps runs new seeds, N at most
-(20,000). Prints for each mutation how many of the seeds failed and with what verdict: "the compiler
-says that it has a bug" is the verifier or the check of a plan at first use, everything else is what
-the fuzzer itself found. Exit status 1 when a mutation is not noticed, or does not apply any more.
+(20,000). Prints for each mutation how many of the seeds failed, and who noticed: the verifier, the
+check of a plan at first use (which one run in eight makes), or the fuzzer itself, by a result that
+differs, a crash or an error. With --unverified the verifier is left out as well, so that what it
+keeps from running runs. Exit status 1 when a mutation is not noticed, or does not apply any more.
 """
 
 import argparse
@@ -15,6 +16,11 @@ import pathlib
 import re
 import subprocess
 import sys
+
+BUG = "the compiler says that it has a bug"
+# faults.h, and what leaves the verifier out.
+VERIFIED = "#define CBI_FAULT(n) false"
+UNVERIFIED = "#define CBI_FAULT(n) ((n) == CBI_FAULT_UNVERIFIED)"
 
 # Name, file of autograd/, what it is about, text, and what takes its place.
 MUTATIONS = [
@@ -90,8 +96,18 @@ def run(command, **options):
 
 
 def verdicts(output):
-    """The kinds of failure in a campaign's table, with how often each occurred."""
-    return [(int(n), what) for n, what in re.findall(r"^ *(\d+)  FAILED: (.*)$", output, re.M)]
+    """Who noticed a failure of a campaign, with how often: the table counts all of a kind, and the
+    lines of seeds say what the compiler said."""
+    found = {}
+    for times, what in re.findall(r"^ *(\d+)  FAILED: (.*)$", output, re.M):
+        if what == BUG:
+            said = re.findall(r"^seed \d+: " + BUG + ": (.*)$", output, re.M)
+            check = sum("compiled, " in line or "only where compiled" in line for line in said)
+            found["the check at first use"] = check
+            found["the verifier"] = int(times) - check
+        else:
+            found[f"the fuzzer ({what})"] = int(times)
+    return {who: times for who, times in found.items() if times > 0}
 
 
 def seeds_of(output):
@@ -121,12 +137,12 @@ def try_mutation(mutation, source, build, count):
                 failed += 3
                 break
             tried += ran
-            for times, verdict in verdicts(output):
-                found[verdict] = found.get(verdict, 0) + times
+            for who, times in verdicts(output).items():
+                found[who] = found.get(who, 0) + times
                 failed += times
     finally:
         path.write_text(text)
-    list_of = ", ".join(f"{verdict}: {times}" for verdict, times in sorted(found.items()))
+    list_of = ", ".join(f"{who}: {times}" for who, times in sorted(found.items()))
     result = f"{failed} of {tried}: {list_of}" if failed else f"NOT NOTICED in {tried}"
     print(f"| {name} | `{file}` | {what} | {result} |", flush=True)
     return failed > 0
@@ -138,10 +154,19 @@ def main():
     parser.add_argument("build", type=pathlib.Path)
     parser.add_argument("--count", type=int, default=20000)
     parser.add_argument("--only", help="names, with commas between them")
+    parser.add_argument("--unverified", action="store_true", help="leave the verifier out")
     asked = parser.parse_args()
+    faults = asked.source / "autograd/compiler/faults.h"
+    switches = faults.read_text()
+    assert VERIFIED in switches
+    if asked.unverified:
+        faults.write_text(switches.replace(VERIFIED, UNVERIFIED))
     print("| mutation | file | what it lets through | failures of seeds |\n|---|---|---|---|")
-    good = [try_mutation(m, asked.source, asked.build, asked.count)
-            for m in MUTATIONS if asked.only is None or m[0] in asked.only.split(",")]
+    try:
+        good = [try_mutation(m, asked.source, asked.build, asked.count)
+                for m in MUTATIONS if asked.only is None or m[0] in asked.only.split(",")]
+    finally:
+        faults.write_text(switches)
     print(f"{sum(good)} of {len(good)} noticed")
     return 0 if good and all(good) else 1
 
