@@ -47,6 +47,80 @@ bool cbi_trace_note(cbi_trace *trace, cb_node *node) {
     return true;
 }
 
+/* ---- Order ----------------------------------------------------------------------------------- */
+
+typedef struct sorter {
+    int count; /* nodes sorted so far */
+    cb_node **sorted;
+    cb_node **stack; /* nodes whose inputs are being visited, each an input of the one before */
+    int *input;      /* of each node: the next of its inputs to visit */
+    bool *done;
+} sorter;
+
+static cb_node *first_output(cb_node *node) {
+    return node->owner != NULL ? node->owner : node;
+}
+
+static void place(sorter *s, cb_node *node) {
+    for (int k = 0; k == 0 || k < node->out_count; k++) {
+        cb_node *made = k == 0 ? node : node->outs[k]->node;
+        if (!s->done[made->index])
+            s->sorted[s->count++] = made;
+        s->done[made->index] = true;
+    }
+}
+
+/* Places what a node is computed from, in the order of the inputs, and then the node. */
+static void visit(sorter *s, cb_node *node) {
+    int depth = 0;
+    s->stack[depth++] = first_output(node);
+    while (depth > 0) {
+        cb_node *top = s->stack[depth - 1];
+        if (!s->done[top->index] && s->input[top->index] < top->count) {
+            cb_node *in = first_output(top->in[s->input[top->index]++]->node);
+            if (!s->done[in->index])
+                s->stack[depth++] = in;
+        } else {
+            place(s, top);
+            depth--;
+        }
+    }
+}
+
+bool cbi_trace_sort(cb_tape *tape, int leaves, int count, cb_tensor *const *outputs) {
+    cbi_trace *trace = tape->trace;
+    size_t nodes = (size_t)trace->count + 1;
+    sorter s = {.count = 0};
+    size_t bytes = nodes * (2 * sizeof(cb_node *) + sizeof(int) + 2 * sizeof(bool));
+    s.sorted = cbi_arena_allocate(&tape->arena, bytes);
+    if (s.sorted == NULL)
+        return false;
+    memset((void *)s.sorted, 0, bytes);
+    s.stack = s.sorted + nodes;
+    s.input = (int *)(void *)(s.stack + nodes);
+    s.done = (bool *)(s.input + nodes);
+    bool *linked = s.done + nodes;
+    for (cb_node *node = tape->last; node != NULL; node = node->previous)
+        linked[node->index] = true;
+    tape->last = NULL;
+    for (int i = 0; i < leaves; i++)
+        place(&s, trace->nodes[i]);
+    for (int i = 0; i < count; i++)
+        visit(&s, outputs[i]->node);
+    for (int i = 0; i < trace->count; i++) /* what no output is computed from */
+        visit(&s, trace->nodes[i]);
+    for (int i = 0; i < trace->count; i++)
+        if (linked[s.sorted[i]->index])
+            cbi_node_link(s.sorted[i]);
+    for (int i = 0; i < trace->count; i++) {
+        trace->nodes[i] = s.sorted[i];
+        trace->nodes[i]->index = i;
+    }
+    return true;
+}
+
+/* ---- For the tape ---------------------------------------------------------------------------- */
+
 void *cbi_trace_memory(cbi_trace *trace, size_t bytes) {
     return cbi_unread_memory(&trace->unread, bytes);
 }

@@ -19,7 +19,7 @@ typedef struct cbi_trace_draw {
 
 typedef struct cbi_trace {
     int count, room;
-    cb_node **nodes; /* in the order in which they were made; a node's index is its place here */
+    cb_node **nodes; /* each after its inputs; a node's index is its place here */
     int draw_count, draw_room;
     cbi_trace_draw *draws;
     cbi_unread unread;
@@ -29,6 +29,11 @@ typedef struct cbi_trace {
 cb_tape *cbi_tape_new_symbolic(void);
 /* A leaf: a tensor of that shape without elements, row-major. Poisoned, recorded, on failure. */
 cb_tensor *cbi_symbol(cb_tape *tape, cb_dtype dtype, int rank, const int64_t *shape);
+
+/* Sorts the nodes into an order that follows from the equations alone: the first `leaves` as they
+   are, then what the outputs are computed from, depth first and in the order of the inputs. In
+   f(a) * g(b), C leaves to the compiler which call comes first. False when there is no memory. */
+bool cbi_trace_sort(cb_tape *tape, int leaves, int count, cb_tensor *const *outputs);
 
 /* For the tape itself. Notes a node; false when there is no memory. */
 bool cbi_trace_note(cbi_trace *trace, cb_node *node);

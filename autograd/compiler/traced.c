@@ -270,12 +270,18 @@ static const char *fault_of(const cbi_signature *s, const cbi_side *side) {
 const char *cbi_trace_once(const cbi_signature *s, cb_tape *tape, int64_t batch, cbi_side *side) {
     if (!make_side(s, side, tape, batch))
         return cb_tape_error(tape);
+    int leaves = tape->trace->count;
     s->step(side->weights, side->x, side->states, side->next);
     if (cbi_unread_was_read(&tape->trace->unread))
         return "the step reads elements: what it computes may depend on them";
     if (tape->status != CB_OK)
         return cb_tape_error(tape);
-    return fault_of(s, side);
+    const char *fault = fault_of(s, side);
+    if (fault == NULL && !cbi_trace_sort(tape, leaves, s->state_count, side->next)) {
+        cbi_tape_fail(tape, CB_ERROR_MEMORY, "trace: out of memory");
+        return cb_tape_error(tape);
+    }
+    return fault;
 }
 
 static bool run_step(cbi_traced *traced, int number) {

@@ -66,6 +66,35 @@ static void elman(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb
 }
 static int64_t elman_shapes[3][2] = {{HIDDEN, INPUT}, {HIDDEN, HIDDEN}, {HIDDEN, 0}};
 
+/* h' = u h + v x', with u = sigmoid(h U'), x' = x W' and v = tanh(u + b) */
+static void mixed(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
+    cb_tensor *u = cb_sigmoid(cb_linear(state[0], w[1], NULL));
+    cb_tensor *kept = cb_mul(u, state[0]);
+    cb_tensor *v = cb_tanh(cb_add(u, w[2]));
+    next[0] = cb_add(kept, cb_mul(v, cb_linear(x, w[0], NULL)));
+}
+
+/* The same. The calls come in another order, as another compiler may order arguments. */
+static void mixed_from_the_right(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
+                                 cb_tensor **next) {
+    cb_tensor *input = cb_linear(x, w[0], NULL);
+    cb_tensor *u = cb_sigmoid(cb_linear(state[0], w[1], NULL));
+    cb_tensor *v = cb_tanh(cb_add(u, w[2]));
+    cb_tensor *new = cb_mul(v, input);
+    next[0] = cb_add(cb_mul(u, state[0]), new);
+}
+
+Test(describe, plans_follow_from_the_equations_and_not_from_the_order_of_the_calls) {
+    cb_scan *scan = recurrence(mixed, 3, elman_shapes);
+    cb_scan *other = recurrence(mixed_from_the_right, 3, elman_shapes);
+    char *text = described(scan, 0), *text_of_other = described(other, 0);
+    cr_expect_str_eq(text, text_of_other);
+    free(text);
+    free(text_of_other);
+    cb_scan_free(scan);
+    cb_scan_free(other);
+}
+
 Test(describe, equations_have_the_names_of_weights_and_states) {
     cb_scan *scan = recurrence(elman, 3, elman_shapes);
     char *text = described(scan, 0);
