@@ -5,9 +5,24 @@
 #include "tensor/row_kernels.h"
 
 enum {
-    STRIP_BYTES = 256,
-    DOTS = 4
-}; /* of the result in registers; rows of a that share b's loads */
+    WIDE_BYTES = 256,  /* strips of the result in registers */
+    NARROW_BYTES = 32, /* of what is left of a row, or of short rows */
+    DOTS = 4,          /* rows of a that share b's loads */
+};
+
+/* Strips of so many columns, as long as there are that many. Each element is added up over k in
+   order, whatever the width. */
+#define CONTRACT_STRIPS(type, width)                                                               \
+    for (; n - j >= (width); j += (width)) {                                                       \
+        type s[width] = {0};                                                                       \
+        for (int64_t l = 0; l < k; l++) {                                                          \
+            const type x = a[i * a_m + l * a_k];                                                   \
+            _Pragma("omp simd") for (int64_t c = 0; c < (width); c++) s[c] +=                      \
+                x * b[l * b_k + j + c];                                                            \
+        }                                                                                          \
+        for (int64_t c = 0; c < (width); c++)                                                      \
+            y[i * y_row + (j + c) * y_column] = s[c];                                              \
+    }
 
 /* STRIPS: b's columns are neighbours: a strip of the result stays in registers while b is read row
    by row. DOTS: k runs along neighbours in both: several dot products at a time. ANY: any strides.
@@ -16,26 +31,13 @@ enum {
     CBI_MULTIVERSION static void contract_strips_##suffix(                                         \
         int64_t m, int64_t k, int64_t n, type *y, int64_t y_row, int64_t y_column, const type *a,  \
         int64_t a_m, int64_t a_k, const type *b, int64_t b_k) {                                    \
-        enum { STRIP = STRIP_BYTES / sizeof(type) };                                               \
-        for (int64_t i = 0; i < m; i++)                                                            \
-            for (int64_t j = 0; j < n; j += STRIP) {                                               \
-                int64_t width = n - j < STRIP ? n - j : STRIP;                                     \
-                type s[STRIP] = {0};                                                               \
-                if (width == STRIP)                                                                \
-                    for (int64_t l = 0; l < k; l++) {                                              \
-                        const type x = a[i * a_m + l * a_k];                                       \
-                        for (int64_t c = 0; c < STRIP; c++)                                        \
-                            s[c] += x * b[l * b_k + j + c];                                        \
-                    }                                                                              \
-                else                                                                               \
-                    for (int64_t l = 0; l < k; l++) {                                              \
-                        const type x = a[i * a_m + l * a_k];                                       \
-                        for (int64_t c = 0; c < width; c++)                                        \
-                            s[c] += x * b[l * b_k + j + c];                                        \
-                    }                                                                              \
-                for (int64_t c = 0; c < width; c++)                                                \
-                    y[i * y_row + (j + c) * y_column] = s[c];                                      \
-            }                                                                                      \
+        enum { WIDE = WIDE_BYTES / sizeof(type), NARROW = NARROW_BYTES / sizeof(type) };           \
+        for (int64_t i = 0; i < m; i++) {                                                          \
+            int64_t j = 0;                                                                         \
+            CONTRACT_STRIPS(type, WIDE)                                                            \
+            CONTRACT_STRIPS(type, NARROW)                                                          \
+            CONTRACT_STRIPS(type, 1)                                                               \
+        }                                                                                          \
     }                                                                                              \
     CBI_MULTIVERSION static void contract_dots_##suffix(                                           \
         int64_t m, int64_t k, int64_t n, type *y, int64_t y_row, int64_t y_column, const type *a,  \
