@@ -20,8 +20,12 @@ enum {
             _Pragma("omp simd") for (int64_t c = 0; c < (width); c++) s[c] +=                      \
                 x * b[l * b_k + j + c];                                                            \
         }                                                                                          \
-        for (int64_t c = 0; c < (width); c++)                                                      \
-            y[i * y_row + (j + c) * y_column] = s[c];                                              \
+        if (y_column == 1)                                                                         \
+            for (int64_t c = 0; c < (width); c++)                                                  \
+                y[i * y_row + j + c] = s[c];                                                       \
+        else                                                                                       \
+            for (int64_t c = 0; c < (width); c++)                                                  \
+                y[i * y_row + (j + c) * y_column] = s[c];                                          \
     }
 
 /* STRIPS: b's columns are neighbours: a strip of the result stays in registers while b is read row

@@ -24,6 +24,7 @@
 
 enum {
     MOST_ROWS = 64,       /* of a tile: its part of a product stays in the L2 cache */
+    STATES = 256 << 10,   /* bytes of a tile's states that do, where there is no product */
     BLOCK = 16,           /* rows whose sums are added up in order */
     SMALL_BLOCK = 4,      /* of a batch that would have too few blocks */
     REGISTERS = 24 << 10, /* bytes of registers that fit in the L1 cache with what they come from */
@@ -56,10 +57,22 @@ static bool runs_together(const cbi_run *run) {
            (cb_threads() > 1 && !run->small_tiles && share(run) < cbi_packed_rows(dtype_of(run)));
 }
 
+/* Rows, in whole blocks, of a tile that no product asks to be large: as many as have their states
+   in the L2 cache from one step to the next. */
+static int64_t rows_with_states(const cbi_run *run) {
+    int64_t bytes = 0, block = cbi_block_rows(run), rows = MOST_ROWS;
+    for (int i = 0; i < run->plan->graph->state_count; i++)
+        bytes += run->plan->buffers[run->plan->state_buffer[i]].bytes;
+    while (rows > block && rows * bytes > STATES)
+        rows /= 2;
+    return rows;
+}
+
 static int64_t rows_of_tile(const cbi_run *run) {
     if (runs_together(run))
         return run->rows;
-    int64_t most = run->small_tiles ? SMALL_BLOCK : MOST_ROWS;
+    int64_t most = run->plan->weights_count > 0 ? MOST_ROWS : rows_with_states(run);
+    most = run->small_tiles ? SMALL_BLOCK : most;
     return share(run) < most ? share(run) : most;
 }
 
