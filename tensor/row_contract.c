@@ -11,14 +11,16 @@ enum {
 };
 
 /* Strips of so many columns, as long as there are that many. Each element is added up over k in
-   order, whatever the width. */
+   order, whatever the width; k is not 0. */
 #define CONTRACT_STRIPS(type, width)                                                               \
     for (; n - j >= (width); j += (width)) {                                                       \
-        type s[width] = {0};                                                                       \
-        for (int64_t l = 0; l < k; l++) {                                                          \
-            const type x = a[i * a_m + l * a_k];                                                   \
+        const type *left = a + i * a_m, *right = b + j;                                            \
+        type s[width];                                                                             \
+        _Pragma("omp simd") for (int64_t c = 0; c < (width); c++) s[c] = left[0] * right[c];       \
+        for (int64_t l = 1; l < k; l++) {                                                          \
+            const type x = left[l * a_k];                                                          \
             _Pragma("omp simd") for (int64_t c = 0; c < (width); c++) s[c] +=                      \
-                x * b[l * b_k + j + c];                                                            \
+                x * right[l * b_k + c];                                                            \
         }                                                                                          \
         if (y_column == 1)                                                                         \
             for (int64_t c = 0; c < (width); c++)                                                  \
@@ -87,7 +89,9 @@ enum {
     /* Y' = B'A' where that has the better strides. */                                             \
     static void contract_##suffix(int64_t m, int64_t k, int64_t n, type *y, const type *a,         \
                                   const int64_t *as, const type *b, const int64_t *bs) {           \
-        if (bs[2] == 1 && (n > 1 || k == 1))                                                       \
+        if (k == 0)                                                                                \
+            contract_any_##suffix(m, k, n, y, n, 1, a, as[1], as[2], b, bs[1], bs[2]);             \
+        else if (bs[2] == 1 && (n > 1 || k == 1))                                                  \
             contract_strips_##suffix(m, k, n, y, n, 1, a, as[1], as[2], b, bs[1]);                 \
         else if (as[1] == 1 && m > 1)                                                              \
             contract_strips_##suffix(n, k, m, y, 1, n, b, bs[2], bs[1], a, as[2]);                 \
