@@ -158,7 +158,8 @@ size_t cbi_run_scratch_bytes(const cbi_run *run) {
 typedef struct loop {
     const cbi_run *run;
     bool backward;
-    _Atomic int threads; /* that have begun: each takes its own scratch */
+    _Atomic int threads;  /* that have begun: each takes its own scratch */
+    _Atomic int64_t next; /* tile: a thread that is done with one takes the next */
 } loop;
 
 /* A tile in scratch memory that no other thread uses. */
@@ -413,12 +414,17 @@ static const way in_tiles = {pack_left, tile_product, tile_rows};
 static const way together = {pack_left, shared_product, shared_rows};
 
 static void run_tiles(void *context, int64_t begin, int64_t end) {
-    cbi_tile t = tile_new(context);
+    loop *l = context;
+    cbi_tile t = tile_new(l);
     int64_t most = rows_of_tile(t.run);
-    for (int64_t i = begin; i < end; i++) {
-        t.first = i * most;
+    (void)begin;
+    (void)end;
+    for (;;) {
+        t.first = atomic_fetch_add(&l->next, 1) * most;
+        if (t.first >= t.run->rows)
+            return;
         t.rows = t.run->rows - t.first < most ? t.run->rows - t.first : most;
-        run_steps(&t, &in_tiles, context);
+        run_steps(&t, &in_tiles, l);
     }
 }
 
