@@ -15,6 +15,10 @@ typedef struct cbi_address {
    order, whatever the tiles and the threads. Tiles are multiples of it. */
 int64_t cbi_block_rows(const cbi_run *run);
 
+static inline cb_dtype cbi_run_dtype(const cbi_run *run) {
+    return run->plan->graph->outputs[0].type.dtype;
+}
+
 /* Rows [first, first + rows) of the batch at one step, on one thread. */
 typedef struct cbi_tile {
     const cbi_run *run;
@@ -50,6 +54,17 @@ void cbi_run_rows(const cbi_tile *tile, int begin, int end, int64_t first, int64
 void cbi_run_once(const cbi_tile *tile, int instruction);
 /* Applies an op as it is, to the tile's rows. */
 void cbi_run_call(const cbi_tile *tile, int instruction);
+/* Whether weights are packed: it takes as long as a few products. */
+bool cbi_run_packs(const cbi_run *run);
+/* Packs the weights of the forward or the backward step. */
+void cbi_run_pack_weights(const cbi_run *run, bool backward);
+/* The most that left operands take, packed, of a tile of so many rows. */
+size_t cbi_run_packed_rows_bytes(const cbi_run *run, int64_t rows);
+/* Packs the tile's rows of a left operand for the products that come next, where weights are. */
+void cbi_run_pack(const cbi_tile *tile, int instruction);
+/* A product of the tile's rows, on this thread or on all of them. */
+void cbi_run_product(const cbi_tile *tile, int instruction);
+void cbi_run_product_together(const cbi_tile *tile, int instruction);
 /* Where a sequence is over, states keep their values, cotangents pass unchanged, and what is read
    after the loop is 0. */
 void cbi_pass_over(const cbi_tile *tile);

@@ -29,17 +29,7 @@ enum {
     SMALL_BLOCK = 4,      /* of a batch that would have too few blocks */
     REGISTERS = 24 << 10, /* bytes of registers that fit in the L1 cache with what they come from */
     MOST_TOGETHER = 16,   /* rows that row by row instructions run on at a time */
-    WORTH_PACKING = 32,   /* rows over all steps that a product's weights must meet */
 };
-
-static cb_dtype dtype_of(const cbi_run *run) {
-    return run->plan->graph->outputs[0].type.dtype;
-}
-
-/* Whether weights are packed: it takes as long as a few products. */
-static bool packs(const cbi_run *run) {
-    return (run->steps > 1 || run->rows >= WORTH_PACKING) && cbi_packed_usable(dtype_of(run));
-}
 
 int64_t cbi_block_rows(const cbi_run *run) {
     return run->rows > 4 * BLOCK ? BLOCK : SMALL_BLOCK;
@@ -53,8 +43,9 @@ static int64_t share(const cbi_run *run) {
 }
 
 static bool runs_together(const cbi_run *run) {
-    return run->plan->whole || !packs(run) ||
-           (cb_threads() > 1 && !run->small_tiles && share(run) < cbi_packed_rows(dtype_of(run)));
+    return run->plan->whole || !cbi_run_packs(run) ||
+           (cb_threads() > 1 && !run->small_tiles &&
+            share(run) < cbi_packed_rows(cbi_run_dtype(run)));
 }
 
 /* Rows, in whole blocks, of a tile that no product asks to be large: as many as have their states
@@ -102,31 +93,6 @@ static size_t registers_bytes(const cbi_run *run) {
                        rows_together(run, &plan->backward) * plan->backward.register_bytes));
 }
 
-/* Bytes of one packed left operand: of a group and, unless the m rows of each row are one matrix
-   with the others, of each of them. */
-static size_t packed_part_bytes(const cbi_instruction *pack, int64_t rows) {
-    return rounded(cbi_packed_rows_bytes(pack->dtype, pack->tall ? rows * pack->m : rows, pack->k));
-}
-
-static int64_t packed_parts(const cbi_instruction *pack) {
-    return pack->groups * (pack->tall ? 1 : pack->m);
-}
-
-static size_t packed_rows_bytes(const cbi_run *run) {
-    size_t most = 0;
-    for (int step = 0; step < 2 && packs(run); step++) {
-        const cbi_program *program = step == 0 ? &run->plan->forward : &run->plan->backward;
-        for (int i = 0; i < program->count; i++) {
-            const cbi_instruction *pack = &program->list[i];
-            if (pack->code != CBI_RUN_PACK)
-                continue;
-            size_t bytes = (size_t)packed_parts(pack) * packed_part_bytes(pack, rows_of_tile(run));
-            most = bytes > most ? bytes : most;
-        }
-    }
-    return most;
-}
-
 static int address_count(const cbi_program *program) {
     int count = 0;
     for (int i = 0; i < program->count; i++)
@@ -145,8 +111,8 @@ static size_t indices_bytes(const cbi_run *run) {
 }
 
 static size_t thread_bytes(const cbi_run *run) {
-    return registers_bytes(run) + packed_rows_bytes(run) + addresses_bytes(run) +
-           indices_bytes(run);
+    return registers_bytes(run) + cbi_run_packed_rows_bytes(run, rows_of_tile(run)) +
+           addresses_bytes(run) + indices_bytes(run);
 }
 
 /* One thread's part for each, one for a tile that they share, and what is put aside. */
@@ -172,7 +138,8 @@ static cbi_tile tile_new(loop *l) {
     char *scratch = run->scratch + (size_t)t.thread * thread_bytes(run);
     t.registers = scratch;
     t.packed_rows = scratch + registers_bytes(run);
-    t.addresses = (cbi_address *)(void *)(t.packed_rows + packed_rows_bytes(run));
+    t.addresses =
+        (cbi_address *)(void *)(t.packed_rows + cbi_run_packed_rows_bytes(run, rows_of_tile(run)));
     int *first = (int *)(void *)((char *)t.addresses + addresses_bytes(run));
     for (int i = 0, at = 0; i < t.program->count; at += 1 + t.program->list[i++].count)
         first[i] = at;
@@ -207,19 +174,18 @@ static int end_of_rows(const cbi_program *program, int begin) {
 
 /* What runs a product, and what runs rows, in one of the ways. */
 typedef struct way {
-    void (*pack)(cbi_tile *t, int instruction, loop *l);
-    void (*product)(cbi_tile *t, int instruction, loop *l);
+    void (*product)(const cbi_tile *t, int instruction);
     void (*rows)(cbi_tile *t, int begin, int end, loop *l);
 } way;
 
-static void run_barrier(cbi_tile *t, int i, const way *w, loop *l) {
+static void run_barrier(cbi_tile *t, int i, const way *w) {
     const cbi_instruction *instruction = &t->program->list[i];
     switch (instruction->code) {
     case CBI_RUN_PACK:
-        w->pack(t, i, l);
+        cbi_run_pack(t, i);
         return;
     case CBI_RUN_PRODUCT:
-        w->product(t, i, l);
+        w->product(t, i);
         return;
     case CBI_RUN_CALL:
         cbi_run_call(t, i);
@@ -238,7 +204,7 @@ static void run_step(cbi_tile *t, const way *w, loop *l) {
         cbi_put_aside(t, memory);
     for (int begin = 0; begin < t->program->count;) {
         if (is_barrier(&t->program->list[begin])) {
-            run_barrier(t, begin++, w, l);
+            run_barrier(t, begin++, w);
             continue;
         }
         int end = end_of_rows(t->program, begin);
@@ -262,122 +228,12 @@ static void run_steps(cbi_tile *t, const way *w, loop *l) {
     }
 }
 
-/* ---- Products -------------------------------------------------------------------------------- */
-
-/* A part of a packed operand: which group, and which of the m rows of each row. */
-static char *packed_part(const cbi_tile *t, const cbi_instruction *pack, int64_t part) {
-    return t->packed_rows + (size_t)part * packed_part_bytes(pack, t->rows);
-}
-
-static void pack_left(cbi_tile *t, int i, loop *l) {
-    const cbi_instruction *pack = &t->program->list[i];
-    const cbi_address *left = &t->addresses[t->first_address[i] + 1];
-    int64_t size = (int64_t)cb_dtype_size(pack->dtype), each = pack->tall ? 1 : pack->m;
-    (void)l;
-    if (!packs(t->run))
-        return;
-    for (int64_t part = 0; part < packed_parts(pack); part++) {
-        const char *from = left->base + t->first * left->row + part / each * pack->in[0].stride[0] +
-                           part % each * pack->in[0].stride[1];
-        int64_t row = pack->tall ? pack->in[0].stride[1] : left->row;
-        cbi_matrix rows = {(char *)(uintptr_t)from, row / size, pack->in[0].stride[2] / size};
-        cbi_pack_rows(pack->dtype, pack->tall ? t->rows * pack->m : t->rows, pack->k, 0, pack->k,
-                      rows, packed_part(t, pack, part));
-    }
-}
-
-/* Panels [begin, end) of each group. */
-static void multiply_panels(const cbi_tile *t, int i, int64_t begin, int64_t end) {
-    const cbi_instruction *product = &t->program->list[i];
-    const cbi_address *out = &t->addresses[t->first_address[i]];
-    int64_t size = (int64_t)cb_dtype_size(product->dtype), each = product->tall ? 1 : product->m;
-    int64_t row = product->tall ? product->out.stride[1] : out->row;
-    for (int64_t part = 0; part < packed_parts(product); part++) {
-        const cbi_packed *weights =
-            &t->run->packed[t->run->first_packed[product->weights] + part / each];
-        char *to = out->base + t->first * out->row + part / each * product->out.stride[0] +
-                   part % each * product->out.stride[1];
-        cbi_packed_multiply(weights, begin, end, product->tall ? t->rows * product->m : t->rows,
-                            packed_part(t, product, part), false, to, row / size);
-    }
-}
-
-static int64_t panels_of(const cbi_tile *t, int i) {
-    const cbi_instruction *product = &t->program->list[i];
-    return cbi_packed_panels(&t->run->packed[t->run->first_packed[product->weights]]);
-}
-
-static void tile_product(cbi_tile *t, int i, loop *l) {
-    (void)l;
-    multiply_panels(t, i, 0, panels_of(t, i));
-}
-
 /* A part of a step that all threads work on. */
 typedef struct shared {
     loop *loop;
     const cbi_tile *tile;
     int begin, end; /* instructions */
 } shared;
-
-static void share_of_product(void *context, int64_t begin, int64_t end) {
-    const shared *s = context;
-    multiply_panels(s->tile, s->begin, begin, end);
-}
-
-/* A block of a group's matrix as it lies. */
-static cbi_matrix block_of(const cbi_run *run, const cbi_weight *block, int64_t group) {
-    const cb_tensor *w = run->captured[block->captured];
-    int64_t at = block->offset + group * block->stride[0];
-    return (cbi_matrix){(char *)w->data + at * (int64_t)cb_dtype_size(w->dtype), block->stride[1],
-                        block->stride[2]};
-}
-
-/* A product of one group, and of one of m rows, with the matrices as they are. */
-static void multiply_stock(const cbi_tile *t, const cbi_instruction *product, int64_t group,
-                           int64_t rows, cbi_matrix left, cbi_matrix out) {
-    const cbi_run *run = t->run;
-    int64_t size = (int64_t)cb_dtype_size(product->dtype), top = 0, first = 0;
-    const cbi_grid *grid =
-        &run->plan->graph->values[run->plan->weights[product->weights].value].weights;
-    for (int b = 0; b < grid->count; b++) {
-        const cbi_weight *block = &grid->blocks[b];
-        cbi_matrix x = left, y = out;
-        x.data = (char *)x.data + top * left.column_stride * size;
-        y.data = (char *)y.data + first * size;
-        cbi_gemm(product->dtype, rows, block->columns, block->rows, x, block_of(run, block, group),
-                 top > 0, y);
-        first += block->columns;
-        if ((b + 1) % grid->across == 0) {
-            first = 0;
-            top += block->rows;
-        }
-    }
-}
-
-static void stock_product(const cbi_tile *t, int i) {
-    const cbi_instruction *product = &t->program->list[i];
-    const cbi_address *out = &t->addresses[t->first_address[i]], *left = out + 1;
-    int64_t size = (int64_t)cb_dtype_size(product->dtype), each = product->tall ? 1 : product->m;
-    for (int64_t part = 0; part < packed_parts(product); part++) {
-        int64_t g = part / each, m = part % each;
-        cbi_matrix x = {left->base + g * product->in[0].stride[0] + m * product->in[0].stride[1],
-                        (product->tall ? product->in[0].stride[1] : left->row) / size,
-                        product->in[0].stride[2] / size};
-        cbi_matrix y = {out->base + g * product->out.stride[0] + m * product->out.stride[1],
-                        (product->tall ? product->out.stride[1] : out->row) / size, 1};
-        multiply_stock(t, product, g, product->tall ? t->rows * product->m : t->rows, x, y);
-    }
-}
-
-static void shared_product(cbi_tile *t, int i, loop *l) {
-    shared s = {l, t, i, i + 1};
-    const cbi_instruction *product = &t->program->list[i];
-    if (!packs(t->run)) {
-        stock_product(t, i);
-        return;
-    }
-    cbi_parallel_for(panels_of(t, i), CBI_GRAIN / (16 * product->k + 1) + 1, share_of_product, &s);
-}
 
 /* ---- Rows ------------------------------------------------------------------------------------ */
 
@@ -410,8 +266,8 @@ static void shared_rows(cbi_tile *t, int begin, int end, loop *l) {
                      share_of_rows, &s);
 }
 
-static const way in_tiles = {pack_left, tile_product, tile_rows};
-static const way together = {pack_left, shared_product, shared_rows};
+static const way in_tiles = {cbi_run_product, tile_rows};
+static const way together = {cbi_run_product_together, shared_rows};
 
 static void run_tiles(void *context, int64_t begin, int64_t end) {
     loop *l = context;
@@ -430,46 +286,10 @@ static void run_tiles(void *context, int64_t begin, int64_t end) {
 
 /* ---- All steps ------------------------------------------------------------------------------- */
 
-size_t cbi_run_weights_bytes(const cbi_run *run, int weights) {
-    const cbi_weights *w = &run->plan->weights[weights];
-    if (!packs(run))
-        return 0;
-    return (size_t)w->groups * rounded(cbi_packed_bytes(dtype_of(run), w->depth, w->columns));
-}
-
 size_t cbi_run_accumulator_bytes(const cbi_run *run, int accumulator) {
     const cbi_accumulator *a = &run->plan->accumulators[accumulator];
     int64_t block = cbi_block_rows(run), blocks = a->rows ? (run->rows + block - 1) / block : 1;
     return (size_t)(blocks * a->count) * cb_dtype_size(a->dtype);
-}
-
-/* Packs the blocks of one group of a product's matrices, side by side, and on top of each other. */
-static void pack_group(const cbi_run *run, int weights, int64_t group) {
-    const cbi_plan *plan = run->plan;
-    const cbi_weights *w = &plan->weights[weights];
-    const cbi_value *product = &plan->graph->values[w->value];
-    cb_dtype dtype = product->type.dtype;
-    size_t bytes = rounded(cbi_packed_bytes(dtype, w->depth, w->columns));
-    cbi_packed *packed = &run->packed[run->first_packed[weights] + group];
-    *packed =
-        cbi_packed_in(dtype, w->depth, w->columns, run->weights[weights] + (size_t)group * bytes);
-    int64_t top = 0, first = 0;
-    for (int b = 0; b < product->weights.count; b++) {
-        const cbi_weight *block = &product->weights.blocks[b];
-        cbi_pack(packed, top, block->rows, first, block->columns, block_of(run, block, group));
-        first += block->columns;
-        if ((b + 1) % product->weights.across == 0) {
-            first = 0;
-            top += block->rows;
-        }
-    }
-}
-
-static void pack_weights(const cbi_run *run, bool backward) {
-    for (int i = 0; i < run->plan->weights_count && packs(run); i++)
-        for (int64_t g = 0; g < run->plan->weights[i].groups; g++)
-            if (run->plan->weights[i].backward == backward)
-                pack_group(run, i, g);
 }
 
 static cb_status run_all(const cbi_run *run, bool backward) {
@@ -477,7 +297,7 @@ static cb_status run_all(const cbi_run *run, bool backward) {
     int64_t most = rows_of_tile(run);
     if (run->rows == 0)
         return CB_OK;
-    pack_weights(run, backward);
+    cbi_run_pack_weights(run, backward);
     if (!runs_together(run)) {
         cbi_parallel_for((run->rows + most - 1) / most, 1, run_tiles, &l);
     } else {
