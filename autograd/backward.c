@@ -120,9 +120,28 @@ static bool is_variable(const sweep *run, const cb_node *node) {
     return run->into_variables && node->op == NULL;
 }
 
+/* Whether a variable's first gradient can be its sink: nothing else pending lies in its memory. */
+static bool can_be_sink(const sweep *run, const cb_node *node, const cb_tensor *g) {
+    const cbi_block *block = g->node->block;
+    return !run->record && node->sink == NULL && block != NULL && block->in_sweep &&
+           block->pending == 0 && cb_tensor_same_shape(g, &node->tensor) &&
+           cb_tensor_is_contiguous(g);
+}
+
+/* It outlives the sweep: its memory may not be reused. */
+static void become_sink(cb_node *node, cb_tensor *g) {
+    node->sink = g;
+    g->node->block->in_sweep = false;
+    g->node->block->pending++;
+}
+
 static void give(const sweep *run, cb_node *node, cb_tensor *g) {
     if (run->tape->status != CB_OK)
         return;
+    if (is_variable(run, node) && can_be_sink(run, node, g)) {
+        become_sink(node, g);
+        return;
+    }
     if (is_variable(run, node)) {
         cb_tensor *sink = sink_of(run, node);
         if (sink != NULL)

@@ -424,6 +424,13 @@ static const struct {
     {&cb_shift_op, {.copies = true}},
     {&cb_affine_op, {.copies = true, .copying = {1, 0}}},
     {&cb_full_like_op, {.fills = true}},
+    {&cb_sin_op, {.slow = true}},
+    {&cb_cos_op, {.slow = true}},
+    {&cb_erf_op, {.slow = true}},
+    {&cb_gelu_op, {.slow = true}},
+    {&cb_softplus_op, {.slow = true}},
+    {&cb_power_op, {.slow = true}},
+    {&cb_pow_op, {.slow = true}},
 };
 
 const cbi_algebra *cbi_algebra_of(const cbi_elementwise *op) {

@@ -19,6 +19,7 @@ typedef struct cbi_algebra {
     bool absorbs;        /* y = 0 where an operand is 0 */
     bool has_neutral[2]; /* y = the other operand where this one is `neutral` */
     double neutral[2];
+    bool slow;   /* takes longer than its result takes to be written to memory and read again */
     bool copies; /* y = x with the parameters `copying` */
     double copying[2];
 } cbi_algebra;

@@ -3,22 +3,32 @@
    The backward step starts from its results and asks for what they are computed from. A forward
    value that it asks for is kept for all steps, or computed again when that is cheap: one
    elementwise op on what is at hand anyway, states, inputs and the new states (tanh of a cell
-   state), or several where they blow up a few numbers to many (an outer product). States are always
-   kept. What neither step asks for is not computed at all. */
+   state), or several where they blow up a few numbers to many (an outer product). Of what would be
+   kept after that, a value is computed again when it takes no more than two ops on the rest of it
+   (1 - f where f is kept): memory is slower than they are. States are always kept. What neither
+   step asks for is not computed at all. */
 #include "autograd/compiler/call_site.h"
 #include "autograd/compiler/plan_internal.h"
 
-enum { DEEPEST = 6 }; /* ops in a row that are computed again */
+enum {
+    DEEPEST = 6, /* ops in a row that are computed again where they blow up a few numbers */
+    SHORTEST = 2 /* where they are computed from what is kept */
+};
 
 static bool is_at_hand(const cbi_planner *p, int v) {
     return cbi_is_given(p, v) || cbi_is_left(p, v);
+}
+
+static bool is_quick(const cbi_value *value) {
+    return value->kind == CBI_COPY ||
+           (value->kind == CBI_ELEMENTWISE && !cbi_algebra_of(value->op)->slow);
 }
 
 /* Whether a value can be computed from what the backward step has anyway, by so many ops in a row;
    adds up the elements that it is computed from. */
 static bool is_computable(const cbi_planner *p, int v, int depth, int64_t *read) {
     const cbi_value *value = cbi_value_at(p, v);
-    if (depth == 0 || (value->kind != CBI_ELEMENTWISE && value->kind != CBI_COPY))
+    if (depth == 0 || !is_quick(value))
         return false;
     for (int k = 0; k < value->count; k++) {
         int from = cbi_whole_of(p, value->in[k]);
@@ -86,6 +96,45 @@ void cbi_find_whole(cbi_planner *p) {
     p->changes = p->plan->whole;
 }
 
+/* ---- What can be computed from other residuals ----------------------------------------------- */
+
+/* Whether the backward step has a forward value: it is given, left, kept, or computed again. */
+static bool is_had(const cbi_planner *p, int v) {
+    return is_at_hand(p, v) || p->kept[v] || (p->live[1][v] && v < p->graph->forward_count);
+}
+
+/* Whether so many ops in a row compute a value from what the backward step has. */
+static bool is_near(const cbi_planner *p, int v, int depth) {
+    const cbi_value *value = cbi_value_at(p, v);
+    bool near = depth > 0 && is_quick(value);
+    for (int k = 0; near && k < value->count; k++) {
+        int from = cbi_whole_of(p, value->in[k]);
+        near = is_had(p, from) || is_near(p, from, depth - 1);
+    }
+    return near;
+}
+
+/* Makes the backward step compute a value again, and what it lacks for that. */
+static void compute_again(cbi_planner *p, int v) {
+    const cbi_value *value = cbi_value_at(p, v);
+    p->kept[v] = false;
+    for (int k = 0; k < value->count; k++) {
+        int from = cbi_whole_of(p, value->in[k]);
+        if (!is_had(p, from))
+            compute_again(p, from);
+        p->live[1][value->in[k]] = p->live[1][from] = true;
+    }
+}
+
+/* In the order of the values, so that those that others are computed from come first. */
+static void keep_fewer(cbi_planner *p) {
+    for (int v = 0; v < p->graph->forward_count; v++)
+        if (p->kept[v] && !p->lasting[v] && is_near(p, v, SHORTEST)) {
+            compute_again(p, v);
+            p->changes--;
+        }
+}
+
 void cbi_choose_residuals(cbi_planner *p) {
     const cbi_graph *graph = p->graph;
     want_results(p);
@@ -99,12 +148,15 @@ void cbi_choose_residuals(cbi_planner *p) {
         if (computed)
             need_inputs(p, v, 1);
         else if (!cbi_is_given(p, v) && !cbi_is_left(p, v))
-            p->kept[v] = p->live[0][v] = true;
+            p->kept[v] = true;
         p->changes += p->kept[v];
     }
-    for (int v = graph->forward_count - 1; v >= 0; v--)
+    keep_fewer(p);
+    for (int v = graph->forward_count - 1; v >= 0; v--) {
+        p->live[0][v] = p->live[0][v] || p->kept[v];
         if (p->live[0][v])
             need_inputs(p, v, 0);
+    }
 }
 
 bool cbi_is_computed(const cbi_planner *p, int v) {

@@ -43,7 +43,7 @@ CB_UNARY(cb_sigmoid, "sigmoid", REAL, P0(), SIGMOID(x), cb_mul(g, cb_mul(y, cb_a
 /* d erf = 2 / sqrt(pi) exp(-x^2) */
 CB_UNARY(cb_erf, "erf", REAL, P0(), ERF(x),
          cb_mul(g, cb_scale(cb_exp(cb_neg(cb_square(x))), 1.1283791670955126)), -2, 2, NOKINK)
-CB_UNARY(cb_relu, "relu", REAL, P0(), x < 0 ? 0 : x, cb_mul(g, cb_positive(x)), -2, 2, 0)
+CB_UNARY(cb_relu, "relu", REAL, P0(), x < 0 ? 0 : x, cb_mul(g, cb_positive(y)), -2, 2, 0)
 /* x sigma(x) (Elfwing et al. 2018; Ramachandran et al. 2017, "swish") */
 CB_UNARY(cb_silu, "silu", REAL, P0(), x *SIGMOID(x), cb_mul(g, cbi_silu_slope(x)), -4, 4, NOKINK)
 /* x Phi(x), Phi the normal distribution function (Hendrycks & Gimpel 2016, the exact form) */

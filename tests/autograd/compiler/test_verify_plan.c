@@ -37,14 +37,15 @@ static int product_in_row(cbt_small *s, int rows, int matrix) {
                                                 .k = 2});
 }
 
-/* h' = tanh(h W + x) * sigmoid(x + h), less the larger of pairs and a product within the row, with
+/* h' = tanh(h W + x) * sigmoid(sin(x + h)), less the larger of pairs and a product within the row, with
    gradients of W and of a bias: products, registers, a residual, sums after the loop and in it. */
 static cbi_plan *plan_of_step(void) {
     char bug[256] = "";
     cbt_small s = cbt_small_new();
     int sum = cbt_binary(&s, &cb_add_op, cbt_product(&s, s.h, CBT_N, 0), s.x);
     int a = cbt_unary(&s, &cb_tanh_op, sum);
-    int gate = cbt_unary(&s, &cb_sigmoid_op, cbt_binary(&s, &cb_add_op, s.x, s.h));
+    int gate = cbt_unary(&s, &cb_sigmoid_op,
+                         cbt_unary(&s, &cb_sin_op, cbt_binary(&s, &cb_add_op, s.x, s.h)));
     int b = cbt_binary(&s, &cb_mul_op, a, gate), c = cbt_unary(&s, &cb_sin_op, s.x);
     b = cbt_binary(&s, &cb_sub_op, b, largest_of_pairs(&s, cbt_binary(&s, &cb_sub_op, b, c)));
     cbt_set_output(&s, cbt_binary(&s, &cb_sub_op, b, product_in_row(&s, b, c)));
