@@ -418,7 +418,8 @@ static const struct {
 } algebras[] = {
     {&cb_add_op, {.sum = true, .has_neutral = {true, true}}},
     {&cb_sub_op, {.has_neutral = {false, true}}},
-    {&cb_mul_op, {.absorbs = true, .has_neutral = {true, true}, .neutral = {1, 1}}},
+    {&cb_mul_op,
+     {.product = true, .absorbs = true, .has_neutral = {true, true}, .neutral = {1, 1}}},
     {&cb_div_op, {.has_neutral = {false, true}, .neutral = {0, 1}}},
     {&cb_scale_op, {.copies = true, .copying = {1}}},
     {&cb_shift_op, {.copies = true}},

@@ -15,6 +15,7 @@ typedef struct cbi_elementwise {
 /* What may be computed in place of an op. */
 typedef struct cbi_algebra {
     bool sum;            /* y = a + b */
+    bool product;        /* y = a b */
     bool fills;          /* y = the first parameter, whatever x holds */
     bool absorbs;        /* y = 0 where an operand is 0 */
     bool has_neutral[2]; /* y = the other operand where this one is `neutral` */

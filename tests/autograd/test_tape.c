@@ -180,6 +180,32 @@ Test(tape, one_tensor_used_often) {
     cb_tape_free(tape);
 }
 
+/* Of three variables whose gradients meet in one tensor, and of which two get others before or
+   after it: no two may have the same memory. */
+Test(tape, one_gradient_of_several_variables) {
+    double values[] = {1, 2, 3, 4};
+    cb_tensor plain = cb_tensor_wrap(CB_F64, CB_SHAPE(4), values);
+    cb_tape *tape = cb_tape_new();
+    for (int order = 0; order < 6; order++) {
+        cb_tensor *a = cb_variable(tape, &plain), *b = cb_variable(tape, &plain);
+        cb_tensor *c = cb_variable(tape, &plain), *terms[3];
+        terms[order % 3] = cb_scale(a, 3);
+        terms[(order + 1) % 3] = cb_add(order < 3 ? a : b, order < 3 ? b : a);
+        terms[(order + 2) % 3] = cb_add(c, cb_mul(b, a));
+        cb_tensor *sum = cb_add(cb_add(terms[0], terms[1]), terms[2]);
+        for (int sweep = 1; sweep < 3; sweep++) {
+            cr_assert_eq(cb_backward(cb_sum(sum, CB_ALL_AXES, false)), CB_OK);
+            for (int i = 0; i < 4; i++) {
+                cr_expect_eq(((double *)cb_gradient(a)->data)[i], sweep * (4 + values[i]));
+                cr_expect_eq(((double *)cb_gradient(b)->data)[i], sweep * (1 + values[i]));
+                cr_expect_eq(((double *)cb_gradient(c)->data)[i], sweep);
+            }
+        }
+        cb_tape_reset(tape);
+    }
+    cb_tape_free(tape);
+}
+
 Test(tape, backward_adds_to_what_is_there) {
     cb_tape *tape = cb_tape_new();
     double value = 3, gradient = 100;

@@ -238,6 +238,30 @@ static int reduction(drawing *d) {
                                .inner = inner});
 }
 
+/* A sum over the second axis of a product of two arrays, one of which may be repeated. */
+static int reduced_product(drawing *d) {
+    int64_t outer = 1 + below(d, 2), n = 3 + below(d, 3),
+            inner = chance(d, 50) ? 1 : 3 + below(d, 3);
+    cbi_view vector = {.rank = 3, .shape = {outer, n, inner}, .stride = {0, 1, 0}};
+    cbi_view vectors = {.rank = 3, .shape = {outer, n, inner}, .stride = {n, 1, 0}};
+    int all = pick_of(d, outer * n * inner, true);
+    int other = chance(d, 20)   ? pick_of(d, outer * n * inner, chance(d, 80))
+                : chance(d, 50) ? view_of(d, pick_of(d, n, chance(d, 80)), vector)
+                                : view_of(d, pick_of(d, outer * n, chance(d, 80)), vectors);
+    int in[2] = {all, other};
+    if (chance(d, 50))
+        in[0] = other, in[1] = all;
+    int product = elementwise(d, chance(d, 90) ? &cb_mul_op : &cb_add_op, 2, in, 0);
+    return add(d, &(cbi_value){.kind = CBI_REDUCE,
+                               .type = cbi_flat_type(CB_F64, true, outer * inner),
+                               .count = 1,
+                               .in = &product,
+                               .reduction = chance(d, 90) ? CBI_SUM : CBI_MAX,
+                               .outer = outer,
+                               .n = n,
+                               .inner = inner});
+}
+
 /* A matrix of something captured, row-major or transposed. */
 static cbi_weight matrix(drawing *d, int64_t groups, int64_t rows, int64_t columns) {
     cbi_weight w = {.captured = below(d, d->graph->captured_count),
@@ -322,8 +346,9 @@ static int call(drawing *d) {
 
 static void draw_value(drawing *d) {
     static int (*const draws[])(drawing *) = {
-        unary,   unary,           binary,          binary, binary, concat,      concat,
-        product, sum_of_products, sum_of_products, gates,  gates,  contraction, reduction};
+        unary,  unary,  binary,      binary,          binary,
+        concat, concat, product,     sum_of_products, sum_of_products,
+        gates,  gates,  contraction, reduction,       reduced_product};
     int v = chance(d, 4) ? call(d) : draws[below(d, sizeof(draws) / sizeof(draws[0]))](d);
     if (chance(d, 25))
         v = random_view(d, v);

@@ -205,6 +205,86 @@ Test(drop_unread, gradients_that_are_zero) {
     finish(&s);
 }
 
+/* ---- Contract sums --------------------------------------------------------------------------- */
+
+/* A product with h, as a matrix [4, 4]; x repeated, as the rows or as the columns of one. */
+static int matrix_of(cbt_small *s) {
+    return cbt_product(s, s->h, CBT_N * CBT_N, 0);
+}
+static int repeated(cbt_small *s, int64_t along_rows, int64_t along_columns) {
+    cbi_view view = {.rank = 2, .shape = {CBT_N, CBT_N}, .stride = {along_rows, along_columns}};
+    return cbi_view_of(s->graph, s->x, &view);
+}
+
+/* A [4, 4] reduced over its rows, or over its columns. */
+static int reduced(cbt_small *s, cbi_reduction reduction, bool over_rows, int in) {
+    return cbi_graph_add(s->graph, &(cbi_value){.kind = CBI_REDUCE,
+                                                .type = cbi_flat_type(CB_F64, true, CBT_N),
+                                                .count = 1,
+                                                .in = &in,
+                                                .reduction = reduction,
+                                                .outer = over_rows ? 1 : CBT_N,
+                                                .n = CBT_N,
+                                                .inner = over_rows ? CBT_N : 1});
+}
+
+Test(contract_sums, of_a_matrix_times_a_vector) {
+    for (int swapped = 0; swapped < 2; swapped++) {
+        cbt_small s = cbt_small_new();
+        int a = matrix_of(&s), b = repeated(&s, 0, 1);
+        int product = cbt_binary(&s, &cb_mul_op, swapped ? b : a, swapped ? a : b);
+        cbt_set_output(&s, reduced(&s, CBI_SUM, false, product));
+        run(&s, cbi_contract_sums, false, 1);
+        const cbi_value *contraction = expect(&s, CBI_CONTRACT, 1);
+        cr_expect(contraction->m == CBT_N && contraction->k == CBT_N);
+        expect(&s, CBI_ELEMENTWISE, 0);
+        finish(&s);
+    }
+}
+
+Test(contract_sums, of_a_vector_times_a_matrix) {
+    cbt_small s = cbt_small_new();
+    int product = cbt_binary(&s, &cb_mul_op, matrix_of(&s), repeated(&s, 1, 0));
+    cbt_set_output(&s, reduced(&s, CBI_SUM, true, product));
+    run(&s, cbi_contract_sums, false, 1);
+    const cbi_value *contraction = expect(&s, CBI_CONTRACT, 1);
+    cr_expect(contraction->m == 1 && contraction->k == CBT_N && contraction->groups == 1);
+    finish(&s);
+}
+
+Test(contract_sums, leave_products_that_are_read_elsewhere) {
+    cbt_small s = cbt_small_new();
+    int product = cbt_binary(&s, &cb_mul_op, matrix_of(&s), repeated(&s, 0, 1));
+    int sums = reduced(&s, CBI_SUM, false, product);
+    cbt_set_output(&s, cbt_binary(&s, &cb_add_op, sums, cbi_slice_of(s.graph, product, 0, CBT_N)));
+    run(&s, cbi_contract_sums, false, 0);
+    finish(&s);
+}
+
+Test(contract_sums, leave_what_is_no_sum_of_products) {
+    cbt_small s = cbt_small_new();
+    int product = cbt_binary(&s, &cb_mul_op, matrix_of(&s), repeated(&s, 0, 1));
+    cbt_set_output(&s, reduced(&s, CBI_MAX, false, product));
+    run(&s, cbi_contract_sums, false, 0);
+    cbt_set_output(&s, reduced(&s, CBI_SUM, false,
+                               cbt_binary(&s, &cb_sub_op, matrix_of(&s), repeated(&s, 0, 1))));
+    run(&s, cbi_contract_sums, false, 0);
+    finish(&s);
+}
+
+/* Row by row of one matrix times the columns of the other; a vector whose elements are no
+   neighbours along the sum. */
+Test(contract_sums, leave_two_matrices) {
+    cbt_small s = cbt_small_new();
+    int a = matrix_of(&s), b = cbt_unary(&s, &cb_tanh_op, a);
+    cbt_set_output(&s, reduced(&s, CBI_SUM, false, cbt_binary(&s, &cb_mul_op, a, b)));
+    run(&s, cbi_contract_sums, false, 0);
+    cbt_set_output(&s, reduced(&s, CBI_SUM, true,
+                               cbt_binary(&s, &cb_mul_op, matrix_of(&s), repeated(&s, 0, 1))));
+    run(&s, cbi_contract_sums, false, 0);
+    finish(&s);
+}
+
 /* ---- Materialize ----------------------------------------------------------------------------- */
 
 static cbi_view every_other(int64_t offset, int64_t count) {

@@ -37,8 +37,9 @@ static int product_in_row(cbt_small *s, int rows, int matrix) {
                                                 .k = 2});
 }
 
-/* h' = tanh(h W + x) * sigmoid(sin(x + h)), less the larger of pairs and a product within the row, with
-   gradients of W and of a bias: products, registers, a residual, sums after the loop and in it. */
+/* h' = tanh(h W + x) * sigmoid(sin(x + h)), less the larger of pairs and a product within the row,
+   with gradients of W and of a bias: products, registers, a residual, sums after the loop and in
+   it. */
 static cbi_plan *plan_of_step(void) {
     char bug[256] = "";
     cbt_small s = cbt_small_new();
