@@ -15,6 +15,10 @@ typedef struct cbi_address {
    order, whatever the tiles and the threads. Tiles are multiples of it. */
 int64_t cbi_block_rows(const cbi_run *run);
 
+/* Rows that there is memory for in buffers for one step: those of a tile for each thread, which
+   stay in its cache from one stage to the next, or all. */
+int64_t cbi_one_step_rows(const cbi_run *run);
+
 static inline cb_dtype cbi_run_dtype(const cbi_run *run) {
     return run->plan->graph->outputs[0].type.dtype;
 }
@@ -26,6 +30,7 @@ typedef struct cbi_tile {
     bool backward;
     int64_t step, first, rows;
     int thread;       /* which scratch, and which tape, is its own */
+    int64_t own;      /* what to add to a row's number: its own in buffers for one step */
     int64_t together; /* rows that row by row instructions run on at a time */
     char *registers;
     char *packed_rows;

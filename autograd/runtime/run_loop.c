@@ -67,6 +67,10 @@ static int64_t rows_of_tile(const cbi_run *run) {
     return share(run) < most ? share(run) : most;
 }
 
+int64_t cbi_one_step_rows(const cbi_run *run) {
+    return runs_together(run) ? run->rows : cb_threads() * rows_of_tile(run);
+}
+
 /* ---- Scratch memory -------------------------------------------------------------------------- */
 
 static size_t rounded(size_t bytes) {
@@ -280,6 +284,7 @@ static void run_tiles(void *context, int64_t begin, int64_t end) {
         if (t.first >= t.run->rows)
             return;
         t.rows = t.run->rows - t.first < most ? t.run->rows - t.first : most;
+        t.own = t.thread * most - t.first;
         run_steps(&t, &in_tiles, l);
     }
 }

@@ -66,7 +66,8 @@ size_t cbi_run_bytes(const cbi_run *run, int buffer) {
     const cbi_buffer *b = &run->plan->buffers[buffer];
     if (is_outside(b) || (b->home >= 0 && run->keep) || (b->backward && !run->keep))
         return 0;
-    return (size_t)(slots_of(run, b) * (b->shared ? 1 : run->rows) * b->bytes);
+    int64_t rows = b->span == CBI_ONE_STEP ? cbi_one_step_rows(run) : run->rows;
+    return (size_t)(slots_of(run, b) * (b->shared ? 1 : rows) * b->bytes);
 }
 
 static char *outside(const cbi_run *run, const cbi_buffer *buffer) {
@@ -118,7 +119,9 @@ cbi_address cbi_locate(const cbi_tile *t, cbi_place place) {
     bool looked_up = buffer->span == CBI_GIVEN_ROWS && run->row_of != NULL;
     if (looked_up)
         return (cbi_address){run->row_inputs[buffer->index] + place.offset, buffer->bytes, true};
-    return (cbi_address){cbi_buffer_at(run, place, t->step), cbi_row_bytes(run, place), false};
+    char *first = cbi_buffer_at(run, place, t->step);
+    int64_t row = cbi_row_bytes(run, place);
+    return (cbi_address){buffer->span == CBI_ONE_STEP ? first + t->own * row : first, row, false};
 }
 
 char *cbi_row_at(const cbi_tile *t, const cbi_address *address, int64_t row) {
