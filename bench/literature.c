@@ -202,7 +202,8 @@ static double bandwidth(cb_tape *tape) {
 
 /* What has to be read and written once besides the products' own operands. Forward: what the
    products outside of the loop gave is read, states are written. Backward: both are read, the
-   gradient of the output too, and the gradients of the former are written. */
+   gradient of the output too, and the gradients of the former are written. The loss that is timed
+   with it reads the output and what it is multiplied with, and writes the output's gradient. */
 static double bytes_moved(const literature_sizes *s, const request *asked) {
     double given = 0, states = 0;
     for (int i = 0; i < s->product_count; i++)
@@ -210,7 +211,8 @@ static double bytes_moved(const literature_sizes *s, const request *asked) {
             given += (double)(s->product[i].count * s->product[i].n);
     for (int i = 0; i < s->state_count; i++)
         states += (double)s->state[i];
-    double row = (given + states) + (given + states + (double)s->state[0] + given);
+    double row =
+        (given + states) + (given + states + (double)s->state[0] + given) + 3 * (double)s->state[0];
     return row * (double)(asked->time * asked->batch) * (double)cb_dtype_size(asked->dtype);
 }
 

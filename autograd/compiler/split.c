@@ -44,8 +44,67 @@ static way way_into(const cbi_splitter *s, int i, bool sequence) {
         return GIVEN;
     if (s->level[i] == CBI_STEP || sequence)
         return COMPUTED;
-    return s->expands[i] || s->scatters[i] || n->op->view ? COMPUTED : GIVEN;
+    return s->expands[i] || s->scatters[i] || (n->op->view && !s->cut[i]) ? COMPUTED : GIVEN;
 }
+
+/* ---- Slices of what leaves the recurrence ---------------------------------------------------- */
+
+/* What the step reads of each node that it would be given. */
+typedef struct reading {
+    int64_t *elements; /* by slices */
+    bool *whole;       /* otherwise */
+} reading;
+
+/* Notes that the step reads node i, which may be a view: of which node that it would be given, and
+   whether only a slice of it. */
+static void note_read(cbi_splitter *s, reading *r, int i) {
+    int slice = -1, base = i;
+    for (const cb_node *n; n = cbi_split_node(s, base), n->op != NULL && n->op->view;
+         base = n->in[0]->node->index) {
+        int64_t count = cb_tensor_count(&n->tensor), of = cb_tensor_count(n->in[0]);
+        if (count > of)
+            slice = -1;
+        else if (count < of && slice < 0)
+            slice = base;
+    }
+    if (slice < 0 || s->scatters[slice]) {
+        r->whole[base] = true;
+    } else if (!s->cut[slice]) {
+        s->cut[slice] = true;
+        r->elements[base] += cb_tensor_count(&cbi_split_node(s, slice)->tensor);
+    }
+}
+
+/* A node of the sequence of which the step reads slices that are not all of it: the step is given
+   those. The rest need not be written, nor be computed where nothing else reads it. */
+static bool find_cuts(cbi_splitter *s, const cbi_part *step) {
+    int count = cbi_traced_count(s->traced);
+    reading r = {cbi_allocate(sizeof(int64_t) * ((size_t)count + 1)),
+                 cbi_allocate((size_t)count + 1)};
+    bool good = r.elements != NULL && r.whole != NULL;
+    for (int i = 0; i < count && good; i++) {
+        const cb_node *n = cbi_split_node(s, i);
+        for (int k = 0; step->inside[i] && !n->op->view && k < n->count; k++)
+            note_read(s, &r, n->in[k]->node->index);
+    }
+    for (int k = 0; k < step->output_count && good; k++)
+        note_read(s, &r, step->outputs[k]);
+    for (int i = 0; i < count && good; i++) {
+        int base = i;
+        while (s->cut[i] && cbi_split_node(s, base)->op != NULL &&
+               cbi_split_node(s, base)->op->view)
+            base = cbi_split_node(s, base)->in[0]->node->index;
+        const cb_node *n = cbi_split_node(s, base);
+        s->cut[i] = s->cut[i] && s->level[base] == CBI_SEQUENCE && n->op != NULL &&
+                    !s->expands[base] && !s->scatters[base] && !r.whole[base] &&
+                    r.elements[base] < cb_tensor_count(&n->tensor);
+    }
+    cbi_free(r.elements);
+    cbi_free(r.whole);
+    return good || cbi_split_no_memory(s);
+}
+
+/* ---- Each part ------------------------------------------------------------------------------- */
 
 /* Marks what a part computes, and lists what it is given and what it captures. States are listed
    already. */
@@ -53,6 +112,7 @@ static bool find_part(cbi_splitter *s, cbi_part *part, bool sequence) {
     int count = cbi_traced_count(s->traced);
     bool *needed = cbi_allocate((size_t)count + 1);
     part->count = count;
+    cbi_free(part->inside);
     part->inside = cbi_allocate((size_t)count + 1);
     if (needed == NULL || part->inside == NULL) {
         cbi_free(needed);
@@ -126,6 +186,14 @@ static bool derive(cbi_splitter *s, cbi_part *part) {
     return good || cbi_split_fail_traced(s);
 }
 
+/* What the step computes, after its states, which are listed. */
+static bool find_step(cbi_splitter *s) {
+    cbi_part *step = &s->split->step;
+    step->input_count = s->traced->signature.state_count;
+    step->captured_count = 0;
+    return find_part(s, step, false);
+}
+
 static bool find_parts(cbi_splitter *s) {
     cbi_split *split = s->split;
     int states = s->traced->signature.state_count;
@@ -133,9 +201,9 @@ static bool find_parts(cbi_splitter *s) {
         return false;
     for (int k = 0; k < states; k++) {
         split->step.outputs[k] = s->next[k];
-        split->step.inputs[split->step.input_count++] = s->traced->side[0].states[k]->node->index;
+        split->step.inputs[k] = s->traced->side[0].states[k]->node->index;
     }
-    if (!find_part(s, &split->step, false))
+    if (!find_step(s) || !find_cuts(s, &split->step) || !find_step(s))
         return false;
     split->boundary = split->step.inputs + states;
     split->boundary_count = split->step.input_count - states;
@@ -154,7 +222,7 @@ static bool start(cbi_splitter *s) {
     int count = s->traced->step_count, states = s->traced->signature.state_count;
     s->room = 4 * count + 64;
     size_t room = (size_t)s->room;
-    char *memory = cbi_allocate(room * (3 * sizeof(int) + 4) + sizeof(int) * (size_t)states);
+    char *memory = cbi_allocate(room * (3 * sizeof(int) + 5) + sizeof(int) * (size_t)states);
     if (memory == NULL)
         return cbi_split_no_memory(s);
     s->uses = (int *)(void *)memory;
@@ -165,6 +233,7 @@ static bool start(cbi_splitter *s) {
     s->mixes = (bool *)(s->level + room);
     s->scatters = s->mixes + room;
     s->expands = s->scatters + room;
+    s->cut = s->expands + room;
     for (int k = 0; k < states; k++)
         s->next[k] = s->traced->side[0].next[k]->node->index;
     return true;

@@ -16,6 +16,7 @@ typedef struct cbi_splitter {
     bool *mixes;          /* of each node: its rows depend on other rows */
     bool *scatters; /* of each node: the elements of one sequence are not together, see below */
     bool *expands;  /* of each node: cheap, and larger than what it is computed from */
+    bool *cut;      /* of each node: a slice that the step is given in place of all it is cut of */
     int *uses;      /* of each node, by nodes that the next states follow from */
     int *same;      /* of each node of the step: the first one that is equal to it */
     int *renewed;   /* of each node of the step: what stands for it */
