@@ -3,7 +3,8 @@
    A tensor that an op has made is row-major. One of its axes may be the batch's, alone or in one
    with others; without it, what is left of a row lies in the order of a value. A view has an offset
    and strides, which the ops themselves have worked out on both traces: of how they depend on the
-   batch it can be seen along which axis each of its axes runs. */
+   batch it can be seen along which axis each of its axes runs. Where its base is a view itself,
+   which lies in a value of its own, distances are counted in the order of that value. */
 #include "autograd/compiler/lower_internal.h"
 
 #include <string.h>
@@ -63,19 +64,53 @@ static bool map_batch_axis(mapping *m, int64_t multiple, cbi_extent stride, bool
     return multiple % axis->extent == 0;
 }
 
-static bool map_axes(const cbi_lowerer *l, int node, mapping *m, bool rows, cbi_layout *map) {
+/* A distance between elements of a tensor, as one between the same elements in row-major order.
+   False when it is no sum of steps along the tensor's axes. */
+static bool in_order(const cb_tensor *base, int64_t distance, int64_t *ordered) {
+    int64_t left = distance < 0 ? -distance : distance, sum = 0;
+    while (left > 0) { /* along the axis of the longest step that is no longer */
+        int64_t step = 0, inside = 1, row_major = 0, extent = 0;
+        for (int i = base->rank - 1; i >= 0; inside *= base->shape[i], i--)
+            if (base->shape[i] > 1 && base->stride[i] > step && base->stride[i] <= left) {
+                step = base->stride[i];
+                row_major = inside;
+                extent = base->shape[i];
+            }
+        if (step == 0 || left / step >= extent)
+            return false;
+        sum += left / step * row_major;
+        left %= step;
+    }
+    *ordered = distance < 0 ? -sum : sum;
+    return true;
+}
+
+/* A distance within a base on either side, of which is then known how it depends on the batch. */
+static bool distance_of(const cbi_lowerer *l, int base, const int64_t *distance,
+                        cbi_extent *extent) {
+    int64_t ordered[CBI_SIDES];
+    for (int s = 0; s < CBI_SIDES; s++) {
+        const cb_tensor *t = &cbi_traced_node(l->traced, s, base)->tensor;
+        ordered[s] = distance[s];
+        if (!cb_tensor_is_contiguous(t) && !in_order(t, distance[s], &ordered[s]))
+            return false;
+    }
+    return cbi_extent_of(l->traced, ordered[0], ordered[1], extent);
+}
+
+static bool map_axes(const cbi_lowerer *l, int node, int base, mapping *m, bool rows,
+                     cbi_layout *map) {
     const cb_tensor *a = &cbi_traced_node(l->traced, 0, node)->tensor;
     const cb_tensor *b = &cbi_traced_node(l->traced, 1, node)->tensor;
     int batches = 0;
     map->rank = a->rank;
     for (int i = 0; i < a->rank; i++) {
-        cbi_extent extent, stride;
+        cbi_extent extent, stride = {0, 0};
+        bool several = a->shape[i] > 1 || b->shape[i] > 1; /* else whatever its stride */
         if (!cbi_extent_of(l->traced, a->shape[i], b->shape[i], &extent) ||
-            !cbi_extent_of(l->traced, a->stride[i], b->stride[i], &stride) ||
+            (several && !distance_of(l, base, (int64_t[]){a->stride[i], b->stride[i]}, &stride)) ||
             (extent.slope != 0 && extent.constant != 0))
             return false;
-        if (extent.constant == 1 && extent.slope == 0) /* whatever its stride */
-            stride = (cbi_extent){0, 0};
         bool mapped = extent.slope == 0
                           ? map_constant_axis(m, extent.constant, stride, &map->axis[i])
                           : map_batch_axis(m, extent.slope, stride, rows, &map->axis[i]);
@@ -95,7 +130,7 @@ static bool offset_of(const cbi_lowerer *l, int node, int base, cbi_extent *offs
         at[s] = ((const char *)view->data - (const char *)whole->data) /
                 (int64_t)cb_dtype_size(view->dtype);
     }
-    return cbi_extent_of(l->traced, at[0], at[1], offset);
+    return distance_of(l, base, at, offset);
 }
 
 /* A tensor without elements, or of one number: nothing depends on where they are. */
@@ -142,9 +177,7 @@ bool cbi_layout_of(cbi_lowerer *l, int node, cbi_layout *map) {
     bool row_major = cb_tensor_is_contiguous(&cbi_traced_node(l->traced, 0, base)->tensor);
     if (lowered->value < 0)
         return false;
-    if (!row_major && base != node)
-        return false;
-    if (!row_major)
+    if (!row_major && base == node)
         return map_copy(l, node, map);
     if (cbi_is_constant(l->graph, lowered->value))
         return map_anywhere(l, node, lowered->value, map);
@@ -162,7 +195,7 @@ bool cbi_layout_of(cbi_lowerer *l, int node, cbi_layout *map) {
     m.before.least = m.before.most = offset.slope / m.inner;
     m.after.least = m.after.most = offset.constant;
     map->offset = offset.slope + offset.constant;
-    return map_axes(l, node, &m, cbi_type_of(l, lowered->value)->rows, map) &&
+    return map_axes(l, node, base, &m, cbi_type_of(l, lowered->value)->rows, map) &&
            m.before.least >= 0 && m.before.most < m.outer && m.after.least >= 0 &&
            m.after.most < m.inner;
 }
