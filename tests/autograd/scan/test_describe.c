@@ -219,6 +219,27 @@ Test(describe, products_written_several_times_are_computed_once) {
     cb_scan_free(scan);
 }
 
+/* q, _, k = x W', h' = tanh((q h') k): slices are read as matrices, and so are their gradients. */
+static void sliced(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
+    cb_tensor *u = cb_linear(x, w[0], NULL);
+    cb_tensor *q = cb_unsqueeze(cb_slice(u, 1, 0, HIDDEN, 1), 2);
+    cb_tensor *k = cb_unsqueeze(cb_slice(u, 1, 2 * HIDDEN, 3 * HIDDEN, 1), 2);
+    cb_tensor *matrix = cb_matmul(q, cb_unsqueeze(state[0], 1));
+    next[0] = cb_tanh(cb_squeeze(cb_matmul(matrix, k), 2));
+}
+
+Test(describe, slices_that_are_read_are_all_that_is_passed_on) {
+    int64_t shapes[1][2] = {{3 * HIDDEN, INPUT}};
+    cb_scan *scan = recurrence(sliced, 1, shapes);
+    char *text = described(scan, 0);
+    expect_line(text, "o1 = u1[8:12]", "", "");
+    expect_line(text, "o2 = u1[0:4]", "", "");
+    expect_line(text, "drop unread", "products forward 1 (3x8), backward 1 (8x3)", "");
+    cr_expect_null(strstr(text, "on the whole batch"), "%s", text);
+    free(text);
+    cb_scan_free(scan);
+}
+
 Test(describe, a_step_that_is_not_compiled_says_why) {
     cb_scan *scan = recurrence(reading, 0, NULL);
     char *text = described(scan, 0);
