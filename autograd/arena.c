@@ -17,10 +17,10 @@ struct cbi_chunk {
 static cbi_chunk *chunk_new(cbi_arena *arena, size_t bytes) {
     size_t usual = (arena->chunk > 0 ? arena->chunk : CHUNK) - HEADER;
     size_t size = bytes > usual ? bytes : usual;
-    cbi_chunk *chunk = size > SIZE_MAX - HEADER ? NULL : cbi_allocate(size + HEADER);
+    cbi_chunk *chunk = size > SIZE_MAX - HEADER ? NULL : cbi_allocate_unset(size + HEADER);
     if (chunk == NULL)
         return NULL;
-    chunk->size = size;
+    *chunk = (cbi_chunk){.size = size};
     arena->total += size + HEADER;
     if (arena->current == NULL) {
         arena->first = chunk;

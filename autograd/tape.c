@@ -184,7 +184,7 @@ void *cbi_tape_pass_memory(cb_tape *tape, size_t size) {
     if (tape->pass != NULL && size <= tape->pass_size)
         return tape->pass;
     cbi_free(tape->pass);
-    tape->pass = cbi_allocate(size + 1);
+    tape->pass = cbi_allocate_unset(size + 1);
     tape->pass_size = tape->pass != NULL ? size : 0;
     if (tape->pass == NULL)
         cbi_tape_fail(tape, CB_ERROR_MEMORY, "out of memory: %zu bytes (op %lld)", size,

@@ -22,7 +22,7 @@ static size_t rounded(size_t bytes) {
     return bytes == 0 ? 64 : (bytes + 63) / 64 * 64;
 }
 
-static void *allocate(size_t bytes) {
+void *cbi_allocate_unset(size_t bytes) {
     atomic_fetch_add(&allocations, 1);
     if (atomic_load(&remaining) >= 0 && atomic_fetch_sub(&remaining, 1) <= 0) {
         atomic_store(&remaining, 0);
@@ -42,7 +42,7 @@ static void *allocate(size_t bytes) {
 }
 
 void *cbi_allocate(size_t bytes) {
-    void *memory = allocate(bytes);
+    void *memory = cbi_allocate_unset(bytes);
     if (memory != NULL)
         memset(memory, 0, rounded(bytes));
     return memory;
@@ -94,7 +94,7 @@ void *cbi_scratch(size_t bytes) {
     if (!has_scratch_key || pthread_setspecific(scratch_key, NULL) != 0 || bytes > SIZE_MAX - 128)
         return NULL;
     cbi_free(kept);
-    kept = allocate(bytes + 64);
+    kept = cbi_allocate_unset(bytes + 64);
     if (kept == NULL)
         return NULL;
     memcpy(kept, &bytes, sizeof bytes);

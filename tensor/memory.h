@@ -10,6 +10,8 @@
 
 /* Zeroed memory aligned to 64 bytes; NULL when there is none. Free with cbi_free. */
 CB_API void *cbi_allocate(size_t bytes);
+/* The same with anything in it: pages that are not used cost nothing then. */
+void *cbi_allocate_unset(size_t bytes);
 CB_API void cbi_free(void *memory);
 
 /* Makes room for `count` entries of a growing array: *list, from cbi_allocate or NULL, may move,

@@ -3,6 +3,7 @@
 
 #include "autograd/op_list.h"
 #include "tensor/memory.h"
+#include "tensor/parallel.h"
 
 #include <cerebra/ops.h>
 #include <float.h>
@@ -99,55 +100,65 @@ static double element(const cb_tensor *t, int64_t i) {
     return t->dtype == CB_F32 ? (double)((const float *)t->data)[i] : ((const double *)t->data)[i];
 }
 
-#define FINITE(name, real, fabs, most)                                                             \
-    static bool name(const real *a, int64_t count) {                                               \
-        int64_t odd = 0;                                                                           \
-        _Pragma("omp simd reduction(+ : odd)") for (int64_t i = 0; i < count; i++) odd +=          \
-            !(fabs(a[i]) <= most);                                                                 \
-        return odd == 0;                                                                           \
-    }
-FINITE(is_finite_f32, float, fabsf, FLT_MAX)
-FINITE(is_finite_f64, double, fabs, DBL_MAX)
-
-bool cbi_outcome_is_finite(const cbi_outcome *o) {
-    bool finite = true;
-    for (int i = 0; i < o->count && finite; i++) {
-        const cb_tensor *t = o->results[i];
-        finite = t->dtype == CB_F32 ? is_finite_f32(t->data, cb_tensor_count(t))
-                                    : is_finite_f64(t->data, cb_tensor_count(t));
-    }
-    return finite;
-}
-
-/* The largest elements of b and of a - b, and how often one is finite and the other is not. */
+/* The largest elements of b and of a - b, how many of b's are not finite, and how often one of the
+   two is and the other is not. */
 typedef struct spread {
     double scale, worst;
-    int64_t odd;
+    int64_t infinite, odd;
 } spread;
 
 #define SPREAD(name, real, fabs, most)                                                             \
     static spread name(const real *a, const real *b, int64_t count) {                              \
         real scale = 0, worst = 0;                                                                 \
-        int64_t odd = 0;                                                                           \
-        _Pragma("omp simd reduction(max : scale, worst) reduction(+ : odd)") for (int64_t i = 0;   \
-                                                                                  i < count;       \
-                                                                                  i++) {           \
+        int64_t infinite = 0, odd = 0;                                                             \
+        _Pragma(                                                                                   \
+            "omp simd reduction(max : scale, worst) reduction(+ : infinite, odd)") for (int64_t    \
+                                                                                            i = 0; \
+                                                                                        i < count; \
+                                                                                        i++) {     \
             bool left = fabs(a[i]) <= most, right = fabs(b[i]) <= most;                            \
             real element = right ? fabs(b[i]) : 0, error = left && right ? fabs(a[i] - b[i]) : 0;  \
             scale = element > scale ? element : scale;                                             \
             worst = error > worst ? error : worst;                                                 \
+            infinite += !right;                                                                    \
             odd += left != right;                                                                  \
         }                                                                                          \
-        return (spread){scale, worst, odd};                                                        \
+        return (spread){scale, worst, infinite, odd};                                              \
     }
 SPREAD(spread_f32, float, fabsf, FLT_MAX)
 SPREAD(spread_f64, double, fabs, DBL_MAX)
 
-double cbi_difference(const cb_tensor *a, const cb_tensor *b) {
-    int64_t count = cb_tensor_count(b);
-    spread s = b->dtype == CB_F32 ? spread_f32(a->data, b->data, count)
-                                  : spread_f64(a->data, b->data, count);
-    return s.odd > 0 ? INFINITY : s.worst / (s.scale > 0 ? s.scale : 1);
+/* Two tensors while they are compared, part by part. */
+enum { PARTS = 16 };
+typedef struct comparison {
+    const cb_tensor *a, *b;
+    spread parts[PARTS];
+} comparison;
+
+static void compare_parts(void *context, int64_t begin, int64_t end) {
+    comparison *c = context;
+    int64_t count = cb_tensor_count(c->b);
+    for (int64_t i = begin; i < end; i++) {
+        int64_t first = count * i / PARTS, n = count * (i + 1) / PARTS - first;
+        c->parts[i] = c->b->dtype == CB_F32 ? spread_f32((const float *)c->a->data + first,
+                                                         (const float *)c->b->data + first, n)
+                                            : spread_f64((const double *)c->a->data + first,
+                                                         (const double *)c->b->data + first, n);
+    }
+}
+
+double cbi_difference(const cb_tensor *a, const cb_tensor *b, bool *finite) {
+    comparison c = {.a = a, .b = b};
+    spread all = {0};
+    cbi_parallel_for(PARTS, PARTS * CBI_GRAIN / (cb_tensor_count(b) + 1) + 1, compare_parts, &c);
+    for (int i = 0; i < PARTS; i++) {
+        all.scale = fmax(all.scale, c.parts[i].scale);
+        all.worst = fmax(all.worst, c.parts[i].worst);
+        all.infinite += c.parts[i].infinite;
+        all.odd += c.parts[i].odd;
+    }
+    *finite = *finite && all.infinite == 0;
+    return all.odd > 0 ? INFINITY : all.worst / (all.scale > 0 ? all.scale : 1);
 }
 
 int64_t cbi_worst_place(const cb_tensor *a, const cb_tensor *b) {
