@@ -36,8 +36,6 @@ MUTATIONS = [
      "bool opens = piece->kind == CBI_CONCAT &&\n                 (true ||"),
     ("concat-continues", "compiler/concat.c", "slices of a value join whatever their order",
      "           *start + a->place.shape[0] == of_b;", "           of_b >= 0;"),
-    ("merge-inner-use", "compiler/merge.c", "a sum that others read too is taken apart",
-     "if (is_sum(graph->values, in) && uses[in] == 1 &&", "if (is_sum(graph->values, in) &&"),
     ("merge-groups", "compiler/merge.c", "products of several groups are put on top of each other",
      "rewrite->uses[term] == 1 && v->groups == 1 && v->m == 1 &&", "rewrite->uses[term] == 1 && v->m == 1 &&"),
     ("merge-left", "compiler/merge.c", "products of different operands become one",
