@@ -140,6 +140,11 @@ static cb_tensor *linear_sample(cb_tensor *const *in) {
     return cb_linear(in[0], in[1], in[2]);
 }
 
+/* An outer product costs no more than an op on each element. */
+static bool is_outer(const cb_call *call) {
+    return call->in[0]->shape[call->in[0]->rank - 1] == 1;
+}
+
 static const cb_sample matmul_samples[] = {
     {"plain", 2, {SHAPED(2, 3, 4), SHAPED(2, 4, 5)}, matmul_sample},
     {"strided", 2, {STRIDED(2, 3, 4), STRIDED(2, 4, 5)}, matmul_sample},
@@ -162,7 +167,7 @@ const cb_op cbi_matmul_op = {
     .forward = matmul_forward,
     .vjp = matmul_vjp,
     SAMPLES(matmul_samples),
-    .lowering = &(const cbi_lowering){.lower = matmul_lower},
+    .lowering = &(const cbi_lowering){.lower = matmul_lower, .is_cheap = is_outer},
 };
 
 cb_tensor *cb_matmul(cb_tensor *a, cb_tensor *b) {

@@ -64,38 +64,62 @@ static bool map_batch_axis(mapping *m, int64_t multiple, cbi_extent stride, bool
     return multiple % axis->extent == 0;
 }
 
-/* A distance between elements of a tensor, as one between the same elements in row-major order.
-   False when it is no sum of steps along the tensor's axes. */
-static bool in_order(const cb_tensor *base, int64_t distance, int64_t *ordered) {
-    int64_t left = distance < 0 ? -distance : distance, sum = 0;
-    while (left > 0) { /* along the axis of the longest step that is no longer */
-        int64_t step = 0, inside = 1, row_major = 0, extent = 0;
-        for (int i = base->rank - 1; i >= 0; inside *= base->shape[i], i--)
-            if (base->shape[i] > 1 && base->stride[i] > step && base->stride[i] <= left) {
-                step = base->stride[i];
-                row_major = inside;
-                extent = base->shape[i];
-            }
-        if (step == 0 || left / step >= extent)
-            return false;
-        sum += left / step * row_major;
-        left %= step;
+/* Where an element of a tensor is in row-major order, from where it lies: so many elements after
+   the first. False when no element lies there. */
+static bool in_order(const cb_tensor *t, int64_t at, int64_t *place) {
+    int64_t inside[CB_MAX_RANK], all = 1;
+    *place = 0;
+    for (int i = t->rank - 1; i >= 0; all *= t->shape[i], i--) {
+        inside[i] = all;
+        if (t->stride[i] < 0) { /* counted from the axis' other end */
+            at -= (t->shape[i] - 1) * t->stride[i];
+            *place += (t->shape[i] - 1) * all;
+        }
     }
-    *ordered = distance < 0 ? -sum : sum;
-    return true;
+    while (at > 0) { /* along the axis of the longest step that is no longer */
+        int64_t step = 0;
+        int axis = 0;
+        for (int i = 0; i < t->rank; i++) {
+            int64_t length = t->stride[i] < 0 ? -t->stride[i] : t->stride[i];
+            if (t->shape[i] > 1 && length > step && length <= at) {
+                step = length;
+                axis = i;
+            }
+        }
+        if (step == 0 || at / step >= t->shape[axis])
+            return false;
+        *place += (t->stride[axis] < 0 ? -1 : 1) * (at / step) * inside[axis];
+        at %= step;
+    }
+    return at == 0;
 }
 
-/* A distance within a base on either side, of which is then known how it depends on the batch. */
-static bool distance_of(const cbi_lowerer *l, int base, const int64_t *distance,
-                        cbi_extent *extent) {
-    int64_t ordered[CBI_SIDES];
-    for (int s = 0; s < CBI_SIDES; s++) {
-        const cb_tensor *t = &cbi_traced_node(l->traced, s, base)->tensor;
-        ordered[s] = distance[s];
-        if (!cb_tensor_is_contiguous(t) && !in_order(t, distance[s], &ordered[s]))
+/* How far, in the order of a tensor, a view of it has its first element from the tensor's, or goes
+   with each step along an axis. */
+static bool distance_in(const cb_tensor *whole, const cb_tensor *view, int axis,
+                        int64_t *distance) {
+    int64_t size = (int64_t)cb_dtype_size(view->dtype), first, next, last;
+    int64_t offset = ((const char *)view->data - (const char *)whole->data) / size;
+    int64_t steps = axis < 0 ? 0 : view->shape[axis] - 1,
+            stride = steps > 0 ? view->stride[axis] : 0;
+    *distance = axis < 0 ? offset : view->stride[axis];
+    if (cb_tensor_is_contiguous(whole))
+        return true;
+    if (!in_order(whole, offset, &first) || !in_order(whole, offset + stride, &next) ||
+        !in_order(whole, offset + steps * stride, &last))
+        return false;
+    *distance = axis < 0 ? first : next - first;
+    return last - first == steps * (next - first);
+}
+
+/* The same on both sides: how it depends on the batch. */
+static bool extent_in(const cbi_lowerer *l, int base, int node, int axis, cbi_extent *extent) {
+    int64_t distance[CBI_SIDES];
+    for (int s = 0; s < CBI_SIDES; s++)
+        if (!distance_in(&cbi_traced_node(l->traced, s, base)->tensor,
+                         &cbi_traced_node(l->traced, s, node)->tensor, axis, &distance[s]))
             return false;
-    }
-    return cbi_extent_of(l->traced, ordered[0], ordered[1], extent);
+    return cbi_extent_of(l->traced, distance[0], distance[1], extent);
 }
 
 static bool map_axes(const cbi_lowerer *l, int node, int base, mapping *m, bool rows,
@@ -108,7 +132,7 @@ static bool map_axes(const cbi_lowerer *l, int node, int base, mapping *m, bool 
         cbi_extent extent, stride = {0, 0};
         bool several = a->shape[i] > 1 || b->shape[i] > 1; /* else whatever its stride */
         if (!cbi_extent_of(l->traced, a->shape[i], b->shape[i], &extent) ||
-            (several && !distance_of(l, base, (int64_t[]){a->stride[i], b->stride[i]}, &stride)) ||
+            (several && !extent_in(l, base, node, i, &stride)) ||
             (extent.slope != 0 && extent.constant != 0))
             return false;
         bool mapped = extent.slope == 0
@@ -119,18 +143,6 @@ static bool map_axes(const cbi_lowerer *l, int node, int base, mapping *m, bool 
         batches += extent.slope != 0;
     }
     return rows ? batches == 1 : batches <= 1;
-}
-
-/* The offset of a view from its base, in elements. */
-static bool offset_of(const cbi_lowerer *l, int node, int base, cbi_extent *offset) {
-    int64_t at[CBI_SIDES];
-    for (int s = 0; s < CBI_SIDES; s++) {
-        const cb_tensor *view = &cbi_traced_node(l->traced, s, node)->tensor;
-        const cb_tensor *whole = &cbi_traced_node(l->traced, s, base)->tensor;
-        at[s] = ((const char *)view->data - (const char *)whole->data) /
-                (int64_t)cb_dtype_size(view->dtype);
-    }
-    return distance_of(l, base, at, offset);
 }
 
 /* A tensor without elements, or of one number: nothing depends on where they are. */
@@ -190,7 +202,7 @@ bool cbi_layout_of(cbi_lowerer *l, int node, cbi_layout *map) {
                  .has_batch = lowered->has_batch};
     cbi_extent offset;
     *map = (cbi_layout){.value = lowered->value};
-    if (!offset_of(l, node, base, &offset) || offset.slope % m.inner != 0)
+    if (!extent_in(l, base, node, -1, &offset) || offset.slope % m.inner != 0)
         return false;
     m.before.least = m.before.most = offset.slope / m.inner;
     m.after.least = m.after.most = offset.constant;

@@ -82,8 +82,11 @@ static int64_t read_by(const cbi_splitter *s, int i, int *seen, int *seen_count)
 static bool expands(const cbi_splitter *s, int i) {
     const cb_node *n = cbi_split_node(s, i);
     int seen[64], seen_count = 0;
-    if (s->level[i] != CBI_SEQUENCE || n->op == NULL || n->op->lowering == NULL ||
-        !n->op->lowering->elementwise)
+    if (s->level[i] != CBI_SEQUENCE || n->op == NULL || n->op->lowering == NULL)
+        return false;
+    const cbi_lowering *lowering = n->op->lowering;
+    cb_call call = cbi_call_of(cbi_split_node(s, i));
+    if (!lowering->elementwise && (lowering->is_cheap == NULL || !lowering->is_cheap(&call)))
         return false;
     return row_count(s, i) >= 2 * read_by(s, i, seen, &seen_count);
 }

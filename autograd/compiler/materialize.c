@@ -119,6 +119,13 @@ static int64_t operand_count(const cbi_graph *graph, const cbi_value *v, int k) 
     }
 }
 
+/* Whether each row has its own copy, also of what all rows share: what is computed once for all of
+   them would part the instructions before it from those after it. Not where an op is applied as it
+   is, to which it makes a difference. */
+static bool copies_rows(const cbi_value *v) {
+    return v->kind == CBI_BATCH_PRODUCT || (v->type.rows && v->kind != CBI_CALL);
+}
+
 /* An op that is applied as it is takes a number as a number. */
 static bool takes_numbers(const cbi_value *v) {
     return v->kind == CBI_CALL || v->kind == CBI_ELEMENTWISE || v->kind == CBI_CONCAT ||
@@ -145,8 +152,7 @@ static int replace(cbi_rewrite *rewrite, int old) {
                 : needs_copy(pass, &v, k) && !(takes_numbers(&v) && cbi_is_constant(graph, in[k]));
         if (!copies)
             continue;
-        in[k] = copy_of(graph, in[k], operand_count(graph, &v, k), v.type.dtype,
-                        v.kind == CBI_BATCH_PRODUCT);
+        in[k] = copy_of(graph, in[k], operand_count(graph, &v, k), v.type.dtype, copies_rows(&v));
         pass->changes++;
         if (in[k] < 0)
             return -1;

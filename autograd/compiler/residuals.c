@@ -19,8 +19,9 @@ static bool is_at_hand(const cbi_planner *p, int v) {
     return cbi_is_given(p, v) || cbi_is_left(p, v);
 }
 
+/* An op on each element, or an outer product. */
 static bool is_quick(const cbi_value *value) {
-    return value->kind == CBI_COPY ||
+    return value->kind == CBI_COPY || (value->kind == CBI_CONTRACT && value->k == 1) ||
            (value->kind == CBI_ELEMENTWISE && !cbi_algebra_of(value->op)->slow);
 }
 

@@ -32,7 +32,7 @@ enum {
 };
 
 int64_t cbi_block_rows(const cbi_run *run) {
-    return run->rows > 4 * BLOCK ? BLOCK : SMALL_BLOCK;
+    return run->rows > 4 * BLOCK && !run->small_tiles ? BLOCK : SMALL_BLOCK;
 }
 
 /* Rows of the batch for each thread, in whole blocks where there are sums over rows. */

@@ -118,6 +118,7 @@ static cb_tensor *wrong(cb_tensor *x) {
     }
 
 STEP(good, cb_tanh(cb_add(cb_linear(h, W, b), x)), cb_mul(c, x))
+STEP(of_vectors, cb_tanh(cb_add(cb_mul(h, b), x)), cb_mul(c, b))
 STEP(of_output, cb_tanh(cb_add(numbered(cb_linear(h, W, b)), x)), cb_mul(c, x))
 STEP(of_state, cb_tanh(cb_add(cb_linear(h, W, b), x)), cb_tanh(numbered(cb_add(c, h))))
 STEP(of_gradient_of_x, cb_tanh(cb_add(cb_linear(h, W, b), backwards(x))), c)
@@ -215,6 +216,21 @@ Test(scan_check, follows_its_options) {
     cb_scan_check_report report = report_of(of_output, &given);
     cr_expect_lt(report.worst_value, 1e-12);
     cr_expect_gt(report.worst_gradient, 1e-3);
+}
+
+/* Blocks of rows whose sums are added up in order are parts of tiles, also of a check's small ones:
+   of no block do two threads add up a part. */
+Test(scan_check, of_many_rows_on_several_threads) {
+    int before = cb_threads();
+    for (int threads = 2; threads <= 3; threads++)
+        for (int64_t batch = 60; batch < 300; batch += 3) {
+            cb_set_threads(threads);
+            cb_scan_check_options many = {.time = 2, .batch = batch};
+            cb_scan_check_report report = report_of(of_vectors, &many);
+            cr_assert(report.passed, "%d threads, %d rows: %s", threads, (int)batch,
+                      report.message);
+        }
+    cb_set_threads(before);
 }
 
 Test(scan_check, of_what_runs_op_by_op) {

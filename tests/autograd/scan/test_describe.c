@@ -240,6 +240,60 @@ Test(describe, slices_that_are_read_are_all_that_is_passed_on) {
     cb_scan_free(scan);
 }
 
+/* The same, with slices of what is turned around first. */
+static void sliced_backwards(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
+                             cb_tensor **next) {
+    const int64_t parts[] = {x->shape[0], 3, HIDDEN};
+    const int axis = 1;
+    cb_tensor *u = cb_flip(cb_reshape(cb_linear(x, w[0], NULL), 3, parts), 1, &axis);
+    cb_tensor *q = cb_unsqueeze(cb_flip(cb_select(u, 1, 0), 1, &axis), 2);
+    cb_tensor *k = cb_unsqueeze(cb_select(u, 1, 2), 2);
+    cb_tensor *matrix = cb_matmul(q, cb_unsqueeze(state[0], 1));
+    next[0] = cb_tanh(cb_squeeze(cb_matmul(matrix, k), 2));
+}
+
+/* h' = norm of each half of h, with one gain for both; what is broadcast is copied first. */
+static void norm_of_halves(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
+                           cb_tensor **next) {
+    const int64_t halves[] = {x->shape[0], 2, HIDDEN / 2}, all[] = {x->shape[0], HIDDEN};
+    cb_tensor *in = cb_add(state[0], cb_linear(x, w[0], NULL));
+    next[0] = cb_reshape(cb_layer_norm(cb_reshape(in, 3, halves), w[1], w[1], 1e-5), 2, all);
+}
+
+/* h' = tanh(h + (q q') h), q = x W'. */
+static void outer_product(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
+                          cb_tensor **next) {
+    cb_tensor *q = cb_linear(x, w[0], NULL);
+    cb_tensor *matrix = cb_matmul(cb_unsqueeze(q, 2), cb_unsqueeze(q, 1));
+    cb_tensor *read = cb_squeeze(cb_matmul(matrix, cb_unsqueeze(state[0], 2)), 2);
+    next[0] = cb_tanh(cb_add(state[0], read));
+}
+
+/* What lies otherwise than the value it is taken from makes no rows see each other, and an outer
+   product is not handed from one part to the other, however it is written. */
+Test(describe, what_is_row_by_row_stays_so) {
+    static const struct {
+        cb_scan_step *step;
+        int64_t shapes[2][2];
+        const char *line;
+    } cases[] = {
+        {sliced_backwards, {{3 * HIDDEN, INPUT}, {1, 0}}, "o2 = u"},
+        {norm_of_halves, {{HIDDEN, INPUT}, {HIDDEN / 2, 0}}, "h' = v"},
+        {outer_product, {{HIDDEN, INPUT}, {1, 0}}, "v1 = o1 as [1, 4, 1], times o1 as [1, 1, 4]"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int64_t shapes[2][2];
+        memcpy(shapes, cases[i].shapes, sizeof(shapes));
+        cb_scan *scan = recurrence(cases[i].step, 2, shapes);
+        char *text = described(scan, 0);
+        expect_line(text, cases[i].line, "", "");
+        cr_expect_null(strstr(text, "on the whole batch"), "%s", text);
+        cr_expect_null(strstr(text, "when rows see each other: 1"), "%s", text);
+        free(text);
+        cb_scan_free(scan);
+    }
+}
+
 Test(describe, a_step_that_is_not_compiled_says_why) {
     cb_scan *scan = recurrence(reading, 0, NULL);
     char *text = described(scan, 0);
