@@ -7,6 +7,8 @@
    later stage or a barrier reads has to lie in memory. */
 #include "autograd/compiler/plan_internal.h"
 
+#include "tensor/memory.h"
+
 #include <string.h>
 
 /* Whether a value takes part in the present step: computed, looked through, or added up. */
@@ -37,19 +39,51 @@ void cbi_find_stages(cbi_planner *p) {
         }
 }
 
-/* Within a stage the barriers come first: they read earlier stages only. */
+/* Whether a value is a barrier of a stage, or an instruction on its rows. */
+static bool is_of(const cbi_planner *p, int v, int stage, bool barrier) {
+    return takes_part(p, v) && cbi_value_at(p, v)->kind != CBI_VIEW && p->stage[v] == stage &&
+           cbi_is_barrier(p, v) == barrier;
+}
+
+/* Emits a value of a stage, and before it what the backward step has to compute again for it. */
+static void emit_with_inputs(cbi_planner *p, int v, bool *emitted) {
+    const cbi_value *value = cbi_value_at(p, v);
+    if (emitted[v] || p->failed)
+        return;
+    for (int k = 0; k < value->count; k++) {
+        int from = cbi_whole_of(p, value->in[k]);
+        if (is_of(p, from, p->stage[v], false))
+            emit_with_inputs(p, from, emitted);
+    }
+    emitted[v] = true;
+    cbi_emit_value(p, v);
+}
+
+/* Within a stage the barriers come first: they read earlier stages only. What is computed again
+   comes where it is read, or last where only a later stage does: so its register is soon free. */
+static void emit_stage(cbi_planner *p, int stage, bool *emitted) {
+    int count = p->graph->value_count, again = p->step == 1 ? p->graph->forward_count : 0;
+    for (int v = 0; v < count; v++)
+        if (is_of(p, v, stage, true))
+            emit_with_inputs(p, v, emitted);
+    for (int v = again; v < count; v++)
+        if (is_of(p, v, stage, false))
+            emit_with_inputs(p, v, emitted);
+    for (int v = 0; v < again; v++)
+        if (is_of(p, v, stage, false))
+            emit_with_inputs(p, v, emitted);
+    cbi_emit_results(p, stage);
+}
+
 void cbi_emit_stages(cbi_planner *p) {
     int last = 0, count = p->graph->value_count;
+    bool *emitted = cbi_allocate((size_t)count + 1);
+    p->failed = p->failed || emitted == NULL;
     cbi_emit_cotangents(p);
     for (int v = 0; v < count; v++)
         last = p->stage[v] > last ? p->stage[v] : last;
-    for (int stage = 0; stage <= last; stage++) {
-        for (int barriers = 1; barriers >= 0; barriers--)
-            for (int v = 0; v < count && !p->failed; v++)
-                if (takes_part(p, v) && cbi_value_at(p, v)->kind != CBI_VIEW &&
-                    p->stage[v] == stage && cbi_is_barrier(p, v) == (barriers == 1))
-                    cbi_emit_value(p, v);
-        cbi_emit_results(p, stage);
-    }
+    for (int stage = 0; stage <= last && !p->failed; stage++)
+        emit_stage(p, stage, emitted);
     p->changes = cbi_program_of(p)->count;
+    cbi_free(emitted);
 }

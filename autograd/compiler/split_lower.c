@@ -140,6 +140,26 @@ static bool add_term(lowering *w, const cbi_trace_term *term) {
     return true;
 }
 
+/* Lowers all nodes that are wanted, in the order of the trace: each is then soon followed by what
+   reads it, and its register is free again. */
+static bool lower_wanted(lowering *w) {
+    const cbi_part *part = w->part;
+    int count = 0;
+    int *nodes = cbi_allocate(sizeof(int) * (size_t)(part->input_count + w->terms.count + 1));
+    if (nodes == NULL) {
+        w->l.graph->failed = true;
+        return false;
+    }
+    for (int i = 0; i < part->input_count; i++)
+        if (w->wanted[i] && part->gradients[i] >= 0)
+            nodes[count++] = part->gradients[i];
+    for (int i = 0; i < w->terms.count; i++)
+        nodes[count++] = w->terms.list[i].node;
+    bool good = cbi_lower_nodes(&w->l, count, nodes);
+    cbi_free(nodes);
+    return good;
+}
+
 static bool lower_gradients(lowering *w) {
     cbi_graph *graph = w->l.graph;
     const cbi_part *part = w->part;
@@ -149,13 +169,8 @@ static bool lower_gradients(lowering *w) {
             !cbi_find_terms(w->split->traced, i, node, &w->terms))
             return false;
     }
-    for (int i = 0; i < part->input_count; i++)
-        if (w->wanted[i] && part->gradients[i] >= 0 &&
-            !cbi_lower_nodes(&w->l, 1, &part->gradients[i]))
-            return false;
-    for (int i = 0; i < w->terms.count; i++)
-        if (!cbi_lower_nodes(&w->l, 1, &w->terms.list[i].node))
-            return false;
+    if (!lower_wanted(w))
+        return false;
     for (int i = 0; i < part->input_count; i++) {
         if (!w->wanted[i] || part->gradients[i] < 0)
             continue;
