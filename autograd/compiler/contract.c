@@ -4,7 +4,10 @@
    Gradients are full of them: of what was broadcast along an axis, and of an outer product, where
    matrices times vectors are left. The product would fill a row of its own, as large as a matrix
    memory, and be read again. A contraction takes its terms in vectors: one operand, at least, has
-   to have neighbours along the axis that it does so, see row_contract.c. */
+   to have neighbours along the axis that it does so, see row_contract.c.
+
+   An outer product with short rows, of which both operands would be copied first (nest.c), is one
+   too, of one term. */
 #include "autograd/compiler/nest.h"
 #include "autograd/compiler/pass.h"
 
@@ -77,10 +80,44 @@ static int vector_times_matrix(cbi_graph *graph, const cbi_type *type, const sum
     return contraction(graph, type, s->outer, 1, s->n, vector, s->factor[1 - k]);
 }
 
+/* The contraction that a product is whose factor k varies along the rows of a matrix only, and the
+   other along its columns; in: the factors. -1: it is no such product. */
+static int outer_product(cbi_graph *graph, const cbi_value *product, const int *in, int k) {
+    cbi_nest nest;
+    bool copied[2];
+    cbi_value now = *product;
+    now.in = in;
+    if (!cbi_nest_of(graph, cbi_count_of(&product->type), 2, in, &nest) || nest.rank != 2 ||
+        nest.extent[1] < SHORTEST || nest.stride[k][1] != 0 || nest.stride[1 - k][0] != 0 ||
+        nest.stride[1 - k][1] != 1 || cbi_is_constant(graph, in[0]) ||
+        cbi_is_constant(graph, in[1]))
+        return -1;
+    cbi_nest_copies(graph, &now, copied);
+    if (!copied[0] || !copied[1])
+        return -1;
+    const cbi_view each = {.rank = 1, .shape = {nest.extent[0]}, .stride = {nest.extent[1]}};
+    return contraction(graph, &product->type, 1, nest.extent[0], 1,
+                       cbi_view_of(graph, in[k], &each),
+                       cbi_slice_of(graph, in[1 - k], 0, nest.extent[1]));
+}
+
+static int replace_product(cbi_rewrite *rewrite, int old) {
+    cbi_pass *pass = rewrite->context;
+    const cbi_value *v = &rewrite->old[old];
+    const int in[2] = {rewrite->number[v->in[0]], rewrite->number[v->in[1]]};
+    int outer = -1;
+    for (int k = 0; k < 2 && outer < 0 && cb_dtype_is_float(v->type.dtype); k++)
+        outer = outer_product(rewrite->graph, v, in, k);
+    pass->changes += outer >= 0;
+    return outer >= 0 ? outer : cbi_rewrite_copy(rewrite, old);
+}
+
 static int replace(cbi_rewrite *rewrite, int old) {
     cbi_pass *pass = rewrite->context;
     const cbi_value *v = &rewrite->old[old];
     sum s;
+    if (is_product(v))
+        return replace_product(rewrite, old);
     if (!sums_products(rewrite, v, &s))
         return cbi_rewrite_copy(rewrite, old);
     for (int k = 0; k < 2; k++)

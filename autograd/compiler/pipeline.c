@@ -20,7 +20,8 @@ static const cbi_pass_entry passes[] = {
     {"merge products", "products of one operand that become one", cbi_merge_products},
     {"sink slices", "elementwise values computed slice by slice", cbi_sink_slices},
     {"drop unread", "products and gradients cut down to what is read", cbi_drop_unread},
-    {"contract sums", "sums of products that become contractions", cbi_contract_sums},
+    {"contract sums", "sums of products, and products, that become contractions",
+     cbi_contract_sums},
     {"materialize", "operands copied first", cbi_materialize},
 };
 enum { PASSES = sizeof(passes) / sizeof(passes[0]) };

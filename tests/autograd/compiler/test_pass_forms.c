@@ -252,6 +252,18 @@ Test(contract_sums, of_a_vector_times_a_matrix) {
     finish(&s);
 }
 
+/* x as a column times h as a row, [4, 4]: both would be copied first. */
+Test(contract_sums, of_an_outer_product_with_short_rows) {
+    cbt_small s = cbt_small_new();
+    cbi_view rows = {.rank = 2, .shape = {CBT_N, CBT_N}, .stride = {0, 1}};
+    int product = cbt_binary(&s, &cb_mul_op, repeated(&s, 1, 0), cbi_view_of(s.graph, s.h, &rows));
+    cbt_set_output(&s, reduced(&s, CBI_MAX, true, product));
+    run(&s, cbi_contract_sums, false, 1);
+    const cbi_value *contraction = expect(&s, CBI_CONTRACT, 1);
+    cr_expect(contraction->m == CBT_N && contraction->k == 1 && contraction->groups == 1);
+    finish(&s);
+}
+
 Test(contract_sums, leave_products_that_are_read_elsewhere) {
     cbt_small s = cbt_small_new();
     int product = cbt_binary(&s, &cb_mul_op, matrix_of(&s), repeated(&s, 0, 1));
