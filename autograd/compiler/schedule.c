@@ -45,45 +45,66 @@ static bool is_of(const cbi_planner *p, int v, int stage, bool barrier) {
            cbi_is_barrier(p, v) == barrier;
 }
 
-/* Emits a value of a stage, and before it what the backward step has to compute again for it. */
-static void emit_with_inputs(cbi_planner *p, int v, bool *emitted) {
+/* An input of a value that has to be computed before it, in the same stage; -1: there is none left.
+ */
+static int missing_input(const cbi_planner *p, int v, const bool *emitted) {
     const cbi_value *value = cbi_value_at(p, v);
-    if (emitted[v] || p->failed)
-        return;
     for (int k = 0; k < value->count; k++) {
         int from = cbi_whole_of(p, value->in[k]);
-        if (is_of(p, from, p->stage[v], false))
-            emit_with_inputs(p, from, emitted);
+        if (!emitted[from] && is_of(p, from, p->stage[v], false))
+            return from;
     }
-    emitted[v] = true;
-    cbi_emit_value(p, v);
+    return -1;
+}
+
+/* What is emitted, and room for the values that wait for an input. */
+typedef struct emission {
+    bool *emitted;
+    int *waiting;
+} emission;
+
+/* Emits a value of a stage, and before it what the backward step has to compute again for it. */
+static void emit_with_inputs(cbi_planner *p, int v, emission *e) {
+    int count = e->emitted[v] ? 0 : 1;
+    e->waiting[0] = v;
+    while (count > 0 && !p->failed) {
+        int last = e->waiting[count - 1], input = missing_input(p, last, e->emitted);
+        if (input >= 0) {
+            e->waiting[count++] = input;
+            continue;
+        }
+        e->emitted[last] = true;
+        cbi_emit_value(p, last);
+        count--;
+    }
 }
 
 /* Within a stage the barriers come first: they read earlier stages only. What is computed again
    comes where it is read, or last where only a later stage does: so its register is soon free. */
-static void emit_stage(cbi_planner *p, int stage, bool *emitted) {
+static void emit_stage(cbi_planner *p, int stage, emission *e) {
     int count = p->graph->value_count, again = p->step == 1 ? p->graph->forward_count : 0;
     for (int v = 0; v < count; v++)
         if (is_of(p, v, stage, true))
-            emit_with_inputs(p, v, emitted);
+            emit_with_inputs(p, v, e);
     for (int v = again; v < count; v++)
         if (is_of(p, v, stage, false))
-            emit_with_inputs(p, v, emitted);
+            emit_with_inputs(p, v, e);
     for (int v = 0; v < again; v++)
         if (is_of(p, v, stage, false))
-            emit_with_inputs(p, v, emitted);
+            emit_with_inputs(p, v, e);
     cbi_emit_results(p, stage);
 }
 
 void cbi_emit_stages(cbi_planner *p) {
     int last = 0, count = p->graph->value_count;
-    bool *emitted = cbi_allocate((size_t)count + 1);
-    p->failed = p->failed || emitted == NULL;
+    emission e = {cbi_allocate((size_t)count + 1), cbi_allocate(sizeof(int) * ((size_t)count + 1))};
+    p->failed = p->failed || e.emitted == NULL || e.waiting == NULL;
     cbi_emit_cotangents(p);
     for (int v = 0; v < count; v++)
         last = p->stage[v] > last ? p->stage[v] : last;
     for (int stage = 0; stage <= last && !p->failed; stage++)
-        emit_stage(p, stage, emitted);
+        emit_stage(p, stage, &e);
     p->changes = cbi_program_of(p)->count;
-    cbi_free(emitted);
+    cbi_free(e.emitted);
+    cbi_free(e.waiting);
 }
