@@ -223,7 +223,7 @@ Test(scan_check, follows_its_options) {
 Test(scan_check, of_many_rows_on_several_threads) {
     int before = cb_threads();
     for (int threads = 2; threads <= 3; threads++)
-        for (int64_t batch = 60; batch < 300; batch += 3) {
+        for (int64_t batch = 60; batch < 300; batch += 16) {
             cb_set_threads(threads);
             cb_scan_check_options many = {.time = 2, .batch = batch};
             cb_scan_check_report report = report_of(of_vectors, &many);
