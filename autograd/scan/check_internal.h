@@ -38,8 +38,8 @@ typedef struct cbi_outcome {
    case. */
 cbi_outcome cbi_outcome_of(const cbi_problem *p, cbi_way way, double change);
 void cbi_outcome_end(cbi_outcome *o);
-/* The largest difference over the largest element of b; and where the largest difference is. Numbers
-   that are not finite are all the same; *finite becomes false where b has one. */
+/* The largest difference over the largest element of b; and where the largest difference is.
+   Numbers that are not finite are all the same; *finite becomes false where b has one. */
 double cbi_difference(const cb_tensor *a, const cb_tensor *b, bool *finite);
 int64_t cbi_worst_place(const cb_tensor *a, const cb_tensor *b);
 
