@@ -138,11 +138,11 @@ static void become_sink(cb_node *node, cb_tensor *g) {
 static void give(const sweep *run, cb_node *node, cb_tensor *g) {
     if (run->tape->status != CB_OK)
         return;
-    if (is_variable(run, node) && can_be_sink(run, node, g)) {
-        become_sink(node, g);
-        return;
-    }
     if (is_variable(run, node)) {
+        if (can_be_sink(run, node, g)) {
+            become_sink(node, g);
+            return;
+        }
         cb_tensor *sink = sink_of(run, node);
         if (sink != NULL)
             add_to_sink(sink, g);

@@ -132,6 +132,9 @@ static inline __attribute__((always_inline)) void sums_f64(const vector_f64 *s, 
                     for (int64_t q = 0; q < CHAINS; q++)                                           \
                         s[q] += *(const vector *)(const void *)(x + l + q * ROWS) *                \
                                 *(const vector *)(const void *)(w + l + q * ROWS);                 \
+                for (; k - l >= ROWS; l += ROWS)                                                   \
+                    s[0] += *(const vector *)(const void *)(x + l) *                               \
+                            *(const vector *)(const void *)(w + l);                                \
                 type sum = 0;                                                                      \
                 s[0] = (s[0] + s[1]) + (s[2] + s[3]);                                              \
                 for (int64_t r = 0; r < ROWS; r++)                                                 \

@@ -86,7 +86,7 @@ static bool expands(const cbi_splitter *s, int i) {
         return false;
     const cbi_lowering *lowering = n->op->lowering;
     cb_call call = cbi_call_of(cbi_split_node(s, i));
-    if (!lowering->elementwise && (lowering->is_cheap == NULL || !lowering->is_cheap(&call)))
+    if (lowering->is_cheap == NULL || !lowering->is_cheap(&call))
         return false;
     return row_count(s, i) >= 2 * read_by(s, i, seen, &seen_count);
 }

@@ -13,9 +13,9 @@ typedef struct cbi_lowerer cbi_lowerer;
 
 typedef struct cbi_lowering {
     bool (*lower)(cbi_lowerer *l, const cb_call *call);
-    bool elementwise;                      /* it costs little for an element: see split.c */
-    bool (*is_cheap)(const cb_call *call); /* the same, of a call; NULL: no */
-    bool (*is_sum)(const cb_op *op);       /* y = a + b; NULL: no */
+    bool (*is_cheap)(
+        const cb_call *call);        /* it costs little for an element: see split.c; NULL: no */
+    bool (*is_sum)(const cb_op *op); /* y = a + b; NULL: no */
     /* y has element (i, j, ...) of in[0] at (start[0] + i step[0], ...), and 0 elsewhere; NULL, or
        false: no. start and step are there, 0 and 1. */
     bool (*places)(const cb_call *call, int64_t *start, int64_t *step);

@@ -12,7 +12,7 @@
 
 enum {
     DEEPEST = 6, /* ops in a row that are computed again where they blow up a few numbers */
-    SHORTEST = 2 /* where they are computed from what is kept */
+    NEAREST = 2, /* ops in a row from what is kept */
 };
 
 static bool is_at_hand(const cbi_planner *p, int v) {
@@ -130,7 +130,7 @@ static void compute_again(cbi_planner *p, int v) {
 /* In the order of the values, so that those that others are computed from come first. */
 static void keep_fewer(cbi_planner *p) {
     for (int v = 0; v < p->graph->forward_count; v++)
-        if (p->kept[v] && !p->lasting[v] && is_near(p, v, SHORTEST)) {
+        if (p->kept[v] && !p->lasting[v] && is_near(p, v, NEAREST)) {
             compute_again(p, v);
             p->changes--;
         }

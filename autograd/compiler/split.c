@@ -84,16 +84,13 @@ static bool find_cuts(cbi_splitter *s, const cbi_part *step) {
     bool good = r.elements != NULL && r.whole != NULL;
     for (int i = 0; i < count && good; i++) {
         const cb_node *n = cbi_split_node(s, i);
-        for (int k = 0; step->inside[i] && !n->op->view && k < n->count; k++)
+        for (int k = 0; step->inside[i] && k < n->count && !n->op->view; k++)
             note_read(s, &r, n->in[k]->node->index);
     }
     for (int k = 0; k < step->output_count && good; k++)
         note_read(s, &r, step->outputs[k]);
     for (int i = 0; i < count && good; i++) {
-        int base = i;
-        while (s->cut[i] && cbi_split_node(s, base)->op != NULL &&
-               cbi_split_node(s, base)->op->view)
-            base = cbi_split_node(s, base)->in[0]->node->index;
+        int base = cbi_base_of(s->traced, i);
         const cb_node *n = cbi_split_node(s, base);
         s->cut[i] = s->cut[i] && s->level[base] == CBI_SEQUENCE && n->op != NULL &&
                     !s->expands[base] && !s->scatters[base] && !r.whole[base] &&

@@ -227,6 +227,22 @@ static bool compare(cbi_traced *traced) {
     return a->count == b->count || refuse(traced, "step: " DIFFERS);
 }
 
+/* A tensor that the step itself puts on the tape may have no row for each sequence: what would be
+   in them for another number of sequences than that of a trace is not known. */
+static bool check_leaves(cbi_traced *traced) {
+    const cbi_side *side = &traced->side[0];
+    for (int i = 0; i < cbi_traced_count(traced); i++) {
+        const cb_node *n = cbi_traced_node(traced, 0, i);
+        bool given = n == side->x->node;
+        for (int k = 0; k < traced->signature.state_count; k++)
+            given = given || n == side->states[k]->node;
+        if (n->op == NULL && !given && cbi_has_batch(traced, i))
+            return refuse(traced, "step: the shape of a tensor that it puts on the tape has the "
+                                  "number of sequences in it");
+    }
+    return true;
+}
+
 /* ---- One trace ------------------------------------------------------------------------------- */
 
 /* Room for all pointers of a side, on its tape. */
@@ -389,7 +405,7 @@ cbi_traced *cbi_traced_new(const cbi_signature *signature, int64_t only_batch) {
         return NULL;
     }
     traced->only_batch = only_batch;
-    if (run_step(traced, 0) && run_step(traced, 1) && compare(traced)) {
+    if (run_step(traced, 0) && run_step(traced, 1) && compare(traced) && check_leaves(traced)) {
         traced->step_count = cbi_traced_count(traced);
         if (only_batch > 0)
             check_again(traced);

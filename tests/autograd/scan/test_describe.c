@@ -294,6 +294,16 @@ Test(describe, what_is_row_by_row_stays_so) {
     }
 }
 
+/* h' = h c, c the step's own: a row for each of as many sequences as there are. */
+static void with_rows_of_its_own(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
+                                 cb_tensor **next) {
+    static double rows[64 * HIDDEN];
+    cb_tensor own = cb_tensor_wrap(CB_F64, CB_SHAPE(x->shape[0], HIDDEN), rows);
+    cr_assert_leq(x->shape[0], 64);
+    (void)w;
+    next[0] = cb_mul(state[0], cb_input(cb_tape_of(x), &own));
+}
+
 Test(describe, a_step_that_is_not_compiled_says_why) {
     cb_scan *scan = recurrence(reading, 0, NULL);
     char *text = described(scan, 0);
@@ -305,6 +315,12 @@ Test(describe, a_step_that_is_not_compiled_says_why) {
     text = described(scan, 0);
     expect_line(text, "not compiled and runs op by op: ", "number of sequences", "");
     free(text);
+    cb_scan_free(scan);
+    scan = recurrence(with_rows_of_its_own, 0, NULL);
+    text = described(scan, 0);
+    expect_line(text, "not compiled and runs op by op: ", "puts on the tape", "");
+    free(text);
+    cr_expect(cb_scan_check(scan, NULL, NULL));
     cb_scan_free(scan);
 }
 
