@@ -1,7 +1,6 @@
 /* `cerebra bench`: how long a step takes, and how far that is from what the machine can do.
 
-   The measure is the machine's best rate for a large product, taken in the same run: before,
-   between and after the models, so that a clock that falls or a neighbour that wakes shows. */
+   The measure is the rate of a large product, taken in turn with the steps. */
 #include "bench.h"
 
 #include "command.h"
@@ -20,10 +19,10 @@ static const char usage[] =
 
 static const char notes[] =
     "ms/step is the median. GFLOP counts the products of a step, the first layer's input\n"
-    "projected once per symbol. The best rate is that of a 2048-cubed product by BLIS on as many\n"
-    "threads, measured before, between and after the models; share is the step's part of it, and\n"
-    "ratio its time over that of the same GFLOP at the best rate. Tape and peak are bytes of\n"
-    "memory, peak that of the whole process.\n"
+    "projected once per symbol. Each step is followed by a 2048-cubed product by BLIS on as many\n"
+    "threads; ratio is the step's time over that of the same GFLOP at the product's rate (the\n"
+    "median over the steps), and share the inverse of it. Tape and peak are bytes of memory, peak\n"
+    "that of the whole process.\n"
     "\n"
     "Exit status: 0 done, 1 failure, 2 wrong usage.\n";
 
@@ -111,10 +110,8 @@ static bool check(const request *asked, bench_run *run, char *error) {
 /* The name of what is measured is part of an error, and of what is said meanwhile. */
 static bool measure(const bench_run *run, const bench_model *timed, bench_step step, bool quiet,
                     bench_result *result, char *error) {
-    char what[128] = "the best rate";
-    if (timed != NULL) {
-        snprintf(what, sizeof what, "%s, %s", timed->name, bench_step_names[step]);
-    }
+    char what[128];
+    snprintf(what, sizeof what, "%s, %s", timed->name, bench_step_names[step]);
     if (!quiet) {
         fprintf(stderr, "cerebra bench: %s\n", what);
     }
@@ -127,13 +124,8 @@ static bool measure(const bench_run *run, const bench_model *timed, bench_step s
 }
 
 static bool measure_all(bench_run *run, bool quiet, char *error) {
-    for (int i = 0; i <= run->model_count; i++) {
-        bench_result product;
-        if (!measure(run, NULL, 0, quiet, &product, error)) {
-            return false;
-        }
-        run->rates[i] = product.rate;
-        for (bench_step step = 0; i < run->model_count && step < BENCH_STEPS; step++) {
+    for (int i = 0; i < run->model_count; i++) {
+        for (bench_step step = 0; step < BENCH_STEPS; step++) {
             if (run->wanted[step] &&
                 !measure(run, &run->models[i], step, quiet, &run->results[i][step], error)) {
                 return false;

@@ -1,7 +1,7 @@
 /* What the parts of `cerebra bench` share.
 
    bench.c           the command: options, and which measurement follows which
-   bench_measure.c   the measurements: a model's steps, and the rate of a large product
+   bench_measure.c   the measurement: a model's steps, in turn with a large product
    bench_process.c   running each measurement in a process of its own
    bench_report.c    how much work a step is, the table, and the JSON */
 #ifndef CEREBRA_APPS_BENCH_H
@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The rows and columns of the matrices whose product gives the machine's best rate. */
+/* The rows and columns of the matrices whose product steps are measured against. */
 enum { BENCH_GEMM_SIZE = 2048 };
 
 /* What is timed. Forward: a batch drawn, embedding, recurrent layers and linear layer on a tape
@@ -46,8 +46,11 @@ typedef struct bench_result {
     /* Of a model's steps: milliseconds, and bytes. */
     double least, lower_quartile, median, upper_quartile;
     int64_t parameter_bytes, tape_bytes, peak_bytes;
-    /* Of the product: GFLOP/s of the fastest. */
-    double rate;
+    /* Of the product after each of them, GFLOP/s: median, slowest and fastest. */
+    double rate, lowest_rate, highest_rate;
+    /* What the product would have done in the time of a step: the median of the step's time times
+       the rate of the product after it. */
+    double product_gflop;
 } bench_result;
 
 /* A whole run; bench.c fills it, bench_report.c prints it. */
@@ -59,22 +62,22 @@ typedef struct bench_run {
     bench_model models[BENCH_MOST_MODELS];
     bool wanted[BENCH_STEPS];
     bench_result results[BENCH_MOST_MODELS][BENCH_STEPS];
-    double rates[BENCH_MOST_MODELS + 1]; /* GFLOP/s before, between and after the models */
 } bench_run;
 
 /* ---- Measuring ------------------------------------------------------------------------------- */
 
-/* Times a model's steps in this process and reads its peak resident memory, which is the process's:
+/* Times a model's steps in this process, each followed by C = A B by BLIS's own call, all of
+   BENCH_GEMM_SIZE rows and columns, and reads its peak resident memory, which is the process's:
    call it once, and before anything else that needs memory. Without memory, or when the library
    fails, result->error says so. */
 void bench_measure_steps(const bench_sizes *sizes, const bench_model *model, bench_step step,
                          bench_result *result);
-/* Times C = A B by BLIS's own call, all of BENCH_GEMM_SIZE rows and columns, several times: what
-   steps are measured against, whatever products the library computes otherwise. */
-void bench_measure_rate(const bench_sizes *sizes, bench_result *result);
+/* The figures of so many steps, from their times in milliseconds and the rates of the products
+   after each; sorts both. */
+void bench_summarise(double *times, double *rates, int64_t count, bench_result *result);
 
-/* Starts a process that measures a model's steps (model NULL: the product) and waits for its
-   result. This process must not have run anything on several threads yet. */
+/* Starts a process that measures a model's steps and waits for its result. This process must not
+   have run anything on several threads yet. */
 void bench_in_process(const bench_sizes *sizes, const bench_model *model, bench_step step,
                       bench_result *result);
 
@@ -88,9 +91,6 @@ void bench_in_process(const bench_sizes *sizes, const bench_model *model, bench_
    embedding's table, so that no more than S different rows need to be projected. The factor of 3:
    each product Y = X W of the forward pass has dX = dY W' and dW = X' dY, of the same size. */
 double bench_gflop(const bench_sizes *sizes, const bench_model *model, bench_step step);
-
-/* The fastest of the run's products. */
-double bench_best_rate(const bench_run *run);
 
 void bench_print_table(const bench_run *run);
 /* False: standard output failed, or there was no memory. */

@@ -1,8 +1,9 @@
 /* What is timed by `cerebra bench`, and how.
 
-   Steps are timed one by one, and their median stands for them: other programs on the machine make
-   single steps slower, never faster. The first steps, which allocate memory and trace the cell, are
-   run before and not counted. */
+   Steps are timed one by one, and their median stands for them. The first steps, which allocate
+   memory and trace the cell, are run before and not counted. Each step is followed by the product
+   that it is measured against: clocks change and neighbours wake within seconds, and a step of one
+   moment next to a product of another says nothing. */
 #include "bench.h"
 
 #include "common/eager_layers.h"
@@ -85,13 +86,13 @@ static bool run_step(subject *s, bench_step step, bench_result *result) {
            failure(result->error, sizeof result->error, "%s", cb_tape_error(s->tape));
 }
 
-static int compare_times(const void *a, const void *b) {
+static int compare_numbers(const void *a, const void *b) {
     double x = *(const double *)a;
     double y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-/* The value that a fraction of the sorted times lies below, between two of them if need be. */
+/* The value that a fraction of the sorted numbers lies below, between two of them if need be. */
 static double quantile(const double *sorted, int64_t count, double fraction) {
     double position = fraction * (double)(count - 1);
     int64_t below = (int64_t)position;
@@ -99,12 +100,29 @@ static double quantile(const double *sorted, int64_t count, double fraction) {
     return sorted[below] + (position - (double)below) * (sorted[above] - sorted[below]);
 }
 
-static void summarise(double *times, int64_t count, bench_result *result) {
-    qsort(times, (size_t)count, sizeof *times, compare_times);
+static double median(double *numbers, int64_t count) {
+    qsort(numbers, (size_t)count, sizeof *numbers, compare_numbers);
+    return quantile(numbers, count, 0.5);
+}
+
+void bench_summarise(double *times, double *rates, int64_t count, bench_result *result) {
+    double *work = calloc((size_t)count, sizeof *work);
+    if (work == NULL) {
+        result->ok = failure(result->error, sizeof result->error, "out of memory");
+        return;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        work[i] = 1e-3 * times[i] * rates[i];
+    }
+    result->product_gflop = median(work, count);
+    result->median = median(times, count);
     result->least = times[0];
     result->lower_quartile = quantile(times, count, 0.25);
-    result->median = quantile(times, count, 0.5);
     result->upper_quartile = quantile(times, count, 0.75);
+    result->rate = median(rates, count);
+    result->lowest_rate = rates[0];
+    result->highest_rate = rates[count - 1];
+    free(work);
 }
 
 /* The most memory that this process has had in use; 0 where the system does not say. getrusage
@@ -122,28 +140,11 @@ static int64_t peak_bytes(void) {
     return (int64_t)kilobytes * 1024;
 }
 
-void bench_measure_steps(const bench_sizes *sizes, const bench_model *model, bench_step step,
-                         bench_result *result) {
-    *result = (bench_result){0};
-    subject s;
-    double *times = calloc((size_t)sizes->steps, sizeof *times);
-    result->ok = make(&s, sizes, model, step, result) && (times != NULL || out_of_memory(result));
-    for (int64_t i = -sizes->warmup; result->ok && i < sizes->steps; i++) {
-        double begin = progress_clock();
-        result->ok = run_step(&s, step, result);
-        if (i >= 0) {
-            times[i] = 1e3 * (progress_clock() - begin);
-        }
-    }
-    if (result->ok) {
-        summarise(times, sizes->steps, result);
-        result->tape_bytes = (int64_t)cb_tape_bytes(s.tape);
-        result->peak_bytes = peak_bytes();
-        eager_layers(s.rnn, model->name, result->eager_layers, sizeof result->eager_layers);
-    }
-    release(&s);
-    free(times);
-}
+/* ---- The product ----------------------------------------------------------------------------- */
+
+typedef struct product {
+    cb_tensor *a, *b, *c;
+} product;
 
 static cb_tensor *random_matrix(cb_dtype dtype, cb_random *random) {
     cb_tensor *t = cb_tensor_new(dtype, CB_SHAPE(BENCH_GEMM_SIZE, BENCH_GEMM_SIZE));
@@ -159,26 +160,68 @@ static cbi_matrix matrix(const cb_tensor *t) {
     return (cbi_matrix){t->data, BENCH_GEMM_SIZE, 1};
 }
 
-void bench_measure_rate(const bench_sizes *sizes, bench_result *result) {
-    /* A fast machine needs some time to show its best, a slow one should not take minutes. */
-    const double enough_seconds = 0.6;
-    const int fewest = 3, size = BENCH_GEMM_SIZE;
-    const double gflop = 2e-9 * size * size * size;
-    *result = (bench_result){0};
+/* C = A B by BLIS's own call, whatever products the library computes otherwise: GFLOP/s. */
+static double product_rate(const product *p) {
+    const int size = BENCH_GEMM_SIZE;
+    double begin = progress_clock();
+    cbi_gemm_blis(p->a->dtype, size, size, size, matrix(p->a), matrix(p->b), false, matrix(p->c));
+    return 2e-9 * size * size * size / (progress_clock() - begin);
+}
+
+static bool make_product(product *p, cb_dtype dtype, bench_result *result) {
     cb_random random = cb_random_seed(3);
-    cb_tensor *a = random_matrix(sizes->dtype, &random);
-    cb_tensor *b = random_matrix(sizes->dtype, &random);
-    cb_tensor *c = random_matrix(sizes->dtype, &random);
-    result->ok = (a != NULL && b != NULL && c != NULL) || out_of_memory(result);
-    double started = progress_clock();
-    for (int i = 0; result->ok && (i < fewest || progress_clock() - started < enough_seconds);
-         i++) {
-        double begin = progress_clock();
-        cbi_gemm_blis(sizes->dtype, size, size, size, matrix(a), matrix(b), false, matrix(c));
-        double rate = gflop / (progress_clock() - begin);
-        result->rate = rate > result->rate ? rate : result->rate;
+    p->a = random_matrix(dtype, &random);
+    p->b = random_matrix(dtype, &random);
+    p->c = random_matrix(dtype, &random);
+    if (p->a == NULL || p->b == NULL || p->c == NULL) {
+        return out_of_memory(result);
     }
-    cb_tensor_free(a);
-    cb_tensor_free(b);
-    cb_tensor_free(c);
+    product_rate(p); /* finds memory for what BLIS packs */
+    return true;
+}
+
+static void release_product(product *p) {
+    cb_tensor_free(p->a);
+    cb_tensor_free(p->b);
+    cb_tensor_free(p->c);
+}
+
+/* ---- Both in turn ---------------------------------------------------------------------------- */
+
+/* What only the model has taken, as long as there is no product. */
+static void read_memory(const subject *s, bench_result *result) {
+    result->tape_bytes = (int64_t)cb_tape_bytes(s->tape);
+    result->peak_bytes = peak_bytes();
+}
+
+void bench_measure_steps(const bench_sizes *sizes, const bench_model *model, bench_step step,
+                         bench_result *result) {
+    *result = (bench_result){0};
+    subject s;
+    product p = {0};
+    double *times = calloc((size_t)sizes->steps, sizeof *times);
+    double *rates = calloc((size_t)sizes->steps, sizeof *rates);
+    result->ok = make(&s, sizes, model, step, result) &&
+                 ((times != NULL && rates != NULL) || out_of_memory(result));
+    for (int64_t i = -sizes->warmup; result->ok && i < sizes->steps; i++) {
+        double begin = progress_clock();
+        result->ok = run_step(&s, step, result);
+        double took = 1e3 * (progress_clock() - begin);
+        if (result->ok && i == 0) {
+            read_memory(&s, result);
+            result->ok = make_product(&p, sizes->dtype, result);
+        }
+        if (result->ok && i >= 0) {
+            times[i] = took;
+            rates[i] = product_rate(&p);
+        }
+    }
+    if (result->ok) {
+        bench_summarise(times, rates, sizes->steps, result);
+        eager_layers(s.rnn, model->name, result->eager_layers, sizeof result->eager_layers);
+    }
+    release(&s);
+    release_product(&p);
+    free(times);
+    free(rates);
 }

@@ -65,11 +65,7 @@ static bool ended_well(pid_t child, char *error) {
 static _Noreturn void measure(int to_parent, const bench_sizes *sizes, const bench_model *model,
                               bench_step step) {
     bench_result result;
-    if (model != NULL) {
-        bench_measure_steps(sizes, model, step, &result);
-    } else {
-        bench_measure_rate(sizes, &result);
-    }
+    bench_measure_steps(sizes, model, step, &result);
     exit(write_all(to_parent, &result, sizeof result) ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 

@@ -1,10 +1,11 @@
 /* What the measurements of `cerebra bench` mean: the work of a step, the time it would take at the
-   machine's best rate, and both forms of output. */
+   rate of a large product, and both forms of output. */
 #include "bench.h"
 
 #include <cerebra/version.h>
 
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -38,28 +39,34 @@ double bench_gflop(const bench_sizes *sizes, const bench_model *model, bench_ste
     return 2e-9 * products * (step == BENCH_TRAINING ? 3 : 1);
 }
 
-double bench_best_rate(const bench_run *run) {
-    double best = 0;
-    for (int i = 0; i <= run->model_count; i++) {
-        best = run->rates[i] > best ? run->rates[i] : best;
-    }
-    return best;
-}
-
-/* What is derived from a median. */
+/* What is derived from the measurements of a step. */
 typedef struct figures {
     double gflop, rate; /* of the step; GFLOP/s */
-    double share;       /* of the machine's best rate */
-    double ratio;       /* of the time to that at the best rate */
+    double share;       /* of the rate of the product */
+    double ratio;       /* of the time to that at the rate of the product */
 } figures;
 
 static figures figures_of(const bench_run *run, int model, bench_step step) {
+    const bench_result *result = &run->results[model][step];
     figures f = {.gflop = bench_gflop(&run->sizes, &run->models[model], step)};
-    double best = bench_best_rate(run);
-    f.rate = f.gflop / (1e-3 * run->results[model][step].median);
-    f.share = f.rate / best;
-    f.ratio = best / f.rate;
+    f.rate = f.gflop / (1e-3 * result->median);
+    f.ratio = result->product_gflop / f.gflop;
+    f.share = 1 / f.ratio;
     return f;
+}
+
+/* The slowest and the fastest of all products. */
+static void find_rates(const bench_run *run, double *lowest, double *highest) {
+    *lowest = INFINITY;
+    *highest = 0;
+    for (int i = 0; i < run->model_count; i++) {
+        for (bench_step step = 0; step < BENCH_STEPS; step++) {
+            if (run->wanted[step]) {
+                *lowest = fmin(*lowest, run->results[i][step].lowest_rate);
+                *highest = fmax(*highest, run->results[i][step].highest_rate);
+            }
+        }
+    }
 }
 
 static double mebibytes(int64_t bytes) {
@@ -83,8 +90,10 @@ void bench_print_table(const bench_run *run) {
            plural(sizes->time), (long long)sizes->symbols, plural(sizes->symbols),
            cb_dtype_name(sizes->dtype), run->threads, plural(run->threads), (long long)sizes->steps,
            plural(sizes->steps));
-    printf("best rate of a %d-cubed product: %.1f GFLOP/s\n\n", BENCH_GEMM_SIZE,
-           bench_best_rate(run));
+    double lowest, highest;
+    find_rates(run, &lowest, &highest);
+    printf("a %d-cubed product after each step: %.1f to %.1f GFLOP/s\n\n", BENCH_GEMM_SIZE, lowest,
+           highest);
     printf("%-*s  %-8s  %9s  %8s  %8s  %6s  %6s  %11s  %8s  %8s\n", width, "model", "step",
            "ms/step", "GFLOP", "GFLOP/s", "share", "ratio", "weights MiB", "tape MiB", "peak MiB");
     for (int i = 0; i < run->model_count; i++) {
@@ -104,10 +113,11 @@ void bench_print_table(const bench_run *run) {
 static json_t *step_json(const bench_run *run, int model, bench_step step) {
     const bench_result *result = &run->results[model][step];
     figures f = figures_of(run, model, step);
-    return json_pack("{s:{s:f, s:f, s:f, s:f}, s:f, s:f, s:f, s:f, s:I, s:I, s:I}", "milliseconds",
-                     "minimum", result->least, "lower_quartile", result->lower_quartile, "median",
-                     result->median, "upper_quartile", result->upper_quartile, "gflop", f.gflop,
-                     "gflop_per_second", f.rate, "share", f.share, "ratio", f.ratio,
+    return json_pack("{s:{s:f, s:f, s:f, s:f}, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I}",
+                     "milliseconds", "minimum", result->least, "lower_quartile",
+                     result->lower_quartile, "median", result->median, "upper_quartile",
+                     result->upper_quartile, "gflop", f.gflop, "gflop_per_second", f.rate,
+                     "product_gflop_per_second", result->rate, "share", f.share, "ratio", f.ratio,
                      "parameter_bytes", (json_int_t)result->parameter_bytes, "tape_bytes",
                      (json_int_t)result->tape_bytes, "peak_bytes", (json_int_t)result->peak_bytes);
 }
@@ -126,22 +136,20 @@ static json_t *model_json(const bench_run *run, int model) {
 
 bool bench_print_json(const bench_run *run) {
     const bench_sizes *sizes = &run->sizes;
-    json_t *rates = json_array();
     json_t *models = json_array();
-    for (int i = 0; i <= run->model_count; i++) {
-        json_array_append_new(rates, json_real(run->rates[i]));
-    }
+    double lowest, highest;
+    find_rates(run, &lowest, &highest);
     for (int i = 0; i < run->model_count; i++) {
         json_array_append_new(models, model_json(run, i));
     }
     json_t *object = json_pack(
-        "{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:i, s:f, s:o}, s:o}", "version",
+        "{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:i, s:f, s:f}, s:o}", "version",
         cb_version(), "dtype", cb_dtype_name(sizes->dtype), "threads", run->threads, "batch",
         (json_int_t)sizes->batch, "hidden", (json_int_t)sizes->hidden, "time",
         (json_int_t)sizes->time, "symbols", (json_int_t)sizes->symbols, "recompute",
         (json_int_t)sizes->recompute, "steps", (json_int_t)sizes->steps, "warmup",
-        (json_int_t)sizes->warmup, "gemm", "size", BENCH_GEMM_SIZE, "gflop_per_second",
-        bench_best_rate(run), "rates", rates, "models", models);
+        (json_int_t)sizes->warmup, "gemm", "size", BENCH_GEMM_SIZE, "lowest_gflop_per_second",
+        lowest, "highest_gflop_per_second", highest, "models", models);
     bool written =
         object != NULL && json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) == 0;
     json_decref(object);

@@ -24,7 +24,7 @@ static const subcommand subcommands[] = {
     {"plot", "draw training logs as a chart", cerebra_plot},
     {"cells", "list the recurrent cells with their equations", cerebra_cells},
     {"explain", "print what the compiler makes of a cell", cerebra_explain},
-    {"bench", "time training steps against the machine's best rate", cerebra_bench},
+    {"bench", "time training steps against a large matrix product", cerebra_bench},
 };
 
 enum { SUBCOMMANDS = sizeof subcommands / sizeof subcommands[0] };

@@ -142,7 +142,7 @@ def compare_training(name, options):
                 peaks[rival.name] = answer["peak_bytes"]
     print(
         f"{name}: {spread(ours, 1)} ms, {peak / MEBIBYTE:.0f} MiB, "
-        f"{spread(limits, 2)} x the time at the best GEMM rate"
+        f"{spread(limits, 2)} x the time at the rate of a large product"
     )
     for rival in rivals:
         if theirs[rival.name]:

@@ -66,6 +66,9 @@ Test(bench, measures_in_a_process_of_its_own) {
         cr_assert(result.least > 0 && result.least <= result.lower_quartile);
         cr_assert(result.lower_quartile <= result.median);
         cr_assert(result.median <= result.upper_quartile);
+        cr_assert(result.lowest_rate > 0 && result.lowest_rate <= result.rate);
+        cr_assert(result.rate <= result.highest_rate);
+        cr_assert_geq(result.product_gflop, 1e-3 * result.least * result.lowest_rate * (1 - 1e-12));
         /* Embedding, two matrices and biases of 64 rows, head. */
         int64_t weights = 89 * 16 + 64 * (16 + 16 + 2) + 89 * 17;
         cr_assert_eq(result.parameter_bytes, weights * (int64_t)cb_dtype_size(sizes.dtype));
@@ -104,7 +107,20 @@ Test(bench, says_what_failed) {
               result.error);
 }
 
-Test(bench, best_rate_is_the_largest) {
-    bench_run run = {.model_count = 2, .rates = {3, 5, 4, 100}};
-    cr_assert_eq(bench_best_rate(&run), 5);
+/* Steps of 10, 20 and 40 ms beside products of 100, 40 and 10 GFLOP/s: 1, 0.8 and 0.4 GFLOP. The
+   medians of time and rate would make 20 ms and 40 GFLOP/s, as those of a moment each, but those of
+   the second case, where a fast product follows a slow step, would not. */
+Test(bench, sets_each_step_beside_the_product_after_it) {
+    double times[] = {10, 40, 20}, rates[] = {100, 10, 40};
+    bench_result result = {.ok = true};
+    bench_summarise(times, rates, 3, &result);
+    cr_assert_float_eq(result.product_gflop, 0.8, 1e-12);
+    cr_assert_float_eq(result.median, 20, 0);
+    cr_assert_float_eq(result.least, 10, 0);
+    cr_assert_float_eq(result.rate, 40, 0);
+    cr_assert_float_eq(result.lowest_rate, 10, 0);
+    cr_assert_float_eq(result.highest_rate, 100, 0);
+    double other_times[] = {10, 20, 40}, other_rates[] = {40, 10, 100};
+    bench_summarise(other_times, other_rates, 3, &result);
+    cr_assert_float_eq(result.product_gflop, 0.4, 1e-12);
 }
