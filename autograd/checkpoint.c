@@ -45,6 +45,7 @@ static cb_tape *scratch_begin(cb_tape *tape, bool recording) {
     }
     cb_tape_reset(tape->scratch);
     tape->scratch->parent = tape;
+    tape->scratch->stand_ins = tape->stand_ins;
     tape->scratch->recording = recording && !tape->no_grad;
     tape->scratch_in_use = true;
     return tape->scratch;
@@ -139,9 +140,9 @@ static cb_tensor *leaf(cb_tape *scratch, const cb_call *call, int i, cb_tensor *
     if (!cb_call_needs(call, i))
         return cb_input(scratch, in);
     if (in->node->op == NULL && cbi_sink_of(in).data != NULL)
-        return cb_variable_into(scratch, in, in->node->sink);
+        return cbi_variable_into(scratch, in, in->node->sink);
     gradients[i] = cbi_filled_like(in->node->tape, in, 0);
-    return cb_variable_into(scratch, in, gradients[i]);
+    return cbi_variable_into(scratch, in, gradients[i]);
 }
 
 static void checkpoint_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {

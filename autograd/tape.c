@@ -240,12 +240,27 @@ cb_tensor *cb_variable(cb_tape *tape, const cb_tensor *value) {
     return leaf(tape, value, true, NULL);
 }
 
+cb_tensor *cbi_variable_into(cb_tape *tape, const cb_tensor *value, cb_tensor *gradient) {
+    return leaf(tape, value, true, gradient);
+}
+
+/* Where a gradient is added in place of the program's tensor; NULL: to one of the tape's. */
+static cb_tensor *stand_in(const cbi_stand_ins *stand_ins, const cb_tensor *gradient) {
+    for (int i = 0; i < stand_ins->count; i++)
+        if (stand_ins->of_program[i]->data == gradient->data &&
+            cb_tensor_same_shape(stand_ins->of_program[i], gradient))
+            return stand_ins->own[i];
+    return NULL;
+}
+
 cb_tensor *cb_variable_into(cb_tape *tape, const cb_tensor *value, cb_tensor *gradient) {
     if (tape != NULL && value != NULL &&
         (gradient == NULL || gradient->dtype != value->dtype ||
          !cb_tensor_same_shape(gradient, value) || !cb_tensor_is_contiguous(gradient)))
         return cbi_tape_fail(tape, CB_ERROR_SHAPE,
                              "variable: its gradient must be contiguous and like the value");
+    if (tape != NULL && tape->stand_ins != NULL && gradient != NULL)
+        gradient = stand_in(tape->stand_ins, gradient);
     return leaf(tape, value, true, gradient);
 }
 

@@ -58,17 +58,26 @@ typedef struct cbi_noise {
     cb_random random;
 } cbi_noise;
 
+/* Tensors that stand in for those of the program that gradients are added to: a check may not touch
+   them. For others, which are not in the list, the tape makes its own. */
+typedef struct cbi_stand_ins {
+    int count;
+    cb_tensor *const *of_program;
+    cb_tensor **own;
+} cbi_stand_ins;
+
 struct cb_tape {
     cbi_arena arena;
     cb_node poison; /* what failed ops return */
     cb_status status;
     char message[512];
-    cbi_noise *noise;        /* of every op's results; NULL: none. See scan/check_outcome.c */
-    bool no_grad;            /* never records */
-    struct cbi_trace *trace; /* of a symbolic tape, see trace.h; NULL of others */
-    bool recording;          /* ops note themselves for gradients; off in a first-order sweep */
-    bool sweeping;           /* a first-order sweep runs: blocks are reused */
-    bool selective;          /* the sweep is for chosen inputs: see cb_node.wanted */
+    cbi_noise *noise; /* of every op's results; NULL: none. See scan/check_outcome.c */
+    const cbi_stand_ins *stand_ins; /* for cb_variable_into; NULL: none */
+    bool no_grad;                   /* never records */
+    struct cbi_trace *trace;        /* of a symbolic tape, see trace.h; NULL of others */
+    bool recording;   /* ops note themselves for gradients; off in a first-order sweep */
+    bool sweeping;    /* a first-order sweep runs: blocks are reused */
+    bool selective;   /* the sweep is for chosen inputs: see cb_node.wanted */
     cb_tape *tracer;  /* where steps of recurrences are traced, see scan.c; NULL: none has been */
     cb_tape *scratch; /* where checkpoints compute, see checkpoint.c; NULL: none has yet */
     bool scratch_in_use;
@@ -138,6 +147,8 @@ cb_status cbi_vector_jacobian(const bool *inside, int output_count, cb_tensor *c
    transposed one: an op whose gradient is a product adds it there at once, instead of making it
    first. Without data when t is neither, or another sweep runs. */
 cb_tensor cbi_sink_of(const cb_tensor *t);
+/* cb_variable_into without stand-ins, for a gradient that is known to fit. */
+cb_tensor *cbi_variable_into(cb_tape *tape, const cb_tensor *value, cb_tensor *gradient);
 /* Whether the running sweep is a cb_grad whose caller asked for the gradient of t itself. */
 bool cbi_is_asked_for(const cb_tensor *t);
 /* The table that x was gathered from by rows [time, batch], and these; NULL when it was not. A

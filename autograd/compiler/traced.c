@@ -305,7 +305,7 @@ static bool run_step(cbi_traced *traced, int number) {
     cb_tape *tape = side->tape = cbi_tape_new_symbolic();
     if (tape == NULL)
         return no_memory(traced);
-    int64_t batch = traced->only_batch == 0            ? batches[number]
+    int64_t batch = traced->only_batch <= 1            ? batches[number]
                     : number == 1                      ? traced->only_batch
                     : traced->only_batch == batches[0] ? batches[1]
                                                        : batches[0];
@@ -315,6 +315,26 @@ static bool run_step(cbi_traced *traced, int number) {
     return fault == NULL ||
            (failed ? refuse(traced, "%s (with %lld sequences)", fault, (long long)batch)
                    : refuse(traced, "%s", fault));
+}
+
+/* With one sequence, an axis of the batch is one that broadcasts: gradients would be other ops. So
+   a step for one sequence is traced for more, and has its numbers from a trace with one. */
+static bool take_numbers_of_one(cbi_traced *traced) {
+    cbi_side one;
+    cb_tape *tape = cbi_tape_new_symbolic();
+    if (tape == NULL)
+        return no_memory(traced);
+    const char *fault = cbi_trace_once(&traced->signature, tape, 1, &one);
+    bool same = fault == NULL && tape->trace->count == cbi_traced_count(traced);
+    for (int i = 0; same && i < tape->trace->count; i++)
+        for (int s = 0; s < CBI_SIDES; s++)
+            take_numbers(cbi_traced_node(traced, s, i), tape->trace->nodes[i]);
+    if (fault != NULL && tape->status != CB_OK)
+        refuse_tape(traced, tape);
+    else if (!same)
+        refuse(traced, "%s", fault != NULL ? fault : "step: " DIFFERS);
+    cb_tape_free(tape);
+    return same;
 }
 
 static void *copied(const void *from, size_t bytes) {
@@ -405,7 +425,9 @@ cbi_traced *cbi_traced_new(const cbi_signature *signature, int64_t only_batch) {
         return NULL;
     }
     traced->only_batch = only_batch;
-    if (run_step(traced, 0) && run_step(traced, 1) && compare(traced) && check_leaves(traced)) {
+    if (run_step(traced, 0) && run_step(traced, 1) &&
+        (only_batch != 1 || take_numbers_of_one(traced)) && compare(traced) &&
+        check_leaves(traced)) {
         traced->step_count = cbi_traced_count(traced);
         if (only_batch > 0)
             check_again(traced);

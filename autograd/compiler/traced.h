@@ -6,7 +6,8 @@
    on the number of sequences, or changes from call to call.
 
    A step may multiply with 1/batch, for a mean over sequences. It is traced for one number of
-   sequences: the second tape has that one, and the numbers among the options are its. */
+   sequences: the second tape has that one, or a third tape where it is 1, and the numbers among the
+   options are its. */
 #ifndef CEREBRA_AUTOGRAD_COMPILER_TRACED_H
 #define CEREBRA_AUTOGRAD_COMPILER_TRACED_H
 

@@ -29,6 +29,7 @@ enum {
     SMALL_BLOCK = 4,      /* of a batch that would have too few blocks */
     REGISTERS = 24 << 10, /* bytes of registers that fit in the L1 cache with what they come from */
     MOST_TOGETHER = 16,   /* rows that row by row instructions run on at a time */
+    ENOUGH = 2048, /* elements that take longer to compute than an instruction takes to begin */
 };
 
 int64_t cbi_block_rows(const cbi_run *run) {
@@ -77,11 +78,26 @@ static size_t rounded(size_t bytes) {
     return (bytes + 63) / 64 * 64;
 }
 
-/* Rows that run together: as many as have their registers in the L1 cache, a power of two. */
+/* Elements of a row that instructions [begin, end) compute. */
+static int64_t elements_of(const cbi_program *program, int begin, int end) {
+    int64_t sum = 0;
+    for (int i = begin; i < end; i++) {
+        int64_t elements = 1;
+        for (int k = 0; k < program->list[i].rank; k++)
+            elements *= program->list[i].extent[k];
+        sum += elements;
+    }
+    return sum;
+}
+
+/* Rows that run together, a power of two: as many as have their registers in the L1 cache, and more
+   where a row has so little to compute that most time would be spent between the instructions. */
 static int64_t rows_together(const cbi_run *run, const cbi_program *program) {
     int64_t most = cbi_block_rows(run), rows = 1;
+    int64_t elements = elements_of(program, 0, program->count);
     most = most < MOST_TOGETHER ? most : MOST_TOGETHER;
-    while (2 * rows <= most && 2 * rows * program->register_bytes <= REGISTERS)
+    while (2 * rows <= most && (2 * rows * program->register_bytes <= REGISTERS ||
+                                2 * rows * elements <= ENOUGH * (int64_t)program->count))
         rows *= 2;
     return rows;
 }
@@ -258,13 +274,7 @@ static void share_of_rows(void *context, int64_t begin, int64_t end) {
 
 static void shared_rows(cbi_tile *t, int begin, int end, loop *l) {
     shared s = {l, t, begin, end};
-    int64_t elements = 0, block = cbi_block_rows(t->run); /* that are computed of a row */
-    for (int i = begin; i < end; i++) {
-        int64_t count = 1;
-        for (int k = 0; k < t->program->list[i].rank; k++)
-            count *= t->program->list[i].extent[k];
-        elements += count;
-    }
+    int64_t elements = elements_of(t->program, begin, end), block = cbi_block_rows(t->run);
     l->threads = 1; /* the first scratch is the tile's own */
     cbi_parallel_for((t->rows + block - 1) / block, CBI_GRAIN / (block * elements + 1) + 1,
                      share_of_rows, &s);

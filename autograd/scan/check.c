@@ -14,32 +14,53 @@
 
 enum { DRAWS = 3 };
 
-/* ---- Generators ------------------------------------------------------------------------------ */
+/* ---- What a step has of the program's -------------------------------------------------------- */
 
-/* The generators that a step draws from, as they were. */
-typedef struct generators {
-    int count;
-    cbi_trace_draw *list;
-} generators;
+/* The generators that a step draws from, as they were, and where the gradients of its own variables
+   are added. */
+typedef struct surroundings {
+    int draw_count, gradient_count;
+    cbi_trace_draw *draws;
+    cb_tensor **gradients;
+} surroundings;
 
-static bool generators_save(generators *g, const cb_scan *scan, int64_t batch) {
+static bool is_listed(const surroundings *s, const cb_tensor *gradient) {
+    for (int i = 0; i < s->gradient_count; i++)
+        if (s->gradients[i]->data == gradient->data &&
+            cb_tensor_same_shape(s->gradients[i], gradient))
+            return true;
+    return false;
+}
+
+static bool note(surroundings *s, const cbi_trace *trace) {
+    s->draws = cbi_allocate(sizeof(*s->draws) * (size_t)(trace->draw_count + 1));
+    s->gradients = cbi_allocate(sizeof(*s->gradients) * (size_t)(trace->count + 1));
+    if (s->draws == NULL || s->gradients == NULL)
+        return false;
+    for (int i = 0; i < trace->draw_count; i++)
+        s->draws[s->draw_count++] = trace->draws[i];
+    for (int i = 0; i < trace->count; i++) {
+        cb_tensor *gradient = trace->nodes[i]->op == NULL ? trace->nodes[i]->sink : NULL;
+        if (gradient != NULL && !is_listed(s, gradient))
+            s->gradients[s->gradient_count++] = gradient;
+    }
+    return true;
+}
+
+static bool surroundings_find(surroundings *s, const cb_scan *scan, int64_t batch) {
     cb_tape *tape = cbi_tape_new_symbolic();
     cbi_side side;
     bool good = tape != NULL;
-    *g = (generators){.count = 0};
-    if (good && cbi_trace_once(&scan->signature, tape, batch, &side) == NULL) {
-        g->list = cbi_allocate(sizeof(*g->list) * (size_t)(tape->trace->draw_count + 1));
-        good = g->list != NULL;
-        for (int i = 0; good && i < tape->trace->draw_count; i++)
-            g->list[g->count++] = tape->trace->draws[i];
-    }
+    *s = (surroundings){.draw_count = 0};
+    if (good && cbi_trace_once(&scan->signature, tape, batch, &side) == NULL)
+        good = note(s, tape->trace);
     cb_tape_free(tape);
     return good;
 }
 
-static void generators_restore(const generators *g) {
-    for (int i = 0; i < g->count; i++)
-        *g->list[i].generator = g->list[i].start;
+static void restore_generators(const surroundings *s) {
+    for (int i = 0; i < s->draw_count; i++)
+        *s->draws[i].generator = s->draws[i].start;
 }
 
 /* ---- Comparing ------------------------------------------------------------------------------- */
@@ -72,6 +93,7 @@ static void name_result(const cbi_problem *p, int i, char *name, size_t size) {
         return;
     }
     at -= f->of_states ? cbi_problem_states(p) : 0;
+    snprintf(name, size, "gradient of a variable of the step's own");
     for (int k = 0; k < cbi_problem_weights(p); k++) {
         bool wanted = (f->of_weights == NULL || f->of_weights[k]) && p->weights[k] != NULL &&
                       cb_dtype_is_float(p->weights[k]->dtype);
@@ -96,7 +118,8 @@ static void tell(const cbi_problem *p, const cbi_outcome *compiled, const cbi_ou
 }
 
 /* Compares two runs, allowing what noise made; changed: NULL, or that run. Returns whether they
-   agree; *finite: whether all numbers of the one op by op are finite. */
+   agree; *finite: whether all numbers of the one op by op are finite. With lengths that one
+   computes steps beyond a sequence's end, too, and has no gradient where one of those has none. */
 static bool compare(const cbi_problem *p, const cbi_outcome *compiled, const cbi_outcome *eager,
                     const cbi_outcome *changed, double tolerance, cb_scan_check_report *report,
                     bool *finite) {
@@ -107,10 +130,12 @@ static bool compare(const cbi_problem *p, const cbi_outcome *compiled, const cbi
     report->worst_value = report->worst_gradient = 0;
     for (int i = 0; i < eager->count && compiled->count == eager->count; i++) {
         double *worst = i <= cbi_problem_states(p) ? &report->worst_value : &report->worst_gradient;
-        double error = cbi_difference(compiled->results[i], eager->results[i], finite);
+        double error =
+            cbi_difference(compiled->results[i], eager->results[i], p->form->lengths, finite);
         double allowed = tolerance;
         if (changed != NULL && changed->count == eager->count)
-            allowed += AMPLIFIED * cbi_difference(changed->results[i], eager->results[i], finite);
+            allowed +=
+                AMPLIFIED * cbi_difference(changed->results[i], eager->results[i], false, finite);
         report->compared += cb_tensor_count(eager->results[i]);
         *worst = error > *worst ? error : *worst;
         if (!(error <= allowed) && good) {
@@ -139,16 +164,16 @@ static cb_dtype coarsest(cb_scan *scan) {
 }
 
 /* One draw. CB_OK, CB_ERROR_VALUE or CB_ERROR_MEMORY; *plain: whether all numbers were finite. */
-static cb_status check_draw(const cbi_problem *p, double tolerance, const generators *g,
+static cb_status check_draw(const cbi_problem *p, double tolerance, const surroundings *around,
                             cb_scan_check_report *report, bool *plain) {
     double change = 4 * (coarsest(p->scan) == CB_F32 ? 0x1p-24 : 0x1p-53);
     cbi_outcome eager = cbi_outcome_of(p, CBI_OP_BY_OP, 0), compiled = {.status = CB_OK};
     cb_status status = eager.status;
-    generators_restore(g);
+    restore_generators(around);
     *plain = false;
     if (status == CB_OK) {
         compiled = cbi_outcome_of(p, CBI_UNCHECKED, 0);
-        generators_restore(g);
+        restore_generators(around);
         status = compiled.status;
         if (status != CB_OK && status != CB_ERROR_MEMORY) {
             snprintf(report->message, sizeof(report->message), "an error only where compiled: %s",
@@ -161,7 +186,7 @@ static cb_status check_draw(const cbi_problem *p, double tolerance, const genera
     if (status == CB_OK && eager.status == CB_OK &&
         !compare(p, &compiled, &eager, NULL, tolerance, report, plain)) {
         cbi_outcome changed = cbi_outcome_of(p, CBI_OP_BY_OP, change);
-        generators_restore(g);
+        restore_generators(around);
         bool good = changed.status == CB_OK &&
                     compare(p, &compiled, &eager, &changed, tolerance, report, plain);
         status = good                                ? CB_OK
@@ -179,17 +204,19 @@ cb_status cbi_check_scan(cb_scan *scan, const cbi_check_form *form, uint64_t see
     /* Where numbers around 0 give none, as a logarithm's, positive ones may. */
     static const double low[] = {-1, 0.25}, high[] = {1, 1.25};
     cb_scan_check_report first = *report;
-    generators g;
-    cb_status status = generators_save(&g, scan, form->batch) ? CB_ERROR_VALUE : CB_ERROR_MEMORY;
+    surroundings around;
+    cb_status status =
+        surroundings_find(&around, scan, form->batch) ? CB_ERROR_VALUE : CB_ERROR_MEMORY;
     int range = 0;
     if (tolerance == 0)
         tolerance = coarsest(scan) == CB_F32 ? 1e-4 : 1e-9;
     for (int draw = 0; draw < DRAWS && status == CB_ERROR_VALUE; draw++) {
         cbi_problem p;
         bool plain = false;
-        status = cbi_problem_new(&p, scan, form, seed + (uint64_t)draw, low[range], high[range])
-                     ? check_draw(&p, tolerance, &g, report, &plain)
-                     : CB_ERROR_MEMORY;
+        bool made = cbi_problem_new(&p, scan, form, seed + (uint64_t)draw, low[range], high[range]);
+        p.gradient_count = around.gradient_count;
+        p.gradients = around.gradients;
+        status = made ? check_draw(&p, tolerance, &around, report, &plain) : CB_ERROR_MEMORY;
         cbi_problem_free(&p);
         if (status == CB_OK && !plain && range == 0) {
             range = 1;
@@ -197,7 +224,8 @@ cb_status cbi_check_scan(cb_scan *scan, const cbi_check_form *form, uint64_t see
             status = CB_ERROR_VALUE;
         }
     }
-    cbi_free(g.list);
+    cbi_free(around.draws);
+    cbi_free(around.gradients);
     report->compared += first.compared;
     if (first.worst_value > report->worst_value)
         report->worst_value = first.worst_value;
@@ -214,7 +242,7 @@ cb_status cbi_scan_self_check(const cbi_scan_run *run, char *reason, size_t size
     int64_t only = run->compilation->split->traced->only_batch;
     int weights = scan->signature.weight_count;
     cb_scan_check_report report = {.passed = false};
-    bool *of_weights = cbi_allocate((size_t)weights + 1), any = cb_requires_grad(run->x);
+    bool *of_weights = cbi_allocate((size_t)weights + 1);
     if (of_weights == NULL)
         return CB_ERROR_MEMORY;
     cbi_check_form form = {.time = 2, /* the first step and the last */
@@ -222,16 +250,14 @@ cb_status cbi_scan_self_check(const cbi_scan_run *run, char *reason, size_t size
                            .looked_up = run->looked_up,
                            .reverse = io->reverse,
                            .lengths = io->lengths != NULL,
-                           .of_x = any,
+                           .gradients = run->compiled->variant.gradients,
+                           .of_x = cb_requires_grad(run->x),
                            .of_weights = of_weights,
                            .weights = io->weights};
     for (int i = 0; i < scan->signature.state_count; i++)
         form.of_states = form.of_states || cb_requires_grad(io->initial[i]);
-    for (int i = 0; i < weights; i++) {
+    for (int i = 0; i < weights; i++)
         of_weights[i] = cb_requires_grad(io->weights[i]);
-        any = any || of_weights[i];
-    }
-    form.gradients = run->compiled->variant.gradients && (any || form.of_states);
     cb_status status = cbi_check_scan(scan, &form, 1, 0, &report);
     cbi_free(of_weights);
     if (status == CB_ERROR_VALUE)

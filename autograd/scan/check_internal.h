@@ -3,6 +3,7 @@
 #define CEREBRA_AUTOGRAD_SCAN_CHECK_INTERNAL_H
 
 #include "autograd/scan/check.h"
+#include "autograd/tape_internal.h"
 
 /* A problem: plain tensors. Weights that the form gives are only pointed to. */
 typedef struct cbi_problem {
@@ -11,6 +12,10 @@ typedef struct cbi_problem {
     cb_tensor *x, *rows, *lengths, *projection;
     cb_tensor **weights, **states, **final_projections;
     cb_tensor *given; /* of each weight that is pointed to */
+    /* Tensors of the program that the step's own variables have their gradients added to: the
+       checks compare these gradients, too, and leave the tensors alone. */
+    int gradient_count;
+    cb_tensor *const *gradients;
 } cbi_problem;
 
 static inline int cbi_problem_states(const cbi_problem *p) {
@@ -32,6 +37,7 @@ typedef struct cbi_outcome {
     cb_tape *tape;
     int count;
     cb_tensor **results;
+    cbi_stand_ins stand_ins; /* for the problem's gradients; the last of the results */
 } cbi_outcome;
 
 /* check_outcome.c. change: what each op gives is multiplied by 1 + or - this; to be ended in any
@@ -39,8 +45,9 @@ typedef struct cbi_outcome {
 cbi_outcome cbi_outcome_of(const cbi_problem *p, cbi_way way, double change);
 void cbi_outcome_end(cbi_outcome *o);
 /* The largest difference over the largest element of b; and where the largest difference is.
-   Numbers that are not finite are all the same; *finite becomes false where b has one. */
-double cbi_difference(const cb_tensor *a, const cb_tensor *b, bool *finite);
+   Numbers that are not finite are all the same; *finite becomes false where b has one.
+   any_for_none: a may have any number where b's is not finite. */
+double cbi_difference(const cb_tensor *a, const cb_tensor *b, bool any_for_none, bool *finite);
 int64_t cbi_worst_place(const cb_tensor *a, const cb_tensor *b);
 
 #endif

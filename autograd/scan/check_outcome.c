@@ -15,6 +15,7 @@
 typedef struct session {
     const cbi_problem *p;
     cb_tape *tape;
+    const cbi_stand_ins *stand_ins;
     int wanted;
     cb_tensor **leaves;
 } session;
@@ -63,34 +64,53 @@ static void run(session *s, cbi_way way, cb_tensor **results, int *count) {
         results[(*count)++] = cb_contiguous(final[i]);
         loss = add_projected(loss, final[i], p->final_projections[i]);
     }
-    if (s->wanted > 0 && cb_requires_grad(loss))
+    if ((s->wanted > 0 || s->stand_ins->count > 0) && cb_requires_grad(loss))
         cb_backward(loss);
     for (int i = 0; i < s->wanted; i++) {
         cb_tensor *gradient = cb_gradient(s->leaves[i]);
         results[(*count)++] =
             gradient != NULL ? cb_contiguous(gradient) : cbi_filled_like(s->tape, s->leaves[i], 0);
     }
+    for (int i = 0; i < s->stand_ins->count; i++)
+        results[(*count)++] = s->stand_ins->own[i];
+}
+
+static bool make_stand_ins(const cbi_problem *p, cbi_stand_ins *s) {
+    *s = (cbi_stand_ins){.of_program = p->gradients};
+    s->own = cbi_allocate(sizeof(cb_tensor *) * (size_t)(p->gradient_count + 1));
+    for (int i = 0; i < p->gradient_count && s->own != NULL && p->form->gradients; i++) {
+        const cb_tensor *of = p->gradients[i];
+        if ((s->own[i] = cb_tensor_new(of->dtype, of->rank, of->shape)) == NULL)
+            return false;
+        s->count++;
+    }
+    return s->own != NULL;
 }
 
 cbi_outcome cbi_outcome_of(const cbi_problem *p, cbi_way way, double change) {
     cbi_outcome o = {.status = CB_ERROR_MEMORY};
-    int most = cbi_problem_states(p) + cbi_problem_weights(p) + 2;
+    int most = cbi_problem_states(p) + cbi_problem_weights(p) + p->gradient_count + 2;
     cbi_noise noise = {change, cb_random_seed(1)};
     session s = {.p = p};
     o.tape = s.tape = p->form->gradients ? cb_tape_new() : cb_tape_new_no_grad();
     o.results = cbi_allocate(sizeof(cb_tensor *) * (size_t)(4 * most));
-    if (o.tape == NULL || o.results == NULL)
+    if (!make_stand_ins(p, &o.stand_ins) || o.tape == NULL || o.results == NULL)
         return o;
+    s.stand_ins = o.tape->stand_ins = &o.stand_ins;
     s.leaves = o.results + 2 * most;
     s.tape->noise = change > 0 ? &noise : NULL;
     run(&s, way, o.results, &o.count);
     o.tape->noise = NULL;
+    o.tape->stand_ins = NULL;
     o.status = cb_tape_status(o.tape);
     return o;
 }
 
 void cbi_outcome_end(cbi_outcome *o) {
     cb_tape_free(o->tape);
+    for (int i = 0; i < o->stand_ins.count; i++)
+        cb_tensor_free(o->stand_ins.own[i]);
+    cbi_free(o->stand_ins.own);
     cbi_free(o->results);
 }
 
@@ -100,30 +120,29 @@ static double element(const cb_tensor *t, int64_t i) {
     return t->dtype == CB_F32 ? (double)((const float *)t->data)[i] : ((const double *)t->data)[i];
 }
 
-/* The largest elements of b and of a - b, how many of b's are not finite, and how often one of the
-   two is and the other is not. */
+/* The largest elements of b and of a - b; how many of b's are not finite, how often a's alone is
+   not, and how often b's alone. */
 typedef struct spread {
     double scale, worst;
-    int64_t infinite, odd;
+    int64_t infinite, only_a, only_b;
 } spread;
 
+#define OVER_ALL                                                                                   \
+    _Pragma("omp simd reduction(max : scale, worst) reduction(+ : infinite, only_a, only_b)")
 #define SPREAD(name, real, fabs, most)                                                             \
     static spread name(const real *a, const real *b, int64_t count) {                              \
         real scale = 0, worst = 0;                                                                 \
-        int64_t infinite = 0, odd = 0;                                                             \
-        _Pragma(                                                                                   \
-            "omp simd reduction(max : scale, worst) reduction(+ : infinite, odd)") for (int64_t    \
-                                                                                            i = 0; \
-                                                                                        i < count; \
-                                                                                        i++) {     \
+        int64_t infinite = 0, only_a = 0, only_b = 0;                                              \
+        OVER_ALL for (int64_t i = 0; i < count; i++) {                                             \
             bool left = fabs(a[i]) <= most, right = fabs(b[i]) <= most;                            \
             real element = right ? fabs(b[i]) : 0, error = left && right ? fabs(a[i] - b[i]) : 0;  \
             scale = element > scale ? element : scale;                                             \
             worst = error > worst ? error : worst;                                                 \
             infinite += !right;                                                                    \
-            odd += left != right;                                                                  \
+            only_a += right && !left;                                                              \
+            only_b += left && !right;                                                              \
         }                                                                                          \
-        return (spread){scale, worst, infinite, odd};                                              \
+        return (spread){scale, worst, infinite, only_a, only_b};                                   \
     }
 SPREAD(spread_f32, float, fabsf, FLT_MAX)
 SPREAD(spread_f64, double, fabs, DBL_MAX)
@@ -147,7 +166,7 @@ static void compare_parts(void *context, int64_t begin, int64_t end) {
     }
 }
 
-double cbi_difference(const cb_tensor *a, const cb_tensor *b, bool *finite) {
+double cbi_difference(const cb_tensor *a, const cb_tensor *b, bool any_for_none, bool *finite) {
     comparison c = {.a = a, .b = b};
     spread all = {0};
     cbi_parallel_for(PARTS, PARTS * CBI_GRAIN / (cb_tensor_count(b) + 1) + 1, compare_parts, &c);
@@ -155,10 +174,11 @@ double cbi_difference(const cb_tensor *a, const cb_tensor *b, bool *finite) {
         all.scale = fmax(all.scale, c.parts[i].scale);
         all.worst = fmax(all.worst, c.parts[i].worst);
         all.infinite += c.parts[i].infinite;
-        all.odd += c.parts[i].odd;
+        all.only_a += c.parts[i].only_a;
+        all.only_b += any_for_none ? 0 : c.parts[i].only_b;
     }
     *finite = *finite && all.infinite == 0;
-    return all.odd > 0 ? INFINITY : all.worst / (all.scale > 0 ? all.scale : 1);
+    return all.only_a + all.only_b > 0 ? INFINITY : all.worst / (all.scale > 0 ? all.scale : 1);
 }
 
 int64_t cbi_worst_place(const cb_tensor *a, const cb_tensor *b) {

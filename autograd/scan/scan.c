@@ -146,6 +146,8 @@ void cbi_give_tapes(cb_scan *scan, cbi_call_tapes *tapes) {
 /* ---- Compiling ------------------------------------------------------------------------------- */
 
 static const char changing[] = "the step is not the same from run to run";
+/* Steps that look at extents may find that what broadcasts over sequences does not have to. */
+static const char alone[] = "with one sequence the step does other ops than with more";
 
 /* Compiles for any number of sequences, 0, or for one, and adds it to the list. NULL, recorded,
    when there is no memory; NULL, with a reason, when the list is full. */
@@ -165,23 +167,33 @@ static cbi_compilation *add_compilation(cbi_scan_run *run, int64_t only_batch) {
     return c;
 }
 
+static cbi_compilation *run_alone(cb_scan *scan) {
+    snprintf(scan->reason, sizeof(scan->reason), "%s", alone);
+    return NULL;
+}
+
 /* The compilation of the step as it was traced for this run, or a new one. NULL when there is none:
    recorded when there is no memory. Called with the lock held. */
 static cbi_compilation *compilation_for(cbi_scan_run *run, const cbi_side *side) {
     cb_scan *scan = run->scan;
-    bool varies = false;
+    bool varies = false, for_more = false;
     for (int i = 0; i < scan->compilation_count; i++) {
         cbi_compilation *c = scan->compilations[i];
         varies = varies || c->varies;
+        for_more = for_more || (c->reason[0] == '\0' && c->split->traced->only_batch == 0);
         if (c->split == NULL ? !c->varies : cbi_traced_matches(c->split->traced, side))
             return c;
     }
+    if (run->batch == 1 && for_more)
+        return run_alone(scan);
     cbi_compilation *c = add_compilation(run, varies ? run->batch : 0);
     if (c != NULL && c->varies)
         c = add_compilation(run, run->batch);
-    if (c != NULL && c->reason[0] == '\0' && !cbi_traced_matches(c->split->traced, side))
-        snprintf(c->reason, sizeof(c->reason), "%s, or depends on the number of sequences",
-                 changing);
+    if (c == NULL || c->reason[0] != '\0' || cbi_traced_matches(c->split->traced, side))
+        return c;
+    if (run->batch == 1)
+        return run_alone(scan);
+    snprintf(c->reason, sizeof(c->reason), "%s, or depends on the number of sequences", changing);
     return c;
 }
 
@@ -221,6 +233,8 @@ bool cbi_scan_prepare(cbi_scan_run *run) {
     run->compilation = good ? compilation_for(run, &side) : NULL;
     good = run->compilation != NULL &&
            (run->compilation->reason[0] == '\0' || run_eagerly(scan, run->compilation->reason));
+    if (good && strcmp(scan->reason, alone) == 0)
+        scan->reason[0] = '\0';
     pthread_mutex_unlock(&scan->lock);
     return good;
 }

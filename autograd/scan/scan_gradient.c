@@ -188,17 +188,23 @@ static bool sequence_has_x(const cbi_application *a) {
     return graph->row_input_count > 0 && graph->row_inputs[0].gradient >= 0;
 }
 
+static size_t x_input_bytes(const cb_call *call, const cbi_application *a) {
+    return cb_tensor_bytes(call->in[1 + cbi_state_count(a) + cbi_captured_count(a)]);
+}
+
+/* The sequence's plan leaves x's gradient wherever it was made to: cb_grad may not want it. */
 static cb_status run_sequence(const cb_call *call, cbi_application *a, char *x_gradient,
                               size_t x_bytes, cbi_target *targets, bool *begun) {
-    bool has_x = a->compiled->sequence != NULL && sequence_has_x(a);
-    cb_status status = CB_OK;
-    if (a->compiled->sequence == NULL)
+    if (a->compiled->sequence == NULL) {
         leave_x_gradient(a, x_gradient, x_bytes);
-    else
-        status = sequence_backward(call, a, has_x ? x_gradient : NULL, targets, begun);
-    if (a->compiled->sequence != NULL && x_gradient != NULL && !has_x && x_bytes > 0)
+        return CB_OK;
+    }
+    char *left = sequence_has_x(a) ? x_gradient : NULL;
+    if (sequence_has_x(a) && !cbi_scan_give(call, &left, x_input_bytes(call, a)))
+        return CB_ERROR_MEMORY;
+    if (!sequence_has_x(a) && x_gradient != NULL && x_bytes > 0)
         memset(x_gradient, 0, x_bytes);
-    return status;
+    return sequence_backward(call, a, left, targets, begun);
 }
 
 static cb_status gradient_forward(const cb_call *call) {

@@ -113,8 +113,9 @@ typedef struct cb_scan_io {
 
 /* Runs the recurrence: x [time, batch, input] -> state 0 after each step, [time, batch, size], at
    the time of its step. With lengths, a sequence's states stop changing at its end (in reverse,
-   they start there), and outputs beyond it are 0; x beyond it must be finite. time and batch may be
-   0. With rows, x is a table, and what depends on it alone is computed once for each of its rows,
+   they start there), and outputs beyond it are 0; x beyond it must be finite, and where the step
+   runs op by op, or an op sees several sequences at once, what the step makes of it and its slope
+   there as well. time and batch may be 0. With rows, x is a table, and what depends on it alone is computed once for each of its rows,
    where it has fewer than there are steps in all sequences. Errors on the tape of x:
    CB_ERROR_SHAPE, CB_ERROR_DTYPE, CB_ERROR_VALUE (a length outside 0..time, a state that the step
    leaves empty), CB_ERROR_INDEX (a row that the table does not have), CB_ERROR_TAPE (something on

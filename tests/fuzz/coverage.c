@@ -34,6 +34,7 @@ OF_PROGRAM(strided_x, p->run.table == 0 && p->run.x_layout != PLAIN)
 OF_PROGRAM(constant_x, p->run.constant_x)
 OF_PROGRAM(no_gradient, p->run.no_gradient)
 OF_PROGRAM(into, p->run.into)
+OF_PROGRAM(asked, p->run.asked != 0)
 OF_PROGRAM(two_sweeps, p->run.sweeps > 1)
 OF_PROGRAM(two_runs, p->run.runs > 1)
 OF_PROGRAM(unread_output, p->run.output == UNREAD)
@@ -316,6 +317,7 @@ const feature all_features[] = {
     {"run", "x without a gradient", constant_x, NULL},
     {"run", "on a tape without gradients", no_gradient, NULL},
     {"run", "gradients added to the caller's", into, NULL},
+    {"run", "gradients of some variables, by cb_grad", asked, NULL},
     {"run", "two backward sweeps", two_sweeps, NULL},
     {"run", "two runs, states carried on", two_runs, NULL},
     {"run", "outputs that the loss does not read", unread_output, NULL},

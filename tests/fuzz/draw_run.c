@@ -34,6 +34,7 @@ void run_draw(drawing *d) {
         r->final[s] = chance(d, 60);
     }
     r->output = (reading)weighted(d, READINGS, (const int[]){10, 55, 20, 15});
+    r->asked = chance(d, 15) ? (uint64_t)between(d, 1, 127) * 0x0204081020408101u : 0;
     r->sweeps = chance(d, 12) ? 2 : 1;
     r->runs = chance(d, 12) ? 2 : 1;
     r->data = (uint64_t)below(d, 1 << 30);

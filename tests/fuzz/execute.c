@@ -102,10 +102,13 @@ void run_data_free(run_data *data) {
 
 /* ---- Leaves ---------------------------------------------------------------------------------- */
 
-/* A variable, and where its gradient is added; NULL: asked for with cb_gradient. */
+enum { MOST_VARIABLES = MOST_WEIGHTS + MOST_STATES + 2 };
+
+/* A variable, and where its gradient is added; NULL: asked for with cb_gradient. given: what
+   cb_grad gave, where it was asked. */
 typedef struct variable {
     char name[48];
-    cb_tensor *tensor, *gradient;
+    cb_tensor *tensor, *gradient, *given;
 } variable;
 
 typedef struct session {
@@ -113,7 +116,7 @@ typedef struct session {
     const run_data *data;
     cb_tape *tape;
     int variable_count;
-    variable variables[MOST_WEIGHTS + MOST_STATES + 2];
+    variable variables[MOST_VARIABLES];
     cb_tensor *x, *rows, *lengths, *weights[MOST_WEIGHTS], *initial[MOST_STATES];
     cb_tensor *output[MOST_RUNS], *final[MOST_RUNS][MOST_STATES];
 } session;
@@ -126,7 +129,7 @@ static cb_tensor *leaf(session *s, const cb_tensor *plain, bool constant, const 
     snprintf(v->name, sizeof(v->name), "gradient of %s", kind);
     if (number >= 0)
         snprintf(v->name, sizeof(v->name), "gradient of %s%d", kind, number);
-    v->gradient = NULL;
+    v->gradient = v->given = NULL;
     if (s->p->run.into && (v->gradient = cb_tensor_new(plain->dtype, plain->rank, plain->shape)))
         cb_tensor_fill(v->gradient, GRADIENT_BEFORE);
     v->tensor = v->gradient != NULL ? cb_variable_into(s->tape, plain, v->gradient)
@@ -214,6 +217,34 @@ static cb_tensor *loss_of(const session *s, cb_tensor *anchor) {
     return loss;
 }
 
+/* ---- Gradients ------------------------------------------------------------------------------- */
+
+static bool is_asked(const run *r, int number) {
+    return (r->asked >> (number % 64) & 1) != 0;
+}
+
+static void ask(session *s, cb_tensor *loss) {
+    cb_tensor *inputs[MOST_VARIABLES], *gradients[MOST_VARIABLES];
+    int count = 0;
+    for (int i = 0; i < s->variable_count; i++)
+        if (is_asked(&s->p->run, i))
+            inputs[count++] = s->variables[i].tensor;
+    if (count > 0)
+        cb_grad(loss, NULL, false, count, inputs, gradients);
+    for (int i = s->variable_count - 1; i >= 0; i--)
+        if (is_asked(&s->p->run, i))
+            s->variables[i].given = gradients[--count];
+}
+
+static void sweep(session *s, cb_tensor *loss) {
+    for (int i = 0; i < s->p->run.sweeps; i++) {
+        if (s->p->run.asked != 0)
+            ask(s, loss);
+        else
+            cb_backward(loss);
+    }
+}
+
 /* ---- Results --------------------------------------------------------------------------------- */
 
 static void keep(result *r, const char *name, const cb_tensor *t) {
@@ -237,6 +268,9 @@ static void keep_all(const session *s, result *r) {
     for (int i = 0; i < s->variable_count && !s->p->run.no_gradient; i++) {
         const variable *v = &s->variables[i];
         const cb_tensor *gradient = v->gradient != NULL ? v->gradient : cb_gradient(v->tensor);
+        if (s->p->run.asked != 0 && !is_asked(&s->p->run, i))
+            continue;
+        gradient = s->p->run.asked != 0 ? v->given : gradient;
         cb_tensor *zeros = cb_tensor_new(CB_F64, v->tensor->rank, v->tensor->shape);
         keep(r, v->name, gradient != NULL ? gradient : zeros);
         cb_tensor_free(zeros);
@@ -304,8 +338,7 @@ void execute(const program *p, cb_scan *scan, const run_data *data, result *r) {
     if (!p->run.no_gradient) {
         cb_tensor *anchor = cb_cast(cb_variable(s.tape, &zero), p->dtype);
         cb_tensor *loss = loss_of(&s, anchor);
-        for (int i = 0; i < p->run.sweeps; i++)
-            cb_backward(loss);
+        sweep(&s, loss);
         r->loss = cb_item(loss);
     }
     r->status = cb_tape_status(s.tape);

@@ -252,8 +252,19 @@ static void print_loss(FILE *f, const program *p) {
                         "    loss = cb_add(loss, cb_scale(total(cb_square(final[%d][%d])), %g));\n",
                         k, i, 0.1 * (i + 1));
     }
+    if (p->run.asked != 0)
+        fprintf(f,
+                "    cb_tensor *inputs[MOST], *given[MOST];\n    int asked = 0;\n"
+                "    for (int i = 0; i < variable_count; i++)\n"
+                "        if (%#" PRIx64 "ull >> i %% 64 & 1)\n"
+                "            inputs[asked++] = variables[i];\n",
+                p->run.asked);
     for (int i = 0; i < p->run.sweeps; i++)
-        fputs("    cb_backward(loss);\n", f);
+        fputs(
+            p->run.asked != 0
+                ? "    if (asked > 0)\n        cb_grad(loss, NULL, false, asked, inputs, given);\n"
+                : "    cb_backward(loss);\n",
+            f);
 }
 
 static void print_results(FILE *f, const program *p) {
@@ -269,7 +280,13 @@ static void print_results(FILE *f, const program *p) {
             fprintf(f, "    result(way, \"final state %d%s\", final[%d][%d], final[%d][%d]);\n", i,
                     which, k, i, k, i);
     }
-    if (!p->run.no_gradient)
+    if (!p->run.no_gradient && p->run.asked != 0)
+        fprintf(f,
+                "    for (int i = 0, k = 0; i < variable_count; i++)\n"
+                "        if (%#" PRIx64 "ull >> i %% 64 & 1)\n"
+                "            result(way, variable_names[i], given[k++], variables[i]);\n",
+                p->run.asked);
+    else if (!p->run.no_gradient)
         fprintf(f,
                 "    for (int i = 0; i < variable_count; i++)\n"
                 "        result(way, variable_names[i], %s, variables[i]);\n",

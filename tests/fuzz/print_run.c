@@ -30,10 +30,11 @@ void print_run(FILE *stream, const program *p, const char *indent) {
                 r->rows ? " by the scan" : "");
     else
         print_layout(stream, r->x_layout);
-    fprintf(stream, "%s%s%s%s%s%s%s%s\n", r->constant_x ? ", x constant" : "",
+    fprintf(stream, "%s%s%s%s%s%s%s%s%s\n", r->constant_x ? ", x constant" : "",
             r->narrow && (r->table > 0 || r->lengths) ? ", i32 indices" : "",
             r->lengths ? ", lengths" : "", r->reverse ? ", reverse" : "",
             r->no_gradient ? ", no gradient" : "", r->into ? ", gradients added" : "",
+            r->asked != 0 ? ", gradients of some variables by cb_grad" : "",
             r->sweeps > 1 ? ", two sweeps" : "", r->runs > 1 ? ", two runs" : "");
     for (int s = 0; s < p->state_count; s++)
         fprintf(stream, "%sstate %d: %" PRId64 " columns, starts from %s%s\n", indent, s,

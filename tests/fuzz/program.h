@@ -82,9 +82,12 @@ typedef struct run {
     origin initial[MOST_STATES];
     reading output;
     bool final[MOST_STATES]; /* whether the loss reads the state after the last step */
-    int sweeps;              /* of the gradient, over one tape */
-    int runs;                /* one after the other on one tape: states are carried on */
-    uint64_t data;           /* seed of all numbers */
+    /* Gradients are those of cb_backward, or, where this is not 0, what cb_grad gives for the
+       variables whose bit is set, in the order in which execute.c makes them. */
+    uint64_t asked;
+    int sweeps;    /* of the gradient, over one tape */
+    int runs;      /* one after the other on one tape: states are carried on */
+    uint64_t data; /* seed of all numbers */
 } run;
 
 typedef struct program {

@@ -29,7 +29,8 @@ static int64_t cost_of_extents(const extents *shape) {
 static int64_t cost_of_run(const program *p) {
     const run *r = &p->run;
     int64_t cost = 40 * r->time + 30 * r->batch + 300 * r->sweeps + 600 * r->runs;
-    cost += 200 * ((r->table > 0) + r->rows + r->lengths + r->reverse + r->no_gradient + r->into) +
+    cost += 200 * ((r->table > 0) + r->rows + r->lengths + r->reverse + r->no_gradient + r->into +
+                   (r->asked != 0)) +
             r->table;
     cost += 100 * (r->x_layout != PLAIN) + 50 * (r->output == SINES) + 20 * (r->output == LAST) +
             60 * (r->output != UNREAD) + 20 * r->constant_x + 20 * r->narrow;

@@ -65,6 +65,7 @@ RUN_EDIT(wide_indices, r->narrow = false)
 RUN_EDIT(forwards, r->reverse = false)
 RUN_EDIT(with_gradient, r->no_gradient = false)
 RUN_EDIT(not_into, r->into = false)
+RUN_EDIT(all_gradients, r->asked = 0)
 RUN_EDIT(one_sweep, r->sweeps = 1)
 RUN_EDIT(one_run, r->runs = 1)
 RUN_EDIT(projected, r->output = PROJECTED)
@@ -80,11 +81,14 @@ static void in_f64(program *p) {
 }
 
 static bool reduce_run(reducer *r) {
-    static void (*const edits[])(program *) = {
-        wide_indices,  no_time,         one_time,           two_times, less_time,     one_sequence,
-        two_sequences, fewer_sequences, half_the_sequences, no_table,  no_rows,       smaller_table,
-        plain_x,       variable_x,      no_lengths,         forwards,  with_gradient, not_into,
-        one_sweep,     one_run,         projected,          unread,    in_f64};
+    static void (*const edits[])(program *) = {wide_indices,  no_time,         one_time,
+                                               two_times,     less_time,       one_sequence,
+                                               two_sequences, fewer_sequences, half_the_sequences,
+                                               no_table,      no_rows,         smaller_table,
+                                               plain_x,       variable_x,      no_lengths,
+                                               forwards,      with_gradient,   not_into,
+                                               all_gradients, one_sweep,       one_run,
+                                               projected,     unread,          in_f64};
     bool kept = false;
     for (size_t i = 0; i < sizeof(edits) / sizeof(edits[0]); i++) {
         edits[i](reducer_begin(r));

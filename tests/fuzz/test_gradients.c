@@ -85,6 +85,7 @@ static double disagreement(program *p) {
     result r;
     direction d = {.count = 0};
     p->run.sweeps = 1;
+    p->run.asked = 0;
     cr_assert(step_load(p) && run_data_draw(p, &data));
     cb_scan *scan = scan_of(p, true);
     step_reset(false, 0);

@@ -308,6 +308,18 @@ static int sum_of_products(drawing *d) {
     return sum;
 }
 
+/* A product, element by element, in a sum or a difference, and sometimes read elsewhere, too. */
+static int gated_sum(drawing *d) {
+    int a = pick(d, true), factors[2] = {a, fit(d, pick(d, true), count_of(d, a))};
+    int product = elementwise(d, &cb_mul_op, 2, factors, 0), last = chance(d, 50);
+    int in[2], other = fit(d, pick(d, true), count_of(d, product));
+    in[last] = product;
+    in[1 - last] = chance(d, 15) ? product : other;
+    if (chance(d, 15))
+        elementwise(d, &cb_tanh_op, 1, &product, 0);
+    return elementwise(d, chance(d, 50) ? &cb_add_op : &cb_sub_op, 2, in, 0);
+}
+
 /* Several products of one value, or one of which parts are read. */
 static int gates(drawing *d) {
     int left = pick(d, true), wide = product_of(d, left, 4), k = below(d, 3);
@@ -346,9 +358,9 @@ static int call(drawing *d) {
 
 static void draw_value(drawing *d) {
     static int (*const draws[])(drawing *) = {
-        unary,  unary,  binary,      binary,          binary,
-        concat, concat, product,     sum_of_products, sum_of_products,
-        gates,  gates,  contraction, reduction,       reduced_product};
+        unary,  unary,   binary,      binary,    binary,          concat,
+        concat, product, gated_sum,   gated_sum, sum_of_products, sum_of_products,
+        gates,  gates,   contraction, reduction, reduced_product};
     int v = chance(d, 4) ? call(d) : draws[below(d, sizeof(draws) / sizeof(draws[0]))](d);
     if (chance(d, 25))
         v = random_view(d, v);

@@ -310,7 +310,7 @@ static void centring_step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *s
 }
 
 Test(scan, is_compiled_for_each_number_of_sequences_that_a_step_depends_on) {
-    const int64_t hidden = 4, batches[] = {2, 5, 7, 3, 64, 2, 7};
+    const int64_t hidden = 4, batches[] = {2, 5, 7, 1, 3, 64, 2, 1, 7};
     cb_tensor w = cb_tensor_wrap(CB_F64, CB_SHAPE(4, 3), NULL);
     cb_tensor u = cb_tensor_wrap(CB_F64, CB_SHAPE(4, 4), NULL);
     cb_scan *scan =
