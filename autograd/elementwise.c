@@ -415,27 +415,14 @@ static const cb_option parameter_list[] = {
     }
 #include <cerebra/elementwise.h>
 
-/* ---- Two ops at once ------------------------------------------------------------------------- */
-
-#define FUSED(function, name, value)                                                               \
-    KERNELS_REAL(function, CAB, , value)                                                           \
-    OP(function, name, "y = " #value, REAL, 3, 0, NULL, NULL, 0)
-FUSED(cbi_add_product, "add_product", c + a * b)
-FUSED(cbi_sub_product, "sub_product", c - a * b)
-FUSED(cbi_product_sub, "product_sub", a *b - c)
-
 /* ---- What the compiler may rely on ----------------------------------------------------------- */
 
 static const struct {
     const cbi_elementwise *op;
     cbi_algebra algebra;
 } algebras[] = {
-    {&cb_add_op,
-     {.sum = true,
-      .has_neutral = {true, true},
-      .of_product = {&cbi_add_product_op, &cbi_add_product_op}}},
-    {&cb_sub_op,
-     {.has_neutral = {false, true}, .of_product = {&cbi_product_sub_op, &cbi_sub_product_op}}},
+    {&cb_add_op, {.sum = true, .has_neutral = {true, true}}},
+    {&cb_sub_op, {.has_neutral = {false, true}}},
     {&cb_mul_op,
      {.product = true, .absorbs = true, .has_neutral = {true, true}, .neutral = {1, 1}}},
     {&cb_div_op, {.has_neutral = {false, true}, .neutral = {0, 1}}},

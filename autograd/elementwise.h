@@ -14,8 +14,6 @@ typedef struct cbi_elementwise {
 
 /* What may be computed in place of an op. */
 typedef struct cbi_algebra {
-    /* The op of c, a and b that this one is where operand k is a product a b, and the other c. */
-    const cbi_elementwise *of_product[2];
     bool sum;            /* y = a + b */
     bool product;        /* y = a b */
     bool fills;          /* y = the first parameter, whatever x holds */
@@ -35,10 +33,6 @@ bool cbi_is_elementwise(const cb_op *op);
 static inline const cbi_elementwise *cbi_elementwise_of(const cb_op *op) {
     return (const cbi_elementwise *)(const void *)op;
 }
-
-/* A product and a sum or difference at once, of c, a and b: c + a b, c - a b and a b - c. The
-   compiler makes them of two ops; they have no function and are in no list. f32 and f64. */
-extern const cbi_elementwise cbi_add_product_op, cbi_sub_product_op, cbi_product_sub_op;
 
 #define CB_UNARY(function, name, kind, parameters, value, gradient, low, high, kink)               \
     extern const cbi_elementwise function##_op;

@@ -18,7 +18,6 @@ bool cbi_merge_products(cbi_pass *pass); /* merge.c */
 bool cbi_sink_slices(cbi_pass *pass);    /* sink.c */
 bool cbi_drop_unread(cbi_pass *pass);    /* unread_columns.c */
 bool cbi_contract_sums(cbi_pass *pass);  /* contract.c */
-bool cbi_fuse_products(cbi_pass *pass);  /* fuse.c */
 bool cbi_materialize(cbi_pass *pass);    /* materialize.c */
 
 #endif

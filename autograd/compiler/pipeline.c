@@ -22,8 +22,6 @@ static const cbi_pass_entry passes[] = {
     {"drop unread", "products and gradients cut down to what is read", cbi_drop_unread},
     {"contract sums", "sums of products, and products, that become contractions",
      cbi_contract_sums},
-    {"fuse products", "products that are computed with the sum that they are in",
-     cbi_fuse_products},
     {"materialize", "operands copied first", cbi_materialize},
 };
 enum { PASSES = sizeof(passes) / sizeof(passes[0]) };

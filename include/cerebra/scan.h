@@ -115,13 +115,13 @@ typedef struct cb_scan_io {
    the time of its step. With lengths, a sequence's states stop changing at its end (in reverse,
    they start there), and outputs beyond it are 0; x beyond it must be finite, and where the step
    runs op by op, or an op sees several sequences at once, what the step makes of it and its slope
-   there as well. time and batch may be 0. With rows, x is a table, and what depends on it alone is computed once for each of its rows,
-   where it has fewer than there are steps in all sequences. Errors on the tape of x:
-   CB_ERROR_SHAPE, CB_ERROR_DTYPE, CB_ERROR_VALUE (a length outside 0..time, a state that the step
-   leaves empty), CB_ERROR_INDEX (a row that the table does not have), CB_ERROR_TAPE (something on
-   another tape; a gradient of the gradient of a compiled step), CB_ERROR_MEMORY, and what the
-   step's ops record; final then holds poisoned tensors. Threads may run one scan at the same time,
-   on tapes of their own. */
+   there as well. time and batch may be 0. With rows, x is a table, and what depends on it alone is
+   computed once for each of its rows, where it has fewer than there are steps in all sequences.
+   Errors on the tape of x: CB_ERROR_SHAPE, CB_ERROR_DTYPE, CB_ERROR_VALUE (a length outside
+   0..time, a state that the step leaves empty), CB_ERROR_INDEX (a row that the table does not
+   have), CB_ERROR_TAPE (something on another tape; a gradient of the gradient of a compiled step),
+   CB_ERROR_MEMORY, and what the step's ops record; final then holds poisoned tensors. Threads may
+   run one scan at the same time, on tapes of their own. */
 CB_API cb_tensor *cb_scan_run(cb_scan *scan, cb_tensor *x, const cb_scan_io *io);
 
 CB_END_DECLS

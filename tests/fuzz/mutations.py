@@ -62,8 +62,6 @@ MUTATIONS = [
      "        if (!is_had(p, from))\n            compute_again(p, from);\n", ""),
     ("contract-vector", "compiler/contract.c", "a factor that varies with the sums is taken for a vector",
      "(s->outer == 1 || s->stride[k][0] == 0)", "(s->outer == 1 || s->stride[k][0] >= 0)"),
-    ("fuse-operand", "compiler/fuse.c", "the other operand of a sum is the product's",
-     "rewrite->number[sum->in[1 - k]]", "rewrite->number[sum->in[k]]"),
     ("stage-crosses", "compiler/schedule.c", "what the next stage reads may be in a register",
      "if (p->stage[from] < p->stage[v])", "if (p->stage[from] + 1 < p->stage[v])"),
     ("pieces-runs", "compiler/buffers.c", "pieces with gaps are computed in place",

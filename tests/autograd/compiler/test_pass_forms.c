@@ -297,61 +297,6 @@ Test(contract_sums, leave_two_matrices) {
     finish(&s);
 }
 
-/* ---- Fuse products --------------------------------------------------------------------------- */
-
-/* x + h x, x - h x and their like, the product first or last: one op of three operands. */
-Test(fuse_products, of_sums_and_differences) {
-    const cbi_elementwise *const sums[] = {&cb_add_op, &cb_sub_op};
-    const cbi_elementwise *const fused[2][2] = {{&cbi_add_product_op, &cbi_add_product_op},
-                                                {&cbi_product_sub_op, &cbi_sub_product_op}};
-    for (int i = 0; i < 4; i++) {
-        cbt_small s = cbt_small_new();
-        int product = cbt_binary(&s, &cb_mul_op, s.h, s.x), other = cbt_unary(&s, &cb_tanh_op, s.x);
-        bool last = i % 2 == 1;
-        cbt_set_output(&s,
-                       cbt_binary(&s, sums[i / 2], last ? other : product, last ? product : other));
-        run(&s, cbi_fuse_products, false, 1);
-        const cbi_value *value = expect(&s, CBI_ELEMENTWISE, 2);
-        cr_expect(value->op == fused[i / 2][i % 2] && value->count == 3, "case %d", i);
-        finish(&s);
-    }
-}
-
-/* Of two products one is left. */
-Test(fuse_products, of_a_sum_of_two) {
-    cbt_small s = cbt_small_new();
-    int kept = cbt_binary(&s, &cb_mul_op, s.h, cbt_unary(&s, &cb_sigmoid_op, s.x));
-    int written = cbt_binary(&s, &cb_mul_op, s.x, cbt_unary(&s, &cb_tanh_op, s.h));
-    cbt_set_output(&s, cbt_binary(&s, &cb_add_op, kept, written));
-    run(&s, cbi_fuse_products, false, 1);
-    expect(&s, CBI_ELEMENTWISE, 4);
-    finish(&s);
-}
-
-Test(fuse_products, leave_those_that_are_read_elsewhere) {
-    cbt_small s = cbt_small_new();
-    int product = cbt_binary(&s, &cb_mul_op, s.h, s.x);
-    int sum = cbt_binary(&s, &cb_add_op, product, s.x);
-    cbt_set_output(&s, cbt_binary(&s, &cb_maximum_op, sum, product));
-    run(&s, cbi_fuse_products, false, 0);
-    finish(&s);
-    s = cbt_small_new();
-    product = cbt_binary(&s, &cb_mul_op, s.h, s.x);
-    cbt_set_output(&s, cbt_binary(&s, &cb_add_op, product, product));
-    run(&s, cbi_fuse_products, false, 0);
-    finish(&s);
-}
-
-/* Of the forward step, so that a residual is kept and not the two that it is computed from. */
-Test(fuse_products, leave_those_of_another_step) {
-    cbt_small s = cbt_small_new();
-    int product = cbt_binary(&s, &cb_mul_op, s.h, s.x);
-    cbt_begin_gradient(&s);
-    cbt_add_term(&s, cbt_outer(&s, s.h, cbt_binary(&s, &cb_add_op, product, s.cotangent)), 0);
-    run(&s, cbi_fuse_products, false, 0);
-    finish(&s);
-}
-
 /* ---- Materialize ----------------------------------------------------------------------------- */
 
 static cbi_view every_other(int64_t offset, int64_t count) {
