@@ -46,6 +46,7 @@ static cb_tape *scratch_begin(cb_tape *tape, bool recording) {
     cb_tape_reset(tape->scratch);
     tape->scratch->parent = tape;
     tape->scratch->stand_ins = tape->stand_ins;
+    tape->scratch->evaluating = tape->evaluating;
     tape->scratch->recording = recording && !tape->no_grad;
     tape->scratch_in_use = true;
     return tape->scratch;

@@ -52,7 +52,7 @@ static cb_tape *tape_new(bool no_grad) {
     cb_tape *tape = cbi_allocate(sizeof(*tape));
     if (tape == NULL)
         return NULL;
-    tape->no_grad = no_grad;
+    tape->no_grad = tape->evaluating = no_grad;
     tape->recording = !no_grad;
     tape->poison.tape = tape;
     tape->poison.tensor.node = &tape->poison;
@@ -67,9 +67,26 @@ cb_tape *cb_tape_new_no_grad(void) {
     return tape_new(true);
 }
 
+bool cbi_tape_hold(cb_tape *tape, void (*release)(void *what), void *what) {
+    cbi_block *block = cbi_block_new(tape, sizeof(cbi_hold));
+    if (block == NULL)
+        return false;
+    cbi_hold *hold = block->data;
+    *hold = (cbi_hold){release, what, tape->holds};
+    tape->holds = hold;
+    return true;
+}
+
+static void release_all(cb_tape *tape) {
+    for (cbi_hold *hold = tape->holds; hold != NULL; hold = hold->next)
+        hold->release(hold->what);
+    tape->holds = NULL;
+}
+
 void cb_tape_free(cb_tape *tape) {
     if (tape == NULL)
         return;
+    release_all(tape);
     cb_tape_free(tape->scratch);
     cb_tape_free(tape->tracer);
     cbi_arena_free(&tape->arena);
@@ -81,6 +98,7 @@ void cb_tape_free(cb_tape *tape) {
 void cb_tape_reset(cb_tape *tape) {
     if (tape == NULL)
         return;
+    release_all(tape);
     cbi_arena_reset(&tape->arena);
     cbi_trace_reset(tape->trace);
     tape->status = CB_OK;

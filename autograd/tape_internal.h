@@ -66,18 +66,29 @@ typedef struct cbi_stand_ins {
     cb_tensor **own;
 } cbi_stand_ins;
 
+/* What a tape's step holds on to until the tape is reset or freed. */
+typedef struct cbi_hold cbi_hold;
+struct cbi_hold {
+    void (*release)(void *what);
+    void *what;
+    cbi_hold *next;
+};
+
 struct cb_tape {
     cbi_arena arena;
     cb_node poison; /* what failed ops return */
     cb_status status;
     char message[512];
     cbi_noise *noise; /* of every op's results; NULL: none. See scan/check_outcome.c */
+    cbi_hold *holds;
     const cbi_stand_ins *stand_ins; /* for cb_variable_into; NULL: none */
     bool no_grad;                   /* never records */
-    struct cbi_trace *trace;        /* of a symbolic tape, see trace.h; NULL of others */
-    bool recording;   /* ops note themselves for gradients; off in a first-order sweep */
-    bool sweeping;    /* a first-order sweep runs: blocks are reused */
-    bool selective;   /* the sweep is for chosen inputs: see cb_node.wanted */
+    bool evaluating;         /* modules compute what they do outside of training: on a tape without
+                                gradients, and on those that work for one */
+    struct cbi_trace *trace; /* of a symbolic tape, see trace.h; NULL of others */
+    bool recording;          /* ops note themselves for gradients; off in a first-order sweep */
+    bool sweeping;           /* a first-order sweep runs: blocks are reused */
+    bool selective;          /* the sweep is for chosen inputs: see cb_node.wanted */
     cb_tape *tracer;  /* where steps of recurrences are traced, see scan.c; NULL: none has been */
     cb_tape *scratch; /* where checkpoints compute, see checkpoint.c; NULL: none has yet */
     bool scratch_in_use;
@@ -147,6 +158,9 @@ cb_status cbi_vector_jacobian(const bool *inside, int output_count, cb_tensor *c
    transposed one: an op whose gradient is a product adds it there at once, instead of making it
    first. Without data when t is neither, or another sweep runs. */
 cb_tensor cbi_sink_of(const cb_tensor *t);
+/* Calls release(what) when the tape is reset or freed. False, recorded, and nothing held, when
+   there is no memory. */
+bool cbi_tape_hold(cb_tape *tape, void (*release)(void *what), void *what);
 /* cb_variable_into without stand-ins, for a gradient that is known to fit. */
 cb_tensor *cbi_variable_into(cb_tape *tape, const cb_tensor *value, cb_tensor *gradient);
 /* Whether the running sweep is a cb_grad whose caller asked for the gradient of t itself. */

@@ -35,7 +35,7 @@ typedef struct dropout {
 static cb_tensor *dropout_forward(const cb_module *module, cb_tensor *x) {
     const dropout *self = (const dropout *)module;
     const cb_tape *tape = cb_tape_of(x);
-    return tape != NULL && tape->no_grad ? x : cb_dropout(x, self->rate, self->random);
+    return tape != NULL && tape->evaluating ? x : cb_dropout(x, self->rate, self->random);
 }
 
 cb_module *cb_dropout_new(cb_params *params, const char *name, double rate) {

@@ -87,7 +87,7 @@ cb_tensor *cb_rnn_forward(const cb_rnn *rnn, cb_tensor *x, const cb_rnn_io *io) 
         if (cb_tape_status(tape) != CB_OK)
             break;
         x = rnn->directions == 2 ? cb_concat(2, outputs, -1) : outputs[0];
-        if (rnn->dropout > 0 && layer + 1 < rnn->layers && !tape->no_grad)
+        if (rnn->dropout > 0 && layer + 1 < rnn->layers && !tape->evaluating)
             x = cb_dropout(x, rnn->dropout, cb_params_random(rnn->params));
         input.x = x;
         input.rows = NULL;

@@ -58,6 +58,8 @@ cbi_compilation *cbi_compilation_new(const cbi_signature *signature, int64_t onl
         return NULL;
     }
     refuse(c, c->split->reason);
+    /* Of a gradient that depends on it there is one for each number. */
+    c->varies = c->reason[0] != '\0' && traced->varies && only_batch == 0;
     size_t most = (size_t)(c->split->step.captured_count + c->split->sequence.captured_count);
     c->captured = cbi_allocate(sizeof(int) * (most + 1));
     if (c->captured == NULL) {

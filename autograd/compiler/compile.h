@@ -31,6 +31,8 @@ typedef struct cbi_compilation {
     int variant_count, variant_room;
     cbi_compiled **variants;
     bool varies;      /* the reason is that it depends on the number of sequences */
+    int holders;      /* runs whose tape may still want their gradient */
+    uint64_t used;    /* the last run that it was used in, of those of the recurrence */
     char reason[320]; /* why the step cannot be compiled; "": it can */
 } cbi_compilation;
 

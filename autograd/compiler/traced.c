@@ -213,7 +213,7 @@ static const char *difference(const cb_node *a, int64_t batch_of_a, const cb_nod
 static bool compare(cbi_traced *traced) {
     const cbi_trace *a = traced->side[0].tape->trace, *b = traced->side[1].tape->trace;
     for (int i = 0; i < a->count && i < b->count; i++) {
-        if (traced->only_batch > 0)
+        if (traced->only_batch > 1) /* of one sequence they are those of a third tape */
             take_numbers(a->nodes[i], b->nodes[i]);
         const char *why =
             difference(a->nodes[i], traced->side[0].batch, b->nodes[i], traced->side[1].batch);
@@ -284,6 +284,7 @@ static const char *fault_of(const cbi_signature *s, const cbi_side *side) {
 }
 
 const char *cbi_trace_once(const cbi_signature *s, cb_tape *tape, int64_t batch, cbi_side *side) {
+    tape->evaluating = s->evaluating;
     if (!make_side(s, side, tape, batch))
         return cb_tape_error(tape);
     int leaves = tape->trace->count;
@@ -400,6 +401,46 @@ bool cbi_traced_matches(const cbi_traced *traced, const cbi_side *side) {
     for (int i = 0; same && i < traced->signature.state_count; i++)
         same = side->next[i]->node->index == traced->side[0].next[i]->node->index;
     return same;
+}
+
+static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size) {
+    for (size_t i = 0; i < size; i++) /* FNV-1a */
+        hash = (hash ^ ((const unsigned char *)bytes)[i]) * 0x100000001b3;
+    return hash;
+}
+
+/* Of what is drawn, which generator it is drawn from. */
+static uint64_t hash_options(uint64_t hash, const cb_node *n) {
+    const cb_op *op = n->op;
+    if (op->option_list == NULL)
+        return hash_bytes(hash, n->options, op->options_size);
+    for (int i = 0; i < op->option_count; i++) {
+        const cb_option *option = &op->option_list[i];
+        const char *at = (const char *)n->options + option->offset;
+        cb_draw draw;
+        if (option->kind != CB_OPTION_DRAW) {
+            hash = hash_bytes(hash, at, option->size * (size_t)option->count);
+            continue;
+        }
+        memcpy(&draw, at, sizeof(draw));
+        hash = hash_bytes(hash, &draw.generator, sizeof(draw.generator));
+    }
+    return hash;
+}
+
+uint64_t cbi_side_hash(const cbi_side *side) {
+    const cbi_trace *trace = side->tape->trace;
+    uint64_t hash = 0xcbf29ce484222325;
+    for (int i = 0; i < trace->count; i++) {
+        const cb_node *n = trace->nodes[i];
+        hash = hash_bytes(hash, &n->op, sizeof(n->op));
+        hash = hash_bytes(hash, &n->requires_grad, sizeof(n->requires_grad));
+        hash = hash_bytes(hash, n->tensor.shape, sizeof(int64_t) * (size_t)n->tensor.rank);
+        for (int k = 0; k < n->count; k++)
+            hash = hash_bytes(hash, &n->in[k]->node->index, sizeof(n->in[k]->node->index));
+        hash = n->op != NULL && n->op->options_size > 0 ? hash_options(hash, n) : hash;
+    }
+    return hash;
 }
 
 /* Numbers that differ between two batches may differ between two calls as well. */

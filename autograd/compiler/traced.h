@@ -23,6 +23,7 @@ typedef struct cbi_signature {
     int state_count, weight_count;
     const int64_t *state_size;
     const cb_tensor *const *weights; /* shapes; NULL: left out */
+    bool evaluating; /* modules in the step compute what they do outside of training */
 } cbi_signature;
 
 /* What a trace's tensors are: where the step was given or left them. */
@@ -59,6 +60,8 @@ void cbi_traced_free(cbi_traced *traced);
    it did not. */
 const char *cbi_trace_once(const cbi_signature *signature, cb_tape *tape, int64_t batch,
                            cbi_side *side);
+/* A number that is the same for traces of the same ops, shapes and options. */
+uint64_t cbi_side_hash(const cbi_side *side);
 /* Whether a step that was traced once did what the two traces say for a batch of that size. */
 bool cbi_traced_matches(const cbi_traced *traced, const cbi_side *side);
 

@@ -47,12 +47,14 @@ static bool note(surroundings *s, const cbi_trace *trace) {
     return true;
 }
 
-static bool surroundings_find(surroundings *s, const cb_scan *scan, int64_t batch) {
+static bool surroundings_find(surroundings *s, const cb_scan *scan, const cbi_check_form *form) {
     cb_tape *tape = cbi_tape_new_symbolic();
+    cbi_signature signature = scan->signature;
+    signature.evaluating = form->evaluating;
     cbi_side side;
     bool good = tape != NULL;
     *s = (surroundings){.draw_count = 0};
-    if (good && cbi_trace_once(&scan->signature, tape, batch, &side) == NULL)
+    if (good && cbi_trace_once(&signature, tape, form->batch, &side) == NULL)
         good = note(s, tape->trace);
     cb_tape_free(tape);
     return good;
@@ -163,7 +165,8 @@ static cb_dtype coarsest(cb_scan *scan) {
     return dtype;
 }
 
-/* One draw. CB_OK, CB_ERROR_VALUE or CB_ERROR_MEMORY; *plain: whether all numbers were finite. */
+/* One draw. CB_OK, CB_ERROR_VALUE or CB_ERROR_MEMORY; *plain: whether the step did not fail and all
+   numbers were finite. */
 static cb_status check_draw(const cbi_problem *p, double tolerance, const surroundings *around,
                             cb_scan_check_report *report, bool *plain) {
     double change = 4 * (coarsest(p->scan) == CB_F32 ? 0x1p-24 : 0x1p-53);
@@ -182,6 +185,9 @@ static cb_status check_draw(const cbi_problem *p, double tolerance, const surrou
         }
     } else if (status != CB_ERROR_MEMORY) {
         status = CB_OK; /* nothing to compare with */
+        report->compared = 0;
+        snprintf(report->message, sizeof(report->message), "the step fails on random numbers: %s",
+                 cb_tape_error(eager.tape));
     }
     if (status == CB_OK && eager.status == CB_OK &&
         !compare(p, &compiled, &eager, NULL, tolerance, report, plain)) {
@@ -199,31 +205,34 @@ static cb_status check_draw(const cbi_problem *p, double tolerance, const surrou
     return status;
 }
 
-cb_status cbi_check_scan(cb_scan *scan, const cbi_check_form *form, uint64_t seed, double tolerance,
-                         cb_scan_check_report *report) {
-    /* Where numbers around 0 give none, as a logarithm's, positive ones may. */
-    static const double low[] = {-1, 0.25}, high[] = {1, 1.25};
-    cb_scan_check_report first = *report;
-    surroundings around;
-    cb_status status =
-        surroundings_find(&around, scan, form->batch) ? CB_ERROR_VALUE : CB_ERROR_MEMORY;
-    int range = 0;
-    if (tolerance == 0)
-        tolerance = coarsest(scan) == CB_F32 ? 1e-4 : 1e-9;
+/* Several draws from one range, where one of them fails. */
+static cb_status check_range(cb_scan *scan, const cbi_check_form *form, uint64_t seed,
+                             double tolerance, const surroundings *around, cbi_range range,
+                             cb_scan_check_report *report, bool *plain) {
+    cb_status status = CB_ERROR_VALUE;
     for (int draw = 0; draw < DRAWS && status == CB_ERROR_VALUE; draw++) {
         cbi_problem p;
-        bool plain = false;
-        bool made = cbi_problem_new(&p, scan, form, seed + (uint64_t)draw, low[range], high[range]);
-        p.gradient_count = around.gradient_count;
-        p.gradients = around.gradients;
-        status = made ? check_draw(&p, tolerance, &around, report, &plain) : CB_ERROR_MEMORY;
+        bool made = cbi_problem_new(&p, scan, form, seed + (uint64_t)draw, range);
+        p.gradient_count = around->gradient_count;
+        p.gradients = around->gradients;
+        status = made ? check_draw(&p, tolerance, around, report, plain) : CB_ERROR_MEMORY;
         cbi_problem_free(&p);
-        if (status == CB_OK && !plain && range == 0) {
-            range = 1;
-            draw = -1;
-            status = CB_ERROR_VALUE;
-        }
     }
+    return status;
+}
+
+cb_status cbi_check_scan(cb_scan *scan, const cbi_check_form *form, uint64_t seed, double tolerance,
+                         cb_scan_check_report *report) {
+    cb_scan_check_report first = *report;
+    surroundings around;
+    bool found = surroundings_find(&around, scan, form), plain = false;
+    cb_status status = found ? CB_OK : CB_ERROR_MEMORY;
+    if (tolerance == 0)
+        tolerance = coarsest(scan) == CB_F32 ? 1e-4 : 1e-9;
+    for (int range = 0; range < CBI_RANGES && status == CB_OK && !plain; range++)
+        if (range != CBI_OF_RUN || (form->run != NULL && report->compared == 0))
+            status =
+                check_range(scan, form, seed, tolerance, &around, (cbi_range)range, report, &plain);
     cbi_free(around.draws);
     cbi_free(around.gradients);
     report->compared += first.compared;
@@ -236,7 +245,7 @@ cb_status cbi_check_scan(cb_scan *scan, const cbi_check_form *form, uint64_t see
 
 /* ---- At first use, and for the user ---------------------------------------------------------- */
 
-cb_status cbi_scan_self_check(const cbi_scan_run *run, char *reason, size_t size) {
+cb_status cbi_scan_self_check(const cbi_scan_run *run, bool *compared, char *reason, size_t size) {
     cb_scan *scan = run->scan;
     const cb_scan_io *io = run->io;
     int64_t only = run->compilation->split->traced->only_batch;
@@ -250,16 +259,19 @@ cb_status cbi_scan_self_check(const cbi_scan_run *run, char *reason, size_t size
                            .looked_up = run->looked_up,
                            .reverse = io->reverse,
                            .lengths = io->lengths != NULL,
+                           .evaluating = run->tape->evaluating,
                            .gradients = run->compiled->variant.gradients,
                            .of_x = cb_requires_grad(run->x),
                            .of_weights = of_weights,
-                           .weights = io->weights};
+                           .weights = io->weights,
+                           .run = run};
     for (int i = 0; i < scan->signature.state_count; i++)
         form.of_states = form.of_states || cb_requires_grad(io->initial[i]);
     for (int i = 0; i < weights; i++)
         of_weights[i] = cb_requires_grad(io->weights[i]);
     cb_status status = cbi_check_scan(scan, &form, 1, 0, &report);
     cbi_free(of_weights);
+    *compared = report.compared > 0;
     if (status == CB_ERROR_VALUE)
         snprintf(reason, size, "the compiler has a bug: %.280s", report.message);
     return status;
@@ -294,7 +306,7 @@ bool cb_scan_check(cb_scan *scan, const cb_scan_check_options *options,
     }
     if (status == CB_ERROR_MEMORY)
         snprintf(r->message, sizeof(r->message), "out of memory");
-    r->passed = status == CB_OK;
+    r->passed = status == CB_OK && r->compared > 0;
     if (r->passed)
         r->message[0] = '\0';
     return r->passed;

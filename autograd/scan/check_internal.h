@@ -25,10 +25,14 @@ static inline int cbi_problem_weights(const cbi_problem *p) {
     return p->scan->signature.weight_count;
 }
 
-/* check_problem.c. Numbers are in [low, high). False when there is no memory; to be freed all the
-   same. */
+/* What x and the states are: as a fresh network has them, positive, where numbers around 0 have no
+   logarithm, or the form's run's, of which a step that fails on any others can be expected to make
+   something. */
+typedef enum cbi_range { CBI_AROUND_0, CBI_POSITIVE, CBI_OF_RUN, CBI_RANGES } cbi_range;
+
+/* check_problem.c. False when there is no memory; to be freed all the same. */
 bool cbi_problem_new(cbi_problem *p, cb_scan *scan, const cbi_check_form *form, uint64_t seed,
-                     double low, double high);
+                     cbi_range range);
 void cbi_problem_free(cbi_problem *p);
 
 /* What came of a run: outputs, last states and gradients, on a tape of its own. */

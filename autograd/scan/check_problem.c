@@ -43,25 +43,75 @@ static cb_tensor *weight_of(const cbi_problem *p, cb_random *random, int i) {
     return drawn(random, shape->dtype, shape->rank, shape->shape, -bound, bound);
 }
 
-static bool problem_fill(cbi_problem *p, uint64_t seed, double low, double high) {
+/* The first rows of a tensor, along its axes but the last one, over again where there are too few.
+ */
+static cb_tensor *first_of(const cb_tensor *t, int rank, const int64_t *shape) {
+    cb_tensor *first = cb_tensor_new(t->dtype, rank, shape);
+    int64_t to[CB_MAX_RANK] = {0}, from[CB_MAX_RANK];
+    for (int64_t i = 0; first != NULL && i < cb_tensor_count(first); i++) {
+        for (int k = 0; k < rank; k++)
+            from[k] = to[k] % t->shape[k];
+        cb_tensor_set(first, to, cb_tensor_get(t, from));
+        for (int k = rank - 1; k >= 0 && ++to[k] == shape[k]; k--)
+            to[k] = 0;
+    }
+    return first;
+}
+
+/* A plain tensor like one on a tape. */
+static cb_tensor plain_of(const cb_tensor *t) {
+    cb_tensor plain = *t;
+    plain.node = NULL;
+    return plain;
+}
+
+static bool fill_from_run(cbi_problem *p) {
+    const cbi_signature *s = &p->scan->signature;
+    const cbi_check_form *f = p->form;
+    cb_tensor x = plain_of(f->run->x);
+    p->x = f->looked_up ? cb_tensor_copy(&x, s->dtype)
+                        : first_of(&x, CB_SHAPE(f->time, f->batch, s->input));
+    bool good = p->x != NULL;
+    if (f->looked_up) {
+        cb_tensor rows = plain_of(f->run->io->rows);
+        good = (p->rows = first_of(&rows, CB_SHAPE(f->time, f->batch))) != NULL && good;
+    }
+    for (int i = 0; i < s->state_count && good; i++) {
+        cb_tensor state = plain_of(f->run->io->initial[i]);
+        p->states[i] = first_of(&state, CB_SHAPE(f->batch, s->state_size[i]));
+        good = p->states[i] != NULL;
+    }
+    return good;
+}
+
+static bool fill_at_random(cbi_problem *p, cb_random *random, cbi_range range) {
+    const cbi_signature *s = &p->scan->signature;
+    const cbi_check_form *f = p->form;
+    double low = range == CBI_AROUND_0 ? -1 : 0.25, high = low + (range == CBI_AROUND_0 ? 2 : 1);
+    p->x = f->looked_up ? drawn(random, s->dtype, CB_SHAPE(TABLE_ROWS, s->input), low, high)
+                        : drawn(random, s->dtype, CB_SHAPE(f->time, f->batch, s->input), low, high);
+    bool good = p->x != NULL;
+    if (f->looked_up)
+        good = (p->rows = drawn_below(random, TABLE_ROWS, CB_SHAPE(f->time, f->batch))) && good;
+    for (int i = 0; i < s->state_count && good; i++)
+        good = (p->states[i] = drawn(random, s->dtype, CB_SHAPE(f->batch, s->state_size[i]), low,
+                                     high)) != NULL;
+    return good;
+}
+
+static bool problem_fill(cbi_problem *p, uint64_t seed, cbi_range range) {
     const cbi_signature *s = &p->scan->signature;
     const cbi_check_form *f = p->form;
     cb_random random = cb_random_seed(seed);
-    p->x = f->looked_up
-               ? drawn(&random, s->dtype, CB_SHAPE(TABLE_ROWS, s->input), low, high)
-               : drawn(&random, s->dtype, CB_SHAPE(f->time, f->batch, s->input), low, high);
-    bool good = p->x != NULL;
-    if (f->looked_up)
-        good = (p->rows = drawn_below(&random, TABLE_ROWS, CB_SHAPE(f->time, f->batch))) && good;
+    bool good = range == CBI_OF_RUN ? fill_from_run(p) : fill_at_random(p, &random, range);
     if (f->lengths)
         good = (p->lengths = drawn_below(&random, f->time + 1, CB_SHAPE(f->batch))) && good;
     p->projection = drawn(&random, s->dtype, CB_SHAPE(f->time, f->batch, s->state_size[0]), -1, 1);
     good = good && p->projection != NULL;
     for (int i = 0; i < s->state_count && good; i++) {
-        const int64_t shape[2] = {f->batch, s->state_size[i]};
-        p->states[i] = drawn(&random, s->dtype, 2, shape, low, high);
-        p->final_projections[i] = drawn(&random, s->dtype, 2, shape, -1, 1);
-        good = p->states[i] != NULL && p->final_projections[i] != NULL;
+        p->final_projections[i] =
+            drawn(&random, s->dtype, CB_SHAPE(f->batch, s->state_size[i]), -1, 1);
+        good = p->final_projections[i] != NULL;
     }
     for (int i = 0; i < s->weight_count && good; i++)
         if (s->weights[i] != NULL)
@@ -85,7 +135,7 @@ void cbi_problem_free(cbi_problem *p) {
 }
 
 bool cbi_problem_new(cbi_problem *p, cb_scan *scan, const cbi_check_form *form, uint64_t seed,
-                     double low, double high) {
+                     cbi_range range) {
     size_t states = (size_t)scan->signature.state_count;
     size_t weights = (size_t)scan->signature.weight_count;
     *p = (cbi_problem){.scan = scan, .form = form};
@@ -96,5 +146,5 @@ bool cbi_problem_new(cbi_problem *p, cb_scan *scan, const cbi_check_form *form, 
     p->final_projections = p->states + states;
     p->weights = p->final_projections + states;
     p->given = (cb_tensor *)(void *)(p->weights + weights);
-    return problem_fill(p, seed, low, high);
+    return problem_fill(p, seed, range);
 }

@@ -96,6 +96,7 @@ cb_scan *cb_scan_new_with(cb_scan_step *step, const cb_scan_options *options, cb
     if (scan->eager)
         snprintf(scan->reason, sizeof(scan->reason), "%s",
                  options->eager ? "it was asked for" : "only f32 and f64 are compiled");
+    scan->holders = 1;
     pthread_mutex_init(&scan->lock, NULL);
     return scan;
 }
@@ -104,8 +105,14 @@ cb_scan *cb_scan_new(cb_scan_step *step, const cb_scan_options *options) {
     return cb_scan_new_with(step, options, NULL);
 }
 
-void cb_scan_free(cb_scan *scan) {
-    if (scan == NULL)
+/* A run's hold on the scan, or the owner's, ends; with the last one, so does the scan. */
+static void let_go(cb_scan *scan, cbi_compilation *of_run) {
+    pthread_mutex_lock(&scan->lock);
+    if (of_run != NULL)
+        of_run->holders--;
+    bool last = --scan->holders == 0;
+    pthread_mutex_unlock(&scan->lock);
+    if (!last)
         return;
     pthread_mutex_destroy(&scan->lock);
     for (int i = 0; i < scan->compilation_count; i++)
@@ -114,6 +121,40 @@ void cb_scan_free(cb_scan *scan) {
         cbi_call_tapes_free(scan->tapes[i]);
     cbi_free(scan->tapes);
     cbi_free(scan);
+}
+
+void cb_scan_free(cb_scan *scan) {
+    if (scan != NULL)
+        let_go(scan, NULL);
+}
+
+/* What a run keeps alive, until its tape is reset, for its gradient: its plans, and the scan. */
+typedef struct held {
+    cb_scan *scan; /* NULL: nothing is held */
+    cbi_compilation *compilation;
+} held;
+
+static void end_hold(void *of_run) {
+    const held *h = of_run;
+    if (h->scan != NULL)
+        let_go(h->scan, h->compilation);
+}
+
+/* Holds nothing yet; NULL, recorded, when there is no memory. */
+static held *hold_on(cb_tape *tape) {
+    cbi_block *block = cbi_block_new(tape, sizeof(held));
+    if (block == NULL)
+        return NULL;
+    held *h = block->data;
+    *h = (held){NULL, NULL};
+    return cbi_tape_hold(tape, end_hold, h) ? h : NULL;
+}
+
+/* With the scan's lock held. */
+static void hold(held *h, cb_scan *scan, cbi_compilation *compilation) {
+    *h = (held){scan, compilation};
+    scan->holders++;
+    compilation->holders++;
 }
 
 /* ---- Tapes for ops that are applied as they are ---------------------------------------------- */
@@ -149,22 +190,66 @@ static const char changing[] = "the step is not the same from run to run";
 /* Steps that look at extents may find that what broadcasts over sequences does not have to. */
 static const char alone[] = "with one sequence the step does other ops than with more";
 
+/* Where a new compilation goes: after the last one, or, once the list is full, in the place of the
+   one that was not used for the longest time, by no run that may still want its gradient. A step
+   that changes in every run is not worth it: it has to be the same twice in a row. */
+static cbi_compilation **place_for(cb_scan *scan, bool again) {
+    cbi_compilation **oldest = NULL;
+    if (scan->compilation_count < CBI_MOST_COMPILATIONS)
+        return &scan->compilations[scan->compilation_count];
+    for (int i = 0; i < scan->compilation_count && again; i++) {
+        cbi_compilation **c = &scan->compilations[i];
+        if ((*c)->holders == 0 && (oldest == NULL || (*c)->used < (*oldest)->used))
+            oldest = c;
+    }
+    return oldest;
+}
+
 /* Compiles for any number of sequences, 0, or for one, and adds it to the list. NULL, recorded,
-   when there is no memory; NULL, with a reason, when the list is full. */
-static cbi_compilation *add_compilation(cbi_scan_run *run, int64_t only_batch) {
+   when there is no memory; NULL, with a reason, when there is no place for it. */
+static cbi_compilation *add_compilation(cbi_scan_run *run, int64_t only_batch, bool again) {
     cb_scan *scan = run->scan;
-    if (scan->compilation_count == CBI_MOST_COMPILATIONS) {
-        snprintf(scan->reason, sizeof(scan->reason),
-                 only_batch == 0 ? "%s" : "%s, and was compiled for %d numbers of sequences",
-                 changing, CBI_MOST_COMPILATIONS - 1);
+    cbi_compilation **place = place_for(scan, again);
+    if (place == NULL) {
+        snprintf(scan->reason, sizeof(scan->reason), "%s: %d forms of it are compiled", changing,
+                 CBI_MOST_COMPILATIONS);
         return NULL;
     }
-    cbi_compilation *c = cbi_compilation_new(&scan->signature, only_batch);
-    if (c == NULL)
+    cbi_signature signature = cbi_signature_on(scan, run->tape);
+    cbi_compilation *c = cbi_compilation_new(&signature, only_batch);
+    if (c == NULL) {
         cbi_tape_fail(run->tape, CB_ERROR_MEMORY, "scan \"%s\": out of memory", scan->name);
+        return NULL;
+    }
+    if (place == &scan->compilations[scan->compilation_count])
+        scan->compilation_count++;
     else
-        scan->compilations[scan->compilation_count++] = c;
-    return c;
+        cbi_compilation_free(*place);
+    c->used = scan->runs;
+    return *place = c;
+}
+
+/* Whether what was compiled is for a step that does what this one does. */
+static bool is_for(const cbi_compilation *c, const cbi_side *side) {
+    return !c->varies && (c->split == NULL || cbi_traced_matches(c->split->traced, side));
+}
+
+/* Whether the step is one that was compiled for any number of sequences, but does other ops where
+   there is one only. */
+static bool differs_alone(const cbi_scan_run *run) {
+    const cb_scan *scan = run->scan;
+    cbi_signature signature = cbi_signature_on(scan, run->tape);
+    cb_tape *tape = cbi_tape_new_symbolic();
+    cbi_side more;
+    bool differs = false;
+    bool traced = tape != NULL && cbi_trace_once(&signature, tape, CBI_SOME_BATCH, &more) == NULL;
+    for (int i = 0; traced && i < scan->compilation_count; i++) {
+        const cbi_compilation *c = scan->compilations[i];
+        differs = differs ||
+                  (c->reason[0] == '\0' && c->split->traced->only_batch == 0 && is_for(c, &more));
+    }
+    cb_tape_free(tape);
+    return differs;
 }
 
 static cbi_compilation *run_alone(cb_scan *scan) {
@@ -176,20 +261,24 @@ static cbi_compilation *run_alone(cb_scan *scan) {
    recorded when there is no memory. Called with the lock held. */
 static cbi_compilation *compilation_for(cbi_scan_run *run, const cbi_side *side) {
     cb_scan *scan = run->scan;
-    bool varies = false, for_more = false;
+    uint64_t hash = cbi_side_hash(side);
+    bool varies = false, again = hash == scan->last_step;
+    scan->last_step = hash;
+    scan->runs++;
     for (int i = 0; i < scan->compilation_count; i++) {
         cbi_compilation *c = scan->compilations[i];
         varies = varies || c->varies;
-        for_more = for_more || (c->reason[0] == '\0' && c->split->traced->only_batch == 0);
-        if (c->split == NULL ? !c->varies : cbi_traced_matches(c->split->traced, side))
+        if (is_for(c, side)) {
+            c->used = scan->runs;
             return c;
+        }
     }
-    if (run->batch == 1 && for_more)
+    if (run->batch == 1 && differs_alone(run))
         return run_alone(scan);
-    cbi_compilation *c = add_compilation(run, varies ? run->batch : 0);
+    cbi_compilation *c = add_compilation(run, varies ? run->batch : 0, again);
     if (c != NULL && c->varies)
-        c = add_compilation(run, run->batch);
-    if (c == NULL || c->reason[0] != '\0' || cbi_traced_matches(c->split->traced, side))
+        c = add_compilation(run, run->batch, again);
+    if (c == NULL || c->reason[0] != '\0' || is_for(c, side))
         return c;
     if (run->batch == 1)
         return run_alone(scan);
@@ -220,9 +309,11 @@ bool cbi_scan_prepare(cbi_scan_run *run) {
     if (scan->eager)
         return false;
     cb_tape *tracer = tracer_of(run->tape);
-    if (tracer == NULL)
+    held *h = hold_on(run->tape);
+    if (tracer == NULL || h == NULL)
         return false;
-    const char *fault = cbi_trace_once(&scan->signature, tracer, run->batch, &side);
+    cbi_signature signature = cbi_signature_on(scan, run->tape);
+    const char *fault = cbi_trace_once(&signature, tracer, run->batch, &side);
     run->trace = tracer->trace;
     if (tracer->status == CB_ERROR_MEMORY) {
         cbi_tape_fail(run->tape, CB_ERROR_MEMORY, "scan \"%s\": %s", scan->name, fault);
@@ -233,8 +324,8 @@ bool cbi_scan_prepare(cbi_scan_run *run) {
     run->compilation = good ? compilation_for(run, &side) : NULL;
     good = run->compilation != NULL &&
            (run->compilation->reason[0] == '\0' || run_eagerly(scan, run->compilation->reason));
-    if (good && strcmp(scan->reason, alone) == 0)
-        scan->reason[0] = '\0';
+    if (good)
+        hold(h, scan, run->compilation);
     pthread_mutex_unlock(&scan->lock);
     return good;
 }
@@ -258,6 +349,7 @@ const char *cb_scan_reason(cb_scan *scan) {
             scan->compilations[scan->compilation_count++] = c;
         snprintf(scan->reason, sizeof(scan->reason), "%s", c != NULL ? c->reason : "out of memory");
     }
+    const char *reason = scan->reason[0] != '\0' ? scan->reason : NULL;
     pthread_mutex_unlock(&scan->lock);
-    return scan->reason[0] != '\0' ? scan->reason : NULL;
+    return reason;
 }

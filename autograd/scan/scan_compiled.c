@@ -61,14 +61,15 @@ static bool check(cbi_scan_run *run) {
     bool known = run->unchecked || compiled->checked;
     pthread_mutex_unlock(&scan->lock);
     /* Without the lock: the check runs the step itself. */
-    cb_status status = known ? CB_OK : cbi_scan_self_check(run, reason, sizeof(reason));
+    bool compared = false;
+    cb_status status = known ? CB_OK : cbi_scan_self_check(run, &compared, reason, sizeof(reason));
     if (status == CB_ERROR_MEMORY) {
         cbi_tape_fail(run->tape, status, "scan \"%s\": out of memory", scan->name);
         return false;
     }
     pthread_mutex_lock(&scan->lock);
     if (!known) {
-        compiled->checked = true;
+        compiled->checked = compared || status != CB_OK;
         memcpy(compiled->refused, reason, sizeof(reason));
     }
     bool good = run->unchecked || compiled->refused[0] == '\0';
@@ -93,6 +94,15 @@ static bool find_compiled(cbi_scan_run *run, cb_tensor **state) {
         snprintf(scan->reason, sizeof(scan->reason), "%s", run->compilation->reason);
     pthread_mutex_unlock(&scan->lock);
     return run->compiled != NULL && check(run);
+}
+
+/* The reason that an earlier run had is gone, unless it is one to report. */
+static void clear_reason(cb_scan *scan) {
+    static const char bug[] = "the compiler has a bug";
+    pthread_mutex_lock(&scan->lock);
+    if (strncmp(scan->reason, bug, sizeof(bug) - 1) != 0)
+        scan->reason[0] = '\0';
+    pthread_mutex_unlock(&scan->lock);
 }
 
 static cbi_application *application_new(cbi_scan_run *run) {
@@ -147,6 +157,7 @@ cb_tensor *cbi_scan_compiled(cbi_scan_run *run, cb_tensor **state) {
         run->x = cb_gather_rows(run->x, run->io->rows);
     if (!find_compiled(run, state))
         return cbi_poison(run->tape);
+    clear_reason(run->scan);
     for (int i = 0; i < run->compilation->captured_count; i++)
         run->captured[i] = cb_contiguous(run->captured[i]);
     if (!draw(run))

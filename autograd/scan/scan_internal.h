@@ -4,12 +4,13 @@
 
 #include "autograd/compiler/compile.h"
 #include "autograd/runtime/run.h"
+#include "autograd/tape_internal.h"
 
 #include <cerebra/scan.h>
 #include <pthread.h>
 
-/* Steps that behave differently from run to run, or depend on the number of sequences, are compiled
-   so often, and then run op by op. */
+/* Of a step that behaves differently from run to run, or depends on the number of sequences, so
+   many forms are kept, see scan.h. */
 enum { CBI_MOST_COMPILATIONS = 16 };
 
 /* The number of sequences that a step is asked about before it has run, where it depends on it. */
@@ -19,12 +20,15 @@ struct cb_scan {
     cbi_signature signature; /* arrays are the scan's own */
     char *name;
     bool eager, unchecked;
-    pthread_mutex_t lock; /* held while compiling, and for the lists below */
+    pthread_mutex_t lock; /* held while compiling, and for all that follows */
+    int holders;          /* the owner, and runs whose tape may still want their gradient */
+    uint64_t runs;        /* that were prepared */
+    uint64_t last_step;   /* the hash of the step's trace in the last of them */
     int compilation_count;
     cbi_compilation *compilations[CBI_MOST_COMPILATIONS];
     int tape_count, tape_room;
     cbi_call_tapes **tapes; /* not in use */
-    char reason[400];       /* why the step runs op by op; "": it does not */
+    char reason[400];       /* why the last run ran op by op; "": it did not */
 };
 
 /* A run while it is prepared: what is compiled for it, and the inputs that it takes. */
@@ -49,6 +53,13 @@ typedef struct cbi_scan_run {
    been checked. */
 typedef enum cbi_way { CBI_AS_IT_IS, CBI_OP_BY_OP, CBI_UNCHECKED } cbi_way;
 cb_tensor *cbi_scan_run_as(cb_scan *scan, cb_tensor *x, const cb_scan_io *io, cbi_way way);
+
+/* The signature of the step as it is on a tape. */
+static inline cbi_signature cbi_signature_on(const cb_scan *scan, const cb_tape *tape) {
+    cbi_signature signature = scan->signature;
+    signature.evaluating = tape->evaluating;
+    return signature;
+}
 
 /* capture.c: computes what the step captures on the tape of the run. False, recorded, on failure.
  */
@@ -76,7 +87,8 @@ void cbi_give_tapes(cb_scan *scan, cbi_call_tapes *tapes);
    run's trace. NULL when it runs op by op; recorded when there is no memory. */
 bool cbi_scan_prepare(cbi_scan_run *run);
 /* check.c: whether the plans for this kind of run give what the step gives op by op, on a few rows
-   and steps: CB_OK, CB_ERROR_VALUE with a reason, or CB_ERROR_MEMORY. */
-cb_status cbi_scan_self_check(const cbi_scan_run *run, char *reason, size_t size);
+   and steps: CB_OK, CB_ERROR_VALUE with a reason, or CB_ERROR_MEMORY. *compared: whether there was
+   anything to compare; not where the step fails op by op. */
+cb_status cbi_scan_self_check(const cbi_scan_run *run, bool *compared, char *reason, size_t size);
 
 #endif

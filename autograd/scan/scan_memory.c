@@ -121,6 +121,8 @@ static cb_status run_with_tapes(const cb_call *call, cbi_run *run, bool backward
                       scan->name);
         return CB_ERROR_MEMORY;
     }
+    for (int i = 0; run->tapes != NULL && i < run->tapes->count; i++)
+        run->tapes->tapes[i]->evaluating = cb_tape_of(call->out)->evaluating;
     cb_status status = backward ? cbi_run_backward(run) : cbi_run_forward(run);
     if (status != CB_OK)
         cbi_tape_fail(cb_tape_of(call->out), status, "scan \"%s\": %s", scan->name,

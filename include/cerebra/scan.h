@@ -17,7 +17,10 @@ CB_BEGIN_DECLS
    states before; next: to be filled with the states after, all of them. It may use anything else
    that stays the same during a run: constants, modules and their parameters, numbers in variables.
    Each run calls it once, on tensors without elements, to see whether it still does what was
-   compiled; if not, it is compiled anew. */
+   compiled; if not, it is compiled anew. 16 forms of a step are kept: a number that changes, or a
+   mean over so many sequences, makes others. After that a new one takes the place of the one that
+   was not used for the longest time if two runs one after the other have it, and runs op by op
+   until then. */
 typedef void cb_scan_step(cb_tensor *const *weights, cb_tensor *x, cb_tensor *const *state,
                           cb_tensor **next);
 
@@ -42,8 +45,10 @@ typedef struct cb_scan_options {
 CB_API cb_scan *cb_scan_new(cb_scan_step *step, const cb_scan_options *options);
 CB_API cb_scan *cb_scan_new_with(cb_scan_step *step, const cb_scan_options *options,
                                  cb_error *error);
+/* A run's gradient can still be taken after that, until its tape is reset. */
 CB_API void cb_scan_free(cb_scan *scan);
-/* Why the step runs op by op; NULL when it is compiled. Belongs to the scan.
+/* Why the last run ran op by op, or, before any, why one would; NULL when it is compiled. Belongs
+   to the scan, and changes with its next run; that the compiler has a bug stays.
 
    A plan is verified when it is made, and before it runs for the first time it is run on a few rows
    and steps and compared with the step run op by op, values and all gradients. One that fails does
@@ -120,8 +125,9 @@ typedef struct cb_scan_io {
    Errors on the tape of x: CB_ERROR_SHAPE, CB_ERROR_DTYPE, CB_ERROR_VALUE (a length outside
    0..time, a state that the step leaves empty), CB_ERROR_INDEX (a row that the table does not
    have), CB_ERROR_TAPE (something on another tape; a gradient of the gradient of a compiled step),
-   CB_ERROR_MEMORY, and what the step's ops record; final then holds poisoned tensors. Threads may
-   run one scan at the same time, on tapes of their own. */
+   CB_ERROR_MEMORY, and what the step's ops record; final then holds poisoned tensors. The
+   output and the last states are results side by side: cb_grad of the one with respect to the other
+   gives 0. Threads may run one scan at the same time, on tapes of their own. */
 CB_API cb_tensor *cb_scan_run(cb_scan *scan, cb_tensor *x, const cb_scan_io *io);
 
 CB_END_DECLS

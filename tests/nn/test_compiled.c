@@ -547,3 +547,56 @@ Test(compiled, a_recurrence_without_its_arguments_is_an_error) {
     }
     cb_scan_free(scan);
 }
+
+/* A dropout module in a step gives x itself on a tape without gradients, and draws a mask while a
+   training step computes segments again: each is compiled for what it is. */
+static cb_module *dropout_in_step;
+static int dropout_calls;
+static void dropping_step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
+                          cb_tensor **next) {
+    dropout_calls++;
+    next[0] = cb_tanh(cb_add(cb_linear(x, w[0], NULL),
+                             cb_linear(cb_forward(dropout_in_step, state[0]), w[1], NULL)));
+}
+
+Test(compiled, a_dropout_module_in_a_step) {
+    static const cb_cell_param params[] = {
+        {"wi", {1, CB_HIDDEN}, {1, CB_INPUT}, .role = CB_INPUT_WEIGHT},
+        {"wh", {1, CB_HIDDEN}, {1, CB_HIDDEN}, .role = CB_RECURRENT_WEIGHT}};
+    static const char *const states[] = {"h"};
+    static const cb_cell cell = {.name = "dropping",
+                                 .summary = "a step with a dropout module",
+                                 .equations = "h' = tanh(wi x + wh dropout(h))\n",
+                                 .state_count = 1,
+                                 .state_names = states,
+                                 .param_count = 2,
+                                 .params = params,
+                                 .step = dropping_step};
+    enum { TIME = 40 };
+    for (int recompute = 0; recompute <= 10; recompute += 10) {
+        double evaluated[2], trained[2];
+        for (int eager = 0; eager < 2; eager++) {
+            cb_params *set = cb_params_new_dtype(1, CB_F64);
+            dropout_in_step = cb_dropout_new(set, "drop", 0.3);
+            cb_rnn *rnn =
+                cb_rnn_new(set, "rnn", &cell, 3, 4, .eager = eager == 1, .recompute = recompute);
+            cb_tape *tapes[] = {cb_tape_new(), cb_tape_new_no_grad()};
+            for (int k = 0; k < 4; k++) {
+                cb_tape *tape = tapes[k % 2];
+                dropout_calls = 0;
+                cb_tensor *x = cb_full(tape, CB_F64, CB_SHAPE(TIME, k < 2 ? 3 : 1, 3), 0.4);
+                cb_tensor *loss = cb_sum(cb_rnn_forward(rnn, x, NULL), CB_ALL_AXES, false);
+                (k % 2 == 1 ? evaluated : trained)[eager] = cb_item(loss);
+                cr_assert_eq(k % 2 == 1 ? cb_tape_status(tape) : cb_backward(loss), CB_OK);
+                cr_expect(eager == 1 || dropout_calls < TIME, "run %d, recompute %d: %s", k,
+                          recompute, cb_rnn_eager_reason(rnn, 0));
+                cb_tape_reset(tape);
+            }
+            cb_tape_free(tapes[0]);
+            cb_tape_free(tapes[1]);
+            cb_params_free(set);
+        }
+        cr_expect_float_eq(evaluated[0], evaluated[1], 1e-12);
+        cr_expect_float_eq(trained[0], trained[1], 1e-12);
+    }
+}

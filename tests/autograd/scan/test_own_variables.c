@@ -266,34 +266,3 @@ Test(own_variables, steps_beyond_the_end_have_no_gradient) {
     cb_scan_free(scan);
     cb_tape_free(tape);
 }
-
-/* ---- One sequence ---------------------------------------------------------------------------- */
-
-/* A step that does something else where there is one sequence only. */
-static void with_one_sequence(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
-                              cb_tensor **next) {
-    (void)w;
-    cb_tensor *h = x->shape[0] == 1 ? cb_scale(state[0], 0.5) : state[0];
-    next[0] = cb_tanh(cb_add(h, x));
-}
-
-static const char *reason_for(cb_scan *scan, int64_t batch) {
-    cb_tape *tape = cb_tape_new();
-    cb_tensor *state = cb_full(tape, CB_F64, CB_SHAPE(batch, N), 0.5);
-    cb_scan_run(scan, cb_full(tape, CB_F64, CB_SHAPE(2, batch, N), 0.1),
-                &(cb_scan_io){.initial = &state});
-    cr_assert_eq(cb_tape_status(tape), CB_OK);
-    cb_tape_free(tape);
-    return cb_scan_reason(scan);
-}
-
-Test(own_variables, a_run_of_one_sequence_says_nothing_of_others) {
-    cb_scan *scan = scan_of(with_one_sequence, false, 0);
-    for (int k = 0; k < 3; k++) {
-        const char *reason = reason_for(scan, 1);
-        cr_expect(reason != NULL && strncmp(reason, "with one sequence ", 18) == 0, "%s", reason);
-        cr_expect_null(reason_for(scan, 3));
-        cr_expect_null(reason_for(scan, 2 + k));
-    }
-    cb_scan_free(scan);
-}
