@@ -68,13 +68,19 @@ cb_tape *cb_tape_new_no_grad(void) {
 }
 
 bool cbi_tape_hold(cb_tape *tape, void (*release)(void *what), void *what) {
-    cbi_block *block = cbi_block_new(tape, sizeof(cbi_hold));
-    if (block == NULL)
+    cbi_hold *hold = cbi_tape_lasting(tape, sizeof(*hold));
+    if (hold == NULL)
         return false;
-    cbi_hold *hold = block->data;
     *hold = (cbi_hold){release, what, tape->holds};
     tape->holds = hold;
     return true;
+}
+
+void *cbi_tape_lasting(cb_tape *tape, size_t size) {
+    void *memory = cbi_arena_allocate(&tape->arena, size);
+    if (memory == NULL)
+        cbi_tape_fail(tape, CB_ERROR_MEMORY, "out of memory");
+    return memory;
 }
 
 static void release_all(cb_tape *tape) {

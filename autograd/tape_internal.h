@@ -158,6 +158,9 @@ cb_status cbi_vector_jacobian(const bool *inside, int output_count, cb_tensor *c
    transposed one: an op whose gradient is a product adds it there at once, instead of making it
    first. Without data when t is neither, or another sweep runs. */
 cb_tensor cbi_sink_of(const cb_tensor *t);
+/* Memory that lasts until the tape is reset, also where a sweep is under way, which uses its blocks
+   again. NULL, recorded, when there is none. */
+void *cbi_tape_lasting(cb_tape *tape, size_t size);
 /* Calls release(what) when the tape is reset or freed. False, recorded, and nothing held, when
    there is no memory. */
 bool cbi_tape_hold(cb_tape *tape, void (*release)(void *what), void *what);

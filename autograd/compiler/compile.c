@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { MANY_VARIANTS = 32 };
+
 static void refuse(cbi_compilation *c, const char *reason) {
     if (c->reason[0] == '\0')
         snprintf(c->reason, sizeof(c->reason), "%s", reason);
@@ -81,11 +83,15 @@ void cbi_compiled_free(cbi_compiled *compiled) {
     cbi_free(compiled);
 }
 
+static void free_variants(cbi_compilation *c) {
+    while (c->variant_count > 0)
+        cbi_compiled_free(c->variants[--c->variant_count]);
+}
+
 void cbi_compilation_free(cbi_compilation *c) {
     if (c == NULL)
         return;
-    for (int i = 0; i < c->variant_count; i++)
-        cbi_compiled_free(c->variants[i]);
+    free_variants(c);
     cbi_free(c->variants);
     cbi_free(c->captured);
     cbi_split_free(c->split);
@@ -211,6 +217,8 @@ cbi_compiled *cbi_compile(cbi_compilation *c, const cbi_variant *variant) {
     for (int i = 0; i < c->variant_count; i++)
         if (same_variant(c, &c->variants[i]->variant, variant))
             return c->variants[i];
+    if (c->variant_count >= MANY_VARIANTS && c->holders <= 1) /* that of this run */
+        free_variants(c);
     if (!cbi_grow(&c->variants, &c->variant_room, c->variant_count + 1, sizeof(*c->variants)))
         return NULL;
     cbi_compiled *compiled = cbi_compile_watched(c, variant, NULL, NULL);

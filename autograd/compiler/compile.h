@@ -20,6 +20,7 @@ typedef struct cbi_compiled {
     int *of_sequence, *of_step; /* of each plan's captured tensor: its place among the step's */
     cbi_variant variant;
     bool checked;      /* against the step run op by op, at first use */
+    bool checked_one;  /* and at the first use for one sequence */
     char refused[320]; /* why it failed that; "": it did not */
 } cbi_compiled;
 
@@ -32,6 +33,8 @@ typedef struct cbi_compilation {
     cbi_compiled **variants;
     bool varies;      /* the reason is that it depends on the number of sequences */
     int holders;      /* runs whose tape may still want their gradient */
+    uint64_t step;    /* the hash of the trace that it was compiled for */
+    uint64_t made;    /* the run that it was compiled in */
     uint64_t used;    /* the last run that it was used in, of those of the recurrence */
     char reason[320]; /* why the step cannot be compiled; "": it can */
 } cbi_compilation;
@@ -39,8 +42,10 @@ typedef struct cbi_compilation {
 /* Of a step for any number of sequences, 0, or for one. NULL when there is no memory. */
 cbi_compilation *cbi_compilation_new(const cbi_signature *signature, int64_t only_batch);
 void cbi_compilation_free(cbi_compilation *compilation);
-/* The plans for a kind of run, compiled now if they have not been. NULL when there is no memory or,
-   with a reason, when the step cannot be compiled. watch: called after each pass, or NULL. */
+/* The plans for a kind of run, compiled now if they have not been. Those of all other kinds are
+   given up where there are many and no other run holds the compilation. NULL when there is no
+   memory or, with a reason, when the step cannot be compiled. watch: called after each pass, or
+   NULL. */
 cbi_compiled *cbi_compile(cbi_compilation *compilation, const cbi_variant *variant);
 
 /* Compiles without keeping, for descriptions: calls watch for each pass over each of the two

@@ -255,12 +255,15 @@ cb_status cbi_scan_self_check(const cbi_scan_run *run, bool *compared, char *rea
     if (of_weights == NULL)
         return CB_ERROR_MEMORY;
     cbi_check_form form = {.time = 2, /* the first step and the last */
-                           .batch = only > 0 ? only : 5,
+                           .batch = only > 0          ? only
+                                    : run->batch == 1 ? 1
+                                                      : 5,
                            .looked_up = run->looked_up,
                            .reverse = io->reverse,
                            .lengths = io->lengths != NULL,
                            .evaluating = run->tape->evaluating,
                            .gradients = run->compiled->variant.gradients,
+                           .own = run->tape->recording && !run->tape->no_variables,
                            .of_x = cb_requires_grad(run->x),
                            .of_weights = of_weights,
                            .weights = io->weights,
@@ -299,6 +302,7 @@ bool cb_scan_check(cb_scan *scan, const cb_scan_check_options *options,
                                .gradients = true,
                                .of_x = true,
                                .of_states = true,
+                               .own = true,
                                .weight_names = o->weight_names,
                                .state_names = o->state_names,
                                .weights = o->weights};

@@ -10,6 +10,7 @@ typedef struct cbi_check_form {
     bool looked_up, reverse, lengths;
     bool evaluating;                 /* on a tape without gradients */
     bool gradients, of_x, of_states; /* which gradients are wanted, besides those of: */
+    bool own;                        /* variables that the step puts on the tape itself; */
     const bool *of_weights;          /* each weight; NULL: all */
     const char *const *weight_names, *const *state_names; /* NULL: numbers */
     cb_tensor *const *weights; /* whose values are used, on any tape or none; NULL: random */

@@ -57,6 +57,7 @@ static void run(session *s, cbi_way way, cb_tensor **results, int *count) {
     cb_scan_io io = {.weights = w, .initial = initial, .final = final, .reverse = f->reverse};
     io.rows = p->rows != NULL ? cb_input(s->tape, p->rows) : NULL;
     io.lengths = p->lengths != NULL ? cb_input(s->tape, p->lengths) : NULL;
+    s->tape->no_variables = !f->own; /* from here on */
     cb_tensor *y = cbi_scan_run_as(p->scan, x, &io, way);
     results[(*count)++] = cb_contiguous(y);
     loss = add_projected(loss, y, p->projection);

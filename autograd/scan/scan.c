@@ -142,10 +142,9 @@ static void end_hold(void *of_run) {
 
 /* Holds nothing yet; NULL, recorded, when there is no memory. */
 static held *hold_on(cb_tape *tape) {
-    cbi_block *block = cbi_block_new(tape, sizeof(held));
-    if (block == NULL)
+    held *h = cbi_tape_lasting(tape, sizeof(*h));
+    if (h == NULL)
         return NULL;
-    held *h = block->data;
     *h = (held){NULL, NULL};
     return cbi_tape_hold(tape, end_hold, h) ? h : NULL;
 }
@@ -186,13 +185,19 @@ void cbi_give_tapes(cb_scan *scan, cbi_call_tapes *tapes) {
 
 /* ---- Compiling ------------------------------------------------------------------------------- */
 
-static const char changing[] = "the step is not the same from run to run";
+static const char changing[] =
+    "the step is not the same from run to run, or depends on the number of sequences";
 /* Steps that look at extents may find that what broadcasts over sequences does not have to. */
 static const char alone[] = "with one sequence the step does other ops than with more";
 
+static bool run_eagerly(cb_scan *scan, const char *reason) {
+    snprintf(scan->reason, sizeof(scan->reason), "%s", reason);
+    return false;
+}
+
 /* Where a new compilation goes: after the last one, or, once the list is full, in the place of the
    one that was not used for the longest time, by no run that may still want its gradient. A step
-   that changes in every run is not worth it: it has to be the same twice in a row. */
+   that changes in every run is not worth it: one of the last runs has to have had it, too. */
 static cbi_compilation **place_for(cb_scan *scan, bool again) {
     cbi_compilation **oldest = NULL;
     if (scan->compilation_count < CBI_MOST_COMPILATIONS)
@@ -205,13 +210,14 @@ static cbi_compilation **place_for(cb_scan *scan, bool again) {
     return oldest;
 }
 
-/* Compiles for any number of sequences, 0, or for one, and adds it to the list. NULL, recorded,
-   when there is no memory; NULL, with a reason, when there is no place for it. */
-static cbi_compilation *add_compilation(cbi_scan_run *run, int64_t only_batch, bool again) {
+/* Compiles for any number of sequences, 0, or for one, into a place of the list. NULL, recorded,
+   when there is no memory; NULL, with a reason, when there is no place. */
+static cbi_compilation *compile_into(cbi_compilation **place, cbi_scan_run *run,
+                                     int64_t only_batch) {
     cb_scan *scan = run->scan;
-    cbi_compilation **place = place_for(scan, again);
     if (place == NULL) {
-        snprintf(scan->reason, sizeof(scan->reason), "%s: %d forms of it are compiled", changing,
+        snprintf(scan->reason, sizeof(scan->reason),
+                 "the step is not the same from run to run: %d forms of it are compiled",
                  CBI_MOST_COMPILATIONS);
         return NULL;
     }
@@ -225,13 +231,33 @@ static cbi_compilation *add_compilation(cbi_scan_run *run, int64_t only_batch, b
         scan->compilation_count++;
     else
         cbi_compilation_free(*place);
-    c->used = scan->runs;
+    c->used = c->made = scan->runs;
+    c->step = scan->last_steps[scan->runs % CBI_LAST_STEPS];
     return *place = c;
 }
 
-/* Whether what was compiled is for a step that does what this one does. */
+/* Whether what was compiled, or could not be, is for a step that does what this one does. */
 static bool is_for(const cbi_compilation *c, const cbi_side *side) {
-    return !c->varies && (c->split == NULL || cbi_traced_matches(c->split->traced, side));
+    if (c->split == NULL)
+        return !c->varies && c->step == cbi_side_hash(side);
+    return !c->varies && cbi_traced_matches(c->split->traced, side);
+}
+
+/* Notes what the step does in this run; whether it did so in one of the last ones. */
+static bool note_step(cb_scan *scan, const cbi_side *side) {
+    uint64_t hash = cbi_side_hash(side);
+    bool again = false;
+    for (int i = 0; i < CBI_LAST_STEPS; i++)
+        again = again || scan->last_steps[i] == hash;
+    scan->last_steps[scan->runs % CBI_LAST_STEPS] = hash;
+    return again;
+}
+
+/* A step that could not be compiled may have been in the middle of a change, or have done something
+   at its first calls alone: it is tried again after 1, 2, 4, 8, ... runs. */
+static bool is_due(const cb_scan *scan, const cbi_compilation *c) {
+    uint64_t since = scan->runs - c->made;
+    return c->split == NULL && c->holders == 0 && since > 0 && (since & (since - 1)) == 0;
 }
 
 /* Whether the step is one that was compiled for any number of sequences, but does other ops where
@@ -252,38 +278,35 @@ static bool differs_alone(const cbi_scan_run *run) {
     return differs;
 }
 
-static cbi_compilation *run_alone(cb_scan *scan) {
-    snprintf(scan->reason, sizeof(scan->reason), "%s", alone);
-    return NULL;
-}
-
 /* The compilation of the step as it was traced for this run, or a new one. NULL when there is none:
    recorded when there is no memory. Called with the lock held. */
 static cbi_compilation *compilation_for(cbi_scan_run *run, const cbi_side *side) {
     cb_scan *scan = run->scan;
-    uint64_t hash = cbi_side_hash(side);
-    bool varies = false, again = hash == scan->last_step;
-    scan->last_step = hash;
-    scan->runs++;
+    bool varies = false, again = note_step(scan, side);
+    cbi_compilation **place = NULL;
     for (int i = 0; i < scan->compilation_count; i++) {
         cbi_compilation *c = scan->compilations[i];
         varies = varies || c->varies;
-        if (is_for(c, side)) {
+        c->used = c->varies ? scan->runs : c->used;
+        if (is_for(c, side) && !is_due(scan, c)) {
             c->used = scan->runs;
             return c;
         }
+        place = is_for(c, side) ? &scan->compilations[i] : place;
     }
-    if (run->batch == 1 && differs_alone(run))
-        return run_alone(scan);
-    cbi_compilation *c = add_compilation(run, varies ? run->batch : 0, again);
+    if (run->batch == 1 && differs_alone(run)) {
+        run_eagerly(scan, alone);
+        return NULL;
+    }
+    place = place != NULL ? place : place_for(scan, again);
+    cbi_compilation *c = compile_into(place, run, varies ? run->batch : 0);
     if (c != NULL && c->varies)
-        c = add_compilation(run, run->batch, again);
+        c = compile_into(place_for(scan, again), run, run->batch);
     if (c == NULL || c->reason[0] != '\0' || is_for(c, side))
         return c;
-    if (run->batch == 1)
-        return run_alone(scan);
-    snprintf(c->reason, sizeof(c->reason), "%s, or depends on the number of sequences", changing);
-    return c;
+    /* It may be for the next one. */
+    run_eagerly(scan, run->batch == 1 ? alone : changing);
+    return NULL;
 }
 
 /* The tape that steps are traced on: one for each tape of the caller's, so that nothing is
@@ -296,11 +319,6 @@ static cb_tape *tracer_of(cb_tape *tape) {
     else
         cb_tape_reset(tape->tracer);
     return tape->tracer;
-}
-
-static bool run_eagerly(cb_scan *scan, const char *reason) {
-    snprintf(scan->reason, sizeof(scan->reason), "%s", reason);
-    return false;
 }
 
 bool cbi_scan_prepare(cbi_scan_run *run) {
@@ -320,6 +338,7 @@ bool cbi_scan_prepare(cbi_scan_run *run) {
         return false;
     }
     pthread_mutex_lock(&scan->lock);
+    scan->runs++;
     bool good = fault == NULL || run_eagerly(scan, fault);
     run->compilation = good ? compilation_for(run, &side) : NULL;
     good = run->compilation != NULL &&
@@ -336,7 +355,7 @@ const char *cb_scan_reason(cb_scan *scan) {
     if (scan->eager)
         return scan->reason;
     pthread_mutex_lock(&scan->lock);
-    if (scan->compilation_count == 0) {
+    if (scan->runs == 0 && scan->compilation_count == 0) {
         cbi_compilation *c = cbi_compilation_new(&scan->signature, 0);
         if (c != NULL && c->varies) {
             cbi_compilation_free(c);

@@ -51,14 +51,16 @@ static bool draw(cbi_scan_run *run) {
     return true;
 }
 
-/* Before plans run for the first time, they are compared with the step run op by op. False when
-   they fail: then the step runs op by op from now on. */
+/* Before plans run for the first time, they are compared with the step run op by op; and again
+   before they do so for one sequence, where an op's gradient may be another. False when they fail:
+   then the step runs op by op from now on. */
 static bool check(cbi_scan_run *run) {
     cb_scan *scan = run->scan;
     cbi_compiled *compiled = run->compiled;
     char reason[sizeof(compiled->refused)] = "";
     pthread_mutex_lock(&scan->lock);
-    bool known = run->unchecked || compiled->checked;
+    bool *checked = run->batch == 1 ? &compiled->checked_one : &compiled->checked;
+    bool known = run->unchecked || *checked || compiled->refused[0] != '\0';
     pthread_mutex_unlock(&scan->lock);
     /* Without the lock: the check runs the step itself. */
     bool compared = false;
@@ -69,7 +71,7 @@ static bool check(cbi_scan_run *run) {
     }
     pthread_mutex_lock(&scan->lock);
     if (!known) {
-        compiled->checked = compared || status != CB_OK;
+        *checked = compared || status != CB_OK;
         memcpy(compiled->refused, reason, sizeof(reason));
     }
     bool good = run->unchecked || compiled->refused[0] == '\0';
@@ -96,12 +98,10 @@ static bool find_compiled(cbi_scan_run *run, cb_tensor **state) {
     return run->compiled != NULL && check(run);
 }
 
-/* The reason that an earlier run had is gone, unless it is one to report. */
+/* The reason that an earlier run had is gone. */
 static void clear_reason(cb_scan *scan) {
-    static const char bug[] = "the compiler has a bug";
     pthread_mutex_lock(&scan->lock);
-    if (strncmp(scan->reason, bug, sizeof(bug) - 1) != 0)
-        scan->reason[0] = '\0';
+    scan->reason[0] = '\0';
     pthread_mutex_unlock(&scan->lock);
 }
 

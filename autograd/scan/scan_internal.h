@@ -11,7 +11,7 @@
 
 /* Of a step that behaves differently from run to run, or depends on the number of sequences, so
    many forms are kept, see scan.h. */
-enum { CBI_MOST_COMPILATIONS = 16 };
+enum { CBI_MOST_COMPILATIONS = 16, CBI_LAST_STEPS = 4 };
 
 /* The number of sequences that a step is asked about before it has run, where it depends on it. */
 enum { CBI_SOME_BATCH = 5 };
@@ -23,7 +23,7 @@ struct cb_scan {
     pthread_mutex_t lock; /* held while compiling, and for all that follows */
     int holders;          /* the owner, and runs whose tape may still want their gradient */
     uint64_t runs;        /* that were prepared */
-    uint64_t last_step;   /* the hash of the step's trace in the last of them */
+    uint64_t last_steps[CBI_LAST_STEPS]; /* the hash of the step's trace in each of the last ones */
     int compilation_count;
     cbi_compilation *compilations[CBI_MOST_COMPILATIONS];
     int tape_count, tape_room;
@@ -84,7 +84,7 @@ cb_tensor *cbi_scan_eager(const cb_scan *scan, cb_tensor *x, const cb_scan_io *i
 cbi_call_tapes *cbi_take_tapes(cb_scan *scan, int threads);
 void cbi_give_tapes(cb_scan *scan, cbi_call_tapes *tapes);
 /* Compiles the step for a kind of run, if it has not been. What its step did in this run is in the
-   run's trace. NULL when it runs op by op; recorded when there is no memory. */
+   run's trace. False when it runs op by op; recorded when there is no memory. */
 bool cbi_scan_prepare(cbi_scan_run *run);
 /* check.c: whether the plans for this kind of run give what the step gives op by op, on a few rows
    and steps: CB_OK, CB_ERROR_VALUE with a reason, or CB_ERROR_MEMORY. *compared: whether there was

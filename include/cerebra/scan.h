@@ -16,10 +16,10 @@ CB_BEGIN_DECLS
 /* One time step. weights: those of the run, in order (NULL: left out); x [batch, input]; state: the
    states before; next: to be filled with the states after, all of them. It may use anything else
    that stays the same during a run: constants, modules and their parameters, numbers in variables.
-   Each run calls it once, on tensors without elements, to see whether it still does what was
-   compiled; if not, it is compiled anew. 16 forms of a step are kept: a number that changes, or a
-   mean over so many sequences, makes others. After that a new one takes the place of the one that
-   was not used for the longest time if two runs one after the other have it, and runs op by op
+   Each run calls it, once as a rule, on tensors without elements, to see whether it still does what
+   was compiled; if not, it is compiled anew. 16 forms of a step are kept: a number that changes, or
+   a mean over so many sequences, makes others. After that a new one takes the place of the one that
+   was not used for the longest time if one of the four runs before had it, too, and runs op by op
    until then. */
 typedef void cb_scan_step(cb_tensor *const *weights, cb_tensor *x, cb_tensor *const *state,
                           cb_tensor **next);
@@ -45,14 +45,16 @@ typedef struct cb_scan_options {
 CB_API cb_scan *cb_scan_new(cb_scan_step *step, const cb_scan_options *options);
 CB_API cb_scan *cb_scan_new_with(cb_scan_step *step, const cb_scan_options *options,
                                  cb_error *error);
-/* A run's gradient can still be taken after that, until its tape is reset. */
+/* Gradients of runs can still be taken after that, until their tapes are reset or freed. */
 CB_API void cb_scan_free(cb_scan *scan);
 /* Why the last run ran op by op, or, before any, why one would; NULL when it is compiled. Belongs
-   to the scan, and changes with its next run; that the compiler has a bug stays.
+   to the scan, and changes with its next run.
 
-   A plan is verified when it is made, and before it runs for the first time it is run on a few rows
-   and steps and compared with the step run op by op, values and all gradients. One that fails does
-   not run: the step runs op by op, and the reason says that the compiler has a bug. */
+   A plan is verified when it is made, and before it runs for the first time it is run on a few
+   random rows and steps, or on the first ones of the run where the step fails on random numbers,
+   and compared with the step run op by op, values and all gradients; for one sequence once more.
+   One that fails does not run: the step runs op by op, and the reason says that the compiler has a
+   bug. */
 CB_API const char *cb_scan_reason(cb_scan *scan);
 
 /* What cb_scan_check is to run; all of it may be 0. */

@@ -9,7 +9,7 @@
 
 enum { TIME = 30, N = 2 };
 
-static int calls;
+static int calls, calls_so_far;
 static double temperature;
 
 #define STEP(name, next_h)                                                                         \
@@ -86,6 +86,36 @@ Test(runs, forms_in_use_are_kept) {
         cr_expect(k % 3 == 2 || compiled, "run %d: %s", k, cb_scan_reason(scan));
     }
     cb_scan_free(scan);
+}
+
+/* Nor does it matter that two take turns when there have been many. */
+Test(runs, forms_that_take_turns_are_compiled) {
+    cb_scan *scan = scan_of(annealed);
+    for (int k = 0; k < 60; k++) {
+        temperature = k < 30 ? 1 + k : k % 2 == 0 ? 0.5 : 0.6;
+        bool compiled = is_compiled(scan, 2, 0.1);
+        cr_expect(k < 32 || compiled, "run %d: %s", k, cb_scan_reason(scan));
+    }
+    cb_scan_free(scan);
+}
+
+/* What a step does at its first calls says nothing of later runs. */
+static int odd_calls;
+STEP(beginning,
+     cb_tanh(cb_add(x, calls_so_far++ < odd_calls ? cb_scale(cb_linear(h, w[0], NULL), calls_so_far)
+                                                  : cb_linear(h, w[0], NULL))))
+
+Test(runs, a_step_that_changes_at_first) {
+    for (odd_calls = 1; odd_calls < 12; odd_calls++) {
+        cb_scan *scan = scan_of(beginning);
+        calls_so_far = 0;
+        int by_op = 0;
+        for (int k = 0; k < 20; k++)
+            by_op += !is_compiled(scan, 3, 0.1);
+        cr_expect_leq(by_op, 4, "%d odd calls, %d of 20 runs op by op: %s", odd_calls, by_op,
+                      cb_scan_reason(scan));
+        cb_scan_free(scan);
+    }
 }
 
 /* The form that a gradient is still wanted of is not replaced. */
@@ -248,4 +278,65 @@ Test(runs, one_sequence_says_nothing_of_others) {
         cr_expect(is_compiled(scan, 2 + k, 0.1));
     }
     cb_scan_free(scan);
+}
+
+/* ---- Gradients that are more than they seem -------------------------------------------------- */
+
+/* y = x, whose gradient is another where there is one sequence: it is asked for once, with more. */
+static void of_one_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
+    (void)call;
+    gradients[0] = g->shape[0] == 1 ? cb_scale(g, 0) : g;
+}
+static const cb_op of_one_op = {.name = "of_one",
+                                .formula = "y = x",
+                                .min_inputs = 1,
+                                .max_inputs = 1,
+                                .shape = cb_shape_same,
+                                .forward = copy_forward,
+                                .vjp = of_one_vjp};
+static cb_tensor *of_one(cb_tensor *x) {
+    return cb_apply(&of_one_op, 1, &x, NULL);
+}
+STEP(with_of_one, cb_tanh(cb_add(x, of_one(cb_linear(h, w[0], NULL)))))
+
+Test(runs, a_gradient_that_is_another_for_one_sequence) {
+    cb_scan *scan = scan_of(with_of_one);
+    cr_expect(is_compiled(scan, 3, 0.1));
+    cr_expect_not(is_compiled(scan, 1, 0.1));
+    const char *reason = cb_scan_reason(scan);
+    cr_expect(reason != NULL && strncmp(reason, "the compiler has a bug", 22) == 0, "%s", reason);
+    cb_scan_free(scan);
+}
+
+/* y = x, whose gradient is computed by a recurrence of its own, in the middle of a sweep. */
+static cb_scan *in_gradient;
+static void by_scan_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
+    (void)call;
+    cb_tape *tape = cb_tape_of(g);
+    cb_tensor *w = cb_full(tape, CB_F64, CB_SHAPE(N, N), 0.3);
+    cb_tensor *h = cb_full(tape, CB_F64, CB_SHAPE(g->shape[1], N), 0.5);
+    gradients[0] = cb_scan_run(in_gradient, g, &(cb_scan_io){.weights = &w, .initial = &h});
+}
+static const cb_op by_scan_op = {.name = "by_scan",
+                                 .formula = "y = x",
+                                 .min_inputs = 1,
+                                 .max_inputs = 1,
+                                 .shape = cb_shape_same,
+                                 .forward = copy_forward,
+                                 .vjp = by_scan_vjp};
+
+Test(runs, a_recurrence_in_a_gradient) {
+    cb_tape *tape = cb_tape_new();
+    in_gradient = scan_of(plain);
+    for (int round = 0; round < 3; round++) {
+        cb_tensor *x = cb_variable(tape, cb_full(tape, CB_F64, CB_SHAPE(TIME, 3, N), 0.2));
+        cb_tensor *y = x;
+        for (int k = 0; k < 4; k++)
+            y = cb_tanh(cb_apply(&by_scan_op, 1, &y, NULL));
+        cr_expect_eq(cb_backward(cb_sum(y, CB_ALL_AXES, false)), CB_OK, "%s", cb_tape_error(tape));
+        cr_expect_null(cb_scan_reason(in_gradient));
+        cb_tape_reset(tape);
+    }
+    cb_scan_free(in_gradient);
+    cb_tape_free(tape);
 }
