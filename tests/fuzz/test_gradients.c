@@ -79,8 +79,9 @@ static double along_gradient(const program *p, const result *r, const direction 
     return sum;
 }
 
-/* How far the two derivatives are apart, relative to what they are made of. */
-static double disagreement(program *p) {
+/* How far the two derivatives are apart, relative to what they are made of; h: of the difference.
+ */
+static double disagreement(program *p, double h) {
     run_data data;
     result r;
     direction d = {.count = 0};
@@ -94,7 +95,7 @@ static double disagreement(program *p) {
     for (int i = 0; i < d.count; i++)
         d.along[i] =
             drawn(CB_F64, 900 + (uint64_t)i, 1, d.variables[i]->rank, d.variables[i]->shape);
-    double h = 1e-5, slope = along_gradient(p, &r, &d);
+    double slope = along_gradient(p, &r, &d);
     double difference =
         (loss_at(p, scan, &data, &d, h) - loss_at(p, scan, &data, &d, -h)) / (2 * h);
     for (int i = 0; i < d.count; i++)
@@ -116,7 +117,9 @@ Test(fuzz_gradients, of_eager_runs_are_those_of_differences, .timeout = 300) {
         program_draw(p, seed, &(draw_options){.most_ops = 24, .f64_only = true});
         if (!is_smooth(p))
             continue;
-        double d = disagreement(p);
+        double d = disagreement(p, 1e-5);
+        if (d > 1e-4) /* steep, or wrong: what is right comes closer */
+            d = fmin(d, disagreement(p, 1e-6));
         tried++;
         apart += d > 1e-4;
         cr_expect(p->run.time > 5 || d < 1e-3, "seed %llu: by %g", (unsigned long long)seed, d);
