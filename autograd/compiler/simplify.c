@@ -51,6 +51,9 @@ static int simpler_elementwise(cbi_graph *graph, const cbi_value *v) {
     const cbi_algebra *algebra = cbi_algebra_of(v->op);
     if (algebra->fills)
         return cbi_constant(graph, v->type.dtype, v->parameters[0]);
+    int folded = fold(graph, v); /* first: 0 times infinity is no number */
+    if (folded >= 0 || graph->failed)
+        return folded;
     if (algebra->copies && has_parameters(v, algebra->copying))
         return v->in[0];
     for (int k = 0; k < 2 && v->count == 2; k++) {
@@ -61,8 +64,7 @@ static int simpler_elementwise(cbi_graph *graph, const cbi_value *v) {
             stands_for(graph, other, v))
             return other;
     }
-    int folded = fold(graph, v);
-    return folded >= 0 || graph->failed || !algebra->sum ? folded : cbi_sum_of_concats(graph, v);
+    return algebra->sum ? cbi_sum_of_concats(graph, v) : -1;
 }
 
 /* ---- Views ----------------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 
 #include <cerebra/ops.h>
 #include <criterion/criterion.h>
+#include <math.h>
 
 static int number(const cbt_small *s, double x) {
     return cbi_constant(s->graph, CB_F64, x);
@@ -44,6 +45,8 @@ Test(simplify, constants_fold) {
     int five = cbt_binary(&s, &cb_add_op, number(&s, 2), number(&s, 3));
     cr_assert(cbi_is_constant(s.graph, five));
     cr_expect_eq(s.graph->values[five].parameters[0], 5);
+    int none = cbt_binary(&s, &cb_mul_op, number(&s, 0), number(&s, INFINITY));
+    cr_expect(isnan(s.graph->values[none].parameters[0]));
     cr_expect(cbi_is_constant(
         s.graph,
         cbt_product(&s, cbi_concat_of(s.graph, cbi_flat_type(CB_F64, true, 4), 0, NULL, NULL, 0), 4,
