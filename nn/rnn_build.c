@@ -84,11 +84,17 @@ static cb_status add_weight(cb_params *params, const char *prefix, const char *s
     return CB_OK;
 }
 
+static bool has_size(cb_cell_extent e) {
+    return e.size == CB_INPUT || e.size == CB_HIDDEN;
+}
+
 /* Why a row of a cell's table of parameters cannot be used; NULL when it can. */
 static const char *fault_of_row(const cb_cell_param *p) {
-    return p->name == NULL                            ? "it has no name"
-           : p->rows.times < 1                        ? "its rows are below 1 x a size"
-           : p->columns.times < 0                     ? "its columns are below 0 x a size"
+    return p->name == NULL        ? "it has no name"
+           : p->rows.times < 1    ? "its rows are below 1 x a size"
+           : p->columns.times < 0 ? "its columns are below 0 x a size"
+           : !has_size(p->rows) || !has_size(p->columns)
+               ? "its extents are of no size: CB_INPUT or CB_HIDDEN"
            : (unsigned)p->role > CB_UNIT_WEIGHT       ? "there is no such role"
            : p->blocks < 0                            ? "its blocks are below 0"
            : p->halves < 0 || p->halves > 2           ? "its halves are outside 0..2"

@@ -179,7 +179,9 @@ double cbi_difference(const cb_tensor *a, const cb_tensor *b, bool any_for_none,
         all.only_b += any_for_none ? 0 : c.parts[i].only_b;
     }
     *finite = *finite && all.infinite == 0;
-    return all.only_a + all.only_b > 0 ? INFINITY : all.worst / (all.scale > 0 ? all.scale : 1);
+    /* What all numbers are smaller than underflows on the way, here or there. */
+    double least = b->dtype == CB_F32 ? 0x1p-100 : 0x1p-960;
+    return all.only_a + all.only_b > 0 ? INFINITY : all.worst / fmax(all.scale, least);
 }
 
 int64_t cbi_worst_place(const cb_tensor *a, const cb_tensor *b) {

@@ -165,7 +165,7 @@ static void step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_
 }
 
 Test(rnn_build, cells_with_bad_tables_are_refused) {
-    enum { COUNTS = 8, ROWS = 7 };
+    enum { COUNTS = 8, ROWS = 8 };
     static const cb_cell_param fine = {"w", .rows = {1, CB_HIDDEN}, .role = CB_UNIT_WEIGHT};
     const cb_cell good = {"own", .state_count = 1, .param_count = 1, .params = &fine, .step = step};
     cb_cell bad[COUNTS];
@@ -193,11 +193,12 @@ Test(rnn_build, cells_with_bad_tables_are_refused) {
     rows[0].name = NULL, rows[1].rows.times = 0, rows[2].columns.times = -1;
     rows[3].blocks = -1, rows[4].halves = 2, rows[5].halves = 3;
     rows[6].role = (cb_cell_role)17;
+    rows[7].rows.size = (cb_cell_size)9;
     static const char *const faults[ROWS] = {
         "parameter 0 (no name): it has no name",    "parameter 0 (w): its rows are below 1",
         "parameter 0 (w): its columns are below 0", "parameter 0 (w): its blocks are below 0",
         "parameter 0 (w): its rows have no two",    "parameter 0 (w): its halves are outside 0..2",
-        "parameter 0 (w): there is no such role"};
+        "parameter 0 (w): there is no such role",   "parameter 0 (w): its extents are of no size"};
     for (int i = 0; i < ROWS; i++) {
         cb_params *p = cb_params_new(1);
         cb_cell cell = good;

@@ -345,3 +345,46 @@ Test(first_use, nor_one_on_rows_of_a_table) {
     check_run(good, 30, false);
     check_run(of_output, 30, true);
 }
+
+/* ---- Gradients that vanish ------------------------------------------------------------------- */
+
+enum { LONG = 210, WIDE = 6 };
+
+/* So many gains that the first weights' gradients are hardly numbers in f32. */
+static void with_gains(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
+                       cb_tensor **next) {
+    cb_tensor *h = state[0];
+    for (int i = 0; i < LONG; i++) {
+        if (i % 3 == 0)
+            h = cb_add(h, cb_scale(cb_tanh(cb_linear(state[0], w[i], NULL)), 0.05));
+        else if (i % 3 == 1)
+            h = cb_mul(h, w[i]);
+        else
+            h = cb_add(h, cb_scale(cb_mul(w[i], x), 0.1));
+    }
+    next[0] = cb_tanh(h);
+}
+
+Test(scan_check, of_gradients_that_vanish) {
+    static const int64_t size = WIDE;
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        cb_random random = cb_random_seed(seed);
+        cb_tensor *w[LONG];
+        cb_scan_check_report report;
+        for (int i = 0; i < LONG; i++) {
+            w[i] = cb_tensor_new(CB_F32, i % 3 == 0 ? 2 : 1, (const int64_t[]){WIDE, WIDE});
+            cb_random_normal_f32(&random, cb_tensor_count(w[i]), w[i]->data, 0, 0.3F);
+        }
+        cb_scan *scan = cb_scan_new(with_gains, &(cb_scan_options){.dtype = CB_F32,
+                                                                   .input = WIDE,
+                                                                   .state_count = 1,
+                                                                   .state_size = &size,
+                                                                   .weight_count = LONG,
+                                                                   .weights = w});
+        cb_scan_check_options options = {.time = 4, .batch = 1, .seed = seed, .weights = w};
+        cr_expect(cb_scan_check(scan, &options, &report), "seed %d: %s", (int)seed, report.message);
+        cb_scan_free(scan);
+        for (int i = 0; i < LONG; i++)
+            cb_tensor_free(w[i]);
+    }
+}
