@@ -4,6 +4,7 @@
 #define CEREBRA_TESTS_SUPPORT_H
 
 #include <cerebra/files.h>
+#include <cerebra/op.h>
 #include <cerebra/tensor.h>
 #include <criterion/criterion.h>
 
@@ -36,5 +37,11 @@ const char *cbt_join(char path[CBT_PATH_SIZE], const char *directory, const char
 /* Writes size bytes to a file, and reads a whole file: malloc'd, the caller's. */
 void cbt_write_file(const char *path, const void *bytes, size_t size);
 unsigned char *cbt_read_file(const char *path, size_t *size);
+
+/* What ops of a test's own compute, of tensors of any strides: y = x, and y_r = (r + 1) x_r, r
+   being the row of the tensor that the op is given, which is a part of the batch where it says that
+   it is row by row. */
+cb_status cbt_copy_forward(const cb_call *call);
+cb_status cbt_number_forward(const cb_call *call);
 
 #endif

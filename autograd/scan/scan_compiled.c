@@ -72,7 +72,8 @@ static bool check(cbi_scan_run *run) {
     pthread_mutex_lock(&scan->lock);
     if (!known) {
         *checked = compared || status != CB_OK;
-        memcpy(compiled->refused, reason, sizeof(reason));
+        if (status != CB_OK) /* another thread may have found what this one did not */
+            memcpy(compiled->refused, reason, sizeof(reason));
     }
     bool good = run->unchecked || compiled->refused[0] == '\0';
     if (!good)

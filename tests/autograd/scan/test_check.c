@@ -14,16 +14,6 @@ enum { N = 3 };
 
 /* y_r = (r + 1) x_r, r being the row of the tensor that it is given: a part of the batch, where it
    says that it is row by row. */
-static cb_status numbered_forward(const cb_call *call) {
-    int64_t index[CB_MAX_RANK] = {0};
-    for (int64_t i = 0; i < cb_tensor_count(call->out); i++) {
-        double x = cb_tensor_get(call->in[0], index);
-        cb_tensor_set(call->out, index, (double)(index[0] + 1) * x);
-        for (int k = call->out->rank - 1; k >= 0 && ++index[k] == call->out->shape[k]; k--)
-            index[k] = 0;
-    }
-    return CB_OK;
-}
 
 static cb_tensor *numbered(cb_tensor *x);
 static void numbered_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
@@ -36,7 +26,7 @@ static const cb_op numbered_op = {.name = "numbered",
                                   .min_inputs = 1,
                                   .max_inputs = 1,
                                   .shape = cb_shape_same,
-                                  .forward = numbered_forward,
+                                  .forward = cbt_number_forward,
                                   .vjp = numbered_vjp,
                                   .row_by_row = cb_row_by_row};
 
@@ -56,21 +46,11 @@ static const cb_op honest_op = {.name = "honest",
                                 .min_inputs = 1,
                                 .max_inputs = 1,
                                 .shape = cb_shape_same,
-                                .forward = numbered_forward,
+                                .forward = cbt_number_forward,
                                 .vjp = honest_vjp};
 
 static cb_tensor *honest(cb_tensor *x) {
     return cb_apply(&honest_op, 1, &x, NULL);
-}
-
-static cb_status copy_forward(const cb_call *call) {
-    int64_t index[CB_MAX_RANK] = {0};
-    for (int64_t i = 0; i < cb_tensor_count(call->out); i++) {
-        cb_tensor_set(call->out, index, cb_tensor_get(call->in[0], index));
-        for (int k = call->out->rank - 1; k >= 0 && ++index[k] == call->out->shape[k]; k--)
-            index[k] = 0;
-    }
-    return CB_OK;
 }
 
 /* y = x, whose gradient alone is not row by row. */
@@ -79,7 +59,7 @@ static const cb_op backwards_op = {.name = "backwards",
                                    .min_inputs = 1,
                                    .max_inputs = 1,
                                    .shape = cb_shape_same,
-                                   .forward = copy_forward,
+                                   .forward = cbt_copy_forward,
                                    .vjp = numbered_vjp,
                                    .row_by_row = cb_row_by_row};
 
@@ -98,7 +78,7 @@ static const cb_op wrong_op = {.name = "wrong",
                                .min_inputs = 1,
                                .max_inputs = 1,
                                .shape = cb_shape_same,
-                               .forward = copy_forward,
+                               .forward = cbt_copy_forward,
                                .vjp = wrong_vjp,
                                .row_by_row = cb_row_by_row};
 

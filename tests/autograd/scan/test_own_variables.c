@@ -90,26 +90,15 @@ Test(own_variables, any_of_the_gradients_may_be_asked_for) {
 static double own[N * N], of_own[N * N];
 static cb_tensor own_gradient;
 
-/* y = x, whose gradient is multiplied with the number of the row, of those that it is given: it is
-   not row by row, and says that it is. */
-static cb_status copy_forward(const cb_call *call) {
-    memcpy(call->out->data, call->in[0]->data, cb_tensor_bytes(call->out));
-    return CB_OK;
-}
-static cb_status numbered_forward(const cb_call *call) {
-    const double *g = call->in[0]->data;
-    double *out = call->out->data;
-    for (int64_t i = 0; i < cb_tensor_count(call->out); i++)
-        out[i] = (double)(1 + i / N) * g[i];
-    return CB_OK;
-}
 static const cb_op numbered_op = {.name = "numbered",
                                   .formula = "y_r = (r + 1) x_r",
                                   .min_inputs = 1,
                                   .max_inputs = 1,
                                   .shape = cb_shape_same,
-                                  .forward = numbered_forward,
+                                  .forward = cbt_number_forward,
                                   .row_by_row = cb_row_by_row};
+/* y = x, whose gradient is multiplied with the number of the row, of those that it is given: it is
+   not row by row, and says that it is. */
 static void passed_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
     (void)call;
     gradients[0] = cb_apply(&numbered_op, 1, &g, NULL);
@@ -119,7 +108,7 @@ static const cb_op passed_op = {.name = "passed",
                                 .min_inputs = 1,
                                 .max_inputs = 1,
                                 .shape = cb_shape_same,
-                                .forward = copy_forward,
+                                .forward = cbt_copy_forward,
                                 .vjp = passed_vjp,
                                 .row_by_row = cb_row_by_row};
 

@@ -229,10 +229,6 @@ Test(runs, a_run_that_fails_is_no_check) {
 /* ---- Numbers of sequences -------------------------------------------------------------------- */
 
 /* y = x, whose gradient is less its mean over the sequences. */
-static cb_status copy_forward(const cb_call *call) {
-    memcpy(call->out->data, call->in[0]->data, cb_tensor_bytes(call->out));
-    return CB_OK;
-}
 static void centred_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
     (void)call;
     gradients[0] = cb_sub(g, cb_mean(g, CB_AXES(0), true));
@@ -242,7 +238,7 @@ static const cb_op centred_op = {.name = "centred",
                                  .min_inputs = 1,
                                  .max_inputs = 1,
                                  .shape = cb_shape_same,
-                                 .forward = copy_forward,
+                                 .forward = cbt_copy_forward,
                                  .vjp = centred_vjp};
 static cb_tensor *centred(cb_tensor *x) {
     return cb_apply(&centred_op, 1, &x, NULL);
@@ -292,7 +288,7 @@ static const cb_op of_one_op = {.name = "of_one",
                                 .min_inputs = 1,
                                 .max_inputs = 1,
                                 .shape = cb_shape_same,
-                                .forward = copy_forward,
+                                .forward = cbt_copy_forward,
                                 .vjp = of_one_vjp};
 static cb_tensor *of_one(cb_tensor *x) {
     return cb_apply(&of_one_op, 1, &x, NULL);
@@ -322,7 +318,7 @@ static const cb_op by_scan_op = {.name = "by_scan",
                                  .min_inputs = 1,
                                  .max_inputs = 1,
                                  .shape = cb_shape_same,
-                                 .forward = copy_forward,
+                                 .forward = cbt_copy_forward,
                                  .vjp = by_scan_vjp};
 
 Test(runs, a_recurrence_in_a_gradient) {
