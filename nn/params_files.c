@@ -68,16 +68,9 @@ static cb_status check_entry(const char *path, const cb_param *param, const cb_t
     return CB_OK;
 }
 
-/* Whether the file holds every parameter of the set and nothing else. */
-static cb_status check_file(const cb_params *params, const char *path, const cb_safetensors *file,
+/* Whether the file holds nothing but parameters of the set. */
+static cb_status check_rest(const cb_params *params, const char *path, const cb_safetensors *file,
                             cb_error *error) {
-    for (int i = 0; i < cb_params_count(params); i++) {
-        const cb_param *param = cb_params_at(params, i);
-        cb_status status = check_entry(path, param, cb_safetensors_find(file, param->name), error);
-        if (status != CB_OK) {
-            return status;
-        }
-    }
     for (int i = 0; i < cb_safetensors_count(file); i++) {
         const char *name = cb_safetensors_at(file, i).name;
         if (cb_params_find(params, name) == NULL) {
@@ -86,6 +79,32 @@ static cb_status check_file(const cb_params *params, const char *path, const cb_
         }
     }
     return CB_OK;
+}
+
+/* Copies every parameter of the set, once all are known to be there. */
+static cb_status restore(cb_params *params, const char *path, const cb_safetensors *file,
+                         cb_error *error) {
+    cb_status status = CB_OK;
+    for (int i = 0; status == CB_OK && i < cb_params_count(params); i++) {
+        const cb_param *param = cb_params_at(params, i);
+        status = check_entry(path, param, cb_safetensors_find(file, param->name), error);
+    }
+    for (int i = 0; status == CB_OK && i < cb_params_count(params); i++) {
+        cb_param *param = cb_params_at(params, i);
+        status = cb_tensor_assign(param->value, cb_safetensors_find(file, param->name));
+        if (status != CB_OK) {
+            fail(error, status, "%s: entry %s cannot be copied", path, param->name);
+        }
+    }
+    return status;
+}
+
+cb_status cb_params_restore(cb_params *params, const cb_safetensors *file, cb_error *error) {
+    clear(error);
+    if (params == NULL || file == NULL) {
+        return fail(error, CB_ERROR_VALUE, "restoring weights: no parameter set or no file");
+    }
+    return restore(params, "weights", file, error);
 }
 
 cb_status cb_params_load(cb_params *params, const char *path, cb_error *error) {
@@ -98,13 +117,9 @@ cb_status cb_params_load(cb_params *params, const char *path, cb_error *error) {
     if (file == NULL) {
         return fail(error, reading.status, "%s", reading.message);
     }
-    cb_status status = check_file(params, path, file, error);
-    for (int i = 0; status == CB_OK && i < cb_params_count(params); i++) {
-        cb_param *param = cb_params_at(params, i);
-        status = cb_tensor_assign(param->value, cb_safetensors_find(file, param->name));
-        if (status != CB_OK) {
-            fail(error, status, "%s: entry %s cannot be copied", path, param->name);
-        }
+    cb_status status = check_rest(params, path, file, error);
+    if (status == CB_OK) {
+        status = restore(params, path, file, error);
     }
     cb_safetensors_free(file);
     return status;

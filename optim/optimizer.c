@@ -22,24 +22,6 @@
 /* Elements that are scaled and then used: few enough to stay in the L1 cache in between. */
 #define BLOCK 2048
 
-/* One parameter, as the optimizer sees it. */
-typedef struct slot {
-    cb_param *param;
-    int group;
-    int64_t steps; /* taken so far */
-    cb_tensor *state[CBI_RULE_STATES];
-} slot;
-
-struct cb_optimizer {
-    const cbi_rule *rule;
-    cb_params *params;
-    slot *slots;
-    int slot_count;
-    cb_optimizer_options **groups; /* each allocated by itself: callers hold pointers to them */
-    int group_count;
-    double norm; /* of the gradients before the last step; NaN where it was not asked for */
-};
-
 /* ---- Options --------------------------------------------------------------------------------- */
 
 /* The numeric options and the range [0, limit] or, where open, [0, limit) of each. */
@@ -90,8 +72,9 @@ static cb_optimizer_options with_defaults(const cbi_rule *rule,
     return filled;
 }
 
-/* Whether the options are in their ranges; records on the set what is not. */
-static bool options_good(const cbi_rule *rule, cb_params *params, cb_optimizer_options options) {
+bool cbi_optimizer_options_good(const cbi_rule *rule, cb_params *params,
+                                const cb_optimizer_options *given) {
+    cb_optimizer_options options = *given;
     for (size_t i = 0; i < RANGE_COUNT; i++) {
         double value = *option(&options, i);
         if (!(value >= 0 &&
@@ -115,7 +98,7 @@ static bool options_good(const cbi_rule *rule, cb_params *params, cb_optimizer_o
 /* Appends a group with these options, not yet checked. Its number, or -1, recorded, on failure. */
 static int add_group(cb_optimizer *optimizer, const cb_optimizer_options *options) {
     cb_optimizer_options filled = with_defaults(optimizer->rule, options);
-    if (!options_good(optimizer->rule, optimizer->params, filled)) {
+    if (!cbi_optimizer_options_good(optimizer->rule, optimizer->params, &filled)) {
         return -1;
     }
     int count = optimizer->group_count;
@@ -151,7 +134,7 @@ cb_optimizer *cb_optimizer_new(const char *name, cb_params *params,
     }
     int count = cb_params_count(params);
     cb_optimizer *optimizer = cbi_allocate(sizeof *optimizer);
-    slot *slots = cbi_allocate(((size_t)count + 1) * sizeof *slots);
+    cbi_slot *slots = cbi_allocate(((size_t)count + 1) * sizeof *slots);
     if (optimizer == NULL || slots == NULL) {
         cbi_free(optimizer);
         cbi_free(slots);
@@ -163,7 +146,11 @@ cb_optimizer *cb_optimizer_new(const char *name, cb_params *params,
     }
     *optimizer = (cb_optimizer){
         .rule = rule, .params = params, .slots = slots, .slot_count = count, .norm = NAN};
-    if (add_group(optimizer, options) < 0) {
+    bool named = cbi_optimizer_name_entries(optimizer);
+    if (!named) {
+        cbi_params_fail(params, CB_ERROR_MEMORY, "%s: no memory", name);
+    }
+    if (!named || add_group(optimizer, options) < 0) {
         cb_optimizer_free(optimizer);
         return NULL;
     }
@@ -184,10 +171,11 @@ void cb_optimizer_free(cb_optimizer *optimizer) {
     }
     cbi_free(optimizer->groups);
     cbi_free(optimizer->slots);
+    cbi_free(optimizer->names);
     cbi_free(optimizer);
 }
 
-static bool starts_with(const slot *s, const char *prefix) {
+static bool starts_with(const cbi_slot *s, const char *prefix) {
     return strncmp(s->param->name, prefix, strlen(prefix)) == 0;
 }
 
@@ -226,7 +214,7 @@ int cb_optimizer_group_count(const cb_optimizer *optimizer) {
 /* ---- The step -------------------------------------------------------------------------------- */
 
 /* Makes the state buffers that the slot's options ask for and that it does not have yet. */
-static bool prepare(const cb_optimizer *optimizer, slot *s) {
+static bool prepare(const cb_optimizer *optimizer, cbi_slot *s) {
     const cb_optimizer_options *options = optimizer->groups[s->group];
     const cb_tensor *value = s->param->value;
     for (int k = 0; k < CBI_RULE_STATES; k++) {
@@ -258,7 +246,7 @@ static void zero(const cb_tensor *gradient, int64_t first, int64_t last) {
 static void update_part(void *context, int i, int64_t first, int64_t last) {
     const sweep *run = context;
     const cb_optimizer *optimizer = run->optimizer;
-    const slot *s = &optimizer->slots[i];
+    const cbi_slot *s = &optimizer->slots[i];
     const cb_tensor *gradient = s->param->gradient;
     if (s->param->frozen) {
         zero(gradient, first, last);
@@ -289,12 +277,12 @@ cb_status cb_optimizer_step(cb_optimizer *optimizer) {
         return CB_ERROR_VALUE;
     }
     for (int i = 0; i < optimizer->group_count; i++) {
-        if (!options_good(optimizer->rule, optimizer->params, *optimizer->groups[i])) {
+        if (!cbi_optimizer_options_good(optimizer->rule, optimizer->params, optimizer->groups[i])) {
             return CB_ERROR_VALUE;
         }
     }
     for (int i = 0; i < optimizer->slot_count; i++) {
-        slot *s = &optimizer->slots[i];
+        cbi_slot *s = &optimizer->slots[i];
         if (!s->param->frozen && !prepare(optimizer, s)) {
             cbi_params_fail(optimizer->params, CB_ERROR_MEMORY, "%s: no memory for the state of %s",
                             optimizer->rule->name, s->param->name);

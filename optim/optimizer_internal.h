@@ -24,12 +24,41 @@ typedef struct cbi_rule {
     cb_optimizer_options defaults; /* what an option of 0 stands for */
     bool reads_nesterov;           /* SGD, whose nesterov puts conditions on other options */
     bool accumulates;              /* Adagrad: state 0 starts at initial_accumulator, not at 0 */
+    const char *state_names[CBI_RULE_STATES]; /* what PyTorch calls the state buffers */
     /* Whether the options need state buffer i. */
     bool (*needs_state)(const cb_optimizer_options *options, int i);
     /* Updates elements begin..end-1; context is a cbi_update. One function for f32, one for f64. */
     void (*update_f32)(void *context, int64_t begin, int64_t end);
     void (*update_f64)(void *context, int64_t begin, int64_t end);
 } cbi_rule;
+
+/* One parameter, as the optimizer sees it. */
+typedef struct cbi_slot {
+    cb_param *param;
+    int group;
+    int64_t steps; /* taken so far */
+    cb_tensor *state[CBI_RULE_STATES];
+    cb_tensor step_tensor;                   /* of steps, to be saved as an entry */
+    char *step_name;                         /* of the entries of a file */
+    char *state_entry_name[CBI_RULE_STATES]; /* NULL where the rule has no such state */
+} cbi_slot;
+
+struct cb_optimizer {
+    const cbi_rule *rule;
+    cb_params *params;
+    cbi_slot *slots;
+    int slot_count;
+    char *names;                   /* of all slots' entries */
+    cb_optimizer_options **groups; /* each allocated by itself: callers hold pointers to them */
+    int group_count;
+    double norm; /* of the gradients before the last step; NaN where it was not asked for */
+};
+
+/* Names the entries that the slots' state has in a file; false without memory. */
+bool cbi_optimizer_name_entries(cb_optimizer *optimizer);
+/* Whether the options are in their ranges; records on the set what is not. */
+bool cbi_optimizer_options_good(const cbi_rule *rule, cb_params *params,
+                                const cb_optimizer_options *options);
 
 /* The rule of a name, or NULL. */
 const cbi_rule *cbi_rule_find(const char *name);

@@ -52,14 +52,17 @@ static bool rmsprop_needs(const cb_optimizer_options *options, int i) {
 /* One row per rule: its name (loops, function and public name), then its members that are not zero.
  */
 #define ADAM_DEFAULTS .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8
+#define ADAM_STATES   .state_names = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"}
 #define RULE_TABLE(X)                                                                              \
-    X(sgd, .defaults = {.lr = 1e-3}, .needs_state = sgd_needs, .reads_nesterov = true)             \
+    X(sgd, .defaults = {.lr = 1e-3}, .needs_state = sgd_needs, .reads_nesterov = true,             \
+      .state_names = {"momentum_buffer"})                                                          \
     X(adagrad, .defaults = {.lr = 1e-2, .epsilon = 1e-10}, .needs_state = adagrad_needs,           \
-      .accumulates = true)                                                                         \
-    X(adam, .defaults = {ADAM_DEFAULTS}, .needs_state = adam_needs)                                \
-    X(adamw, .defaults = {ADAM_DEFAULTS, .weight_decay = 1e-2}, .needs_state = adam_needs)         \
+      .accumulates = true, .state_names = {"sum"})                                                 \
+    X(adam, .defaults = {ADAM_DEFAULTS}, .needs_state = adam_needs, ADAM_STATES)                   \
+    X(adamw, .defaults = {ADAM_DEFAULTS, .weight_decay = 1e-2}, .needs_state = adam_needs,         \
+      ADAM_STATES)                                                                                 \
     X(rmsprop, .defaults = {.lr = 1e-2, .alpha = 0.99, .epsilon = 1e-8},                           \
-      .needs_state = rmsprop_needs)
+      .needs_state = rmsprop_needs, .state_names = {"square_avg", "grad_avg", "momentum_buffer"})
 
 #define RULE_ROW(rule, ...)                                                                        \
     {.name = #rule,                                                                                \

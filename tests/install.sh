@@ -33,13 +33,21 @@ cd "$work"
 
 # $warnings and what pkg-config prints are lists of words.
 # shellcheck disable=SC2046,SC2086
-for sources in custom_op.c "train_custom_cell.c custom_cell.c" xor.c; do
+for sources in custom_op.c resume.c "train_custom_cell.c custom_cell.c" xor.c; do
     "$cc" "$@" $sources -o "${sources%%.c*}" $(flags --cflags --libs)
     "$cc" "$@" -std=c11 $warnings -c $sources $(flags --cflags)
 done
 
 ./custom_op >custom_op.out || fail "the gradients of custom_op.c: $(cat custom_op.out)"
 ./xor >xor.out || fail "xor.c"
+# Stopped at any step, even in the middle of what is saved every 20 steps, it ends in the same file.
+./resume whole 130 >whole.out || fail "resume.c: $(cat whole.out)"
+for stop in 1 20 77; do
+    rm -f stopped
+    ./resume stopped "$stop" >/dev/null && ./resume stopped 130 >stopped.out || fail "resume.c"
+    grep -q "going on after step $stop" stopped.out || fail "resume.c does not go on: $(cat stopped.out)"
+    cmp whole stopped || fail "resume.c ends in another file when it was stopped at $stop"
+done
 ./train_custom_cell train_custom_cell.c 60 >train_custom_cell.out ||
     fail "train_custom_cell.c: $(cat train_custom_cell.out)"
 grep -q '^gradients: [1-9]' train_custom_cell.out || fail "train_custom_cell.c checks no gradients"

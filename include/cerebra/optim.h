@@ -6,6 +6,7 @@
 #ifndef CEREBRA_OPTIM_H
 #define CEREBRA_OPTIM_H
 
+#include <cerebra/files.h>
 #include <cerebra/params.h>
 
 CB_BEGIN_DECLS
@@ -89,6 +90,33 @@ CB_API double cb_clip_gradient_norm(cb_params *params, double max_norm);
 /* Clips each element of each gradient to [-limit, limit]; a negative or NaN limit changes nothing.
  */
 CB_API void cb_clip_gradient_value(cb_params *params, double limit);
+
+/* ---- State -----------------------------------------------------------------------------------
+
+   What an optimizer carries from one step to the next, to be written into a safetensors file beside
+   the weights (cb_safetensors_write), so that training goes on bit for bit as if it had not been
+   stopped; examples/resume.c does so. For each parameter NAME that has taken a step:
+     optimizer.NAME.step    i64 [], the steps taken
+     optimizer.NAME.BUFFER  of the parameter's shape and dtype; BUFFER as PyTorch calls it:
+                            momentum_buffer (SGD, RMSprop), sum (Adagrad), exp_avg, exp_avg_sq,
+                            max_exp_avg_sq (Adam, AdamW), square_avg, grad_avg (RMSprop)
+   and as metadata, under the key "optimizer", a JSON text of its name and the groups' options. */
+
+/* How many entries there are now, and the i-th. Names live as long as the optimizer, tensors until
+   its next step or restore; {NULL, NULL} when i is out of range. */
+CB_API int cb_optimizer_state_count(const cb_optimizer *optimizer);
+CB_API cb_named_tensor cb_optimizer_state_at(const cb_optimizer *optimizer, int i);
+/* Writes the JSON text into buffer as snprintf would, and returns its length without the zero
+   ("buffer" may be NULL where size is 0); 0 without memory or optimizer. */
+CB_API size_t cb_optimizer_settings(const cb_optimizer *optimizer, char *buffer, size_t size);
+/* Takes state and options from a file that has the entries and metadata above. The optimizer must
+   be of the same name, with the same groups. Entries that do not begin with "optimizer." are the
+   caller's. CB_ERROR_FORMAT: the settings are missing or damaged, or are another optimizer's;
+   CB_ERROR_NOT_FOUND: an entry is missing, or is of no parameter; CB_ERROR_SHAPE, CB_ERROR_DTYPE;
+   CB_ERROR_VALUE: an option or a number of steps out of range; CB_ERROR_MEMORY. On failure nothing
+   is changed. error may be NULL. */
+CB_API cb_status cb_optimizer_restore(cb_optimizer *optimizer, const cb_safetensors *file,
+                                      cb_error *error);
 
 /* ---- Schedules ------------------------------------------------------------------------------- */
 

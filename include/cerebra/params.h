@@ -10,6 +10,7 @@
 #ifndef CEREBRA_PARAMS_H
 #define CEREBRA_PARAMS_H
 
+#include <cerebra/files.h>
 #include <cerebra/random.h>
 #include <cerebra/tape.h>
 
@@ -87,6 +88,9 @@ CB_API cb_status cb_initialise(cb_tensor *t, const cb_init *init, cb_random *ran
    changed. The message names file and entry. */
 CB_API cb_status cb_params_save(const cb_params *params, const char *path, cb_error *error);
 CB_API cb_status cb_params_load(cb_params *params, const char *path, cb_error *error);
+/* Load from a file that is open already and may have other entries, which are left alone: the state
+   of an optimizer (optim.h), or what a program keeps beside its weights. */
+CB_API cb_status cb_params_restore(cb_params *params, const cb_safetensors *file, cb_error *error);
 
 CB_END_DECLS
 

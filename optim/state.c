@@ -1,0 +1,327 @@
+/* An optimizer's state as entries of a safetensors file, and back. Restoring checks and copies
+   everything before it changes the first slot. */
+#include "optim/optimizer_internal.h"
+
+#include "tensor/file_data.h"
+#include "tensor/memory.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char prefix[] = "optimizer.";
+static const char settings_key[] = "optimizer";
+
+/* ---- Names ----------------------------------------------------------------------------------- */
+
+/* "optimizer.NAME.WHAT" at *at, which moves behind it; only measured where memory is NULL. */
+static char *name_entry(char *memory, size_t *at, const char *name, const char *what) {
+    char *entry = memory == NULL ? NULL : memory + *at;
+    size_t size = sizeof prefix - 1 + strlen(name) + 1 + strlen(what) + 1;
+    if (entry != NULL) {
+        snprintf(entry, size, "%s%s.%s", prefix, name, what);
+    }
+    *at += size;
+    return entry;
+}
+
+static size_t name_all(cb_optimizer *optimizer, char *memory) {
+    size_t used = 0;
+    for (int i = 0; i < optimizer->slot_count; i++) {
+        cbi_slot *s = &optimizer->slots[i];
+        s->step_name = name_entry(memory, &used, s->param->name, "step");
+        for (int k = 0; k < CBI_RULE_STATES; k++) {
+            const char *what = optimizer->rule->state_names[k];
+            s->state_entry_name[k] =
+                what == NULL ? NULL : name_entry(memory, &used, s->param->name, what);
+        }
+    }
+    return used;
+}
+
+bool cbi_optimizer_name_entries(cb_optimizer *optimizer) {
+    optimizer->names = cbi_allocate(name_all(optimizer, NULL) + 1);
+    if (optimizer->names == NULL) {
+        return false;
+    }
+    name_all(optimizer, optimizer->names);
+    for (int i = 0; i < optimizer->slot_count; i++) {
+        cbi_slot *s = &optimizer->slots[i];
+        s->step_tensor = cb_tensor_wrap(CB_I64, 0, NULL, &s->steps);
+    }
+    return true;
+}
+
+/* ---- Reading the state ----------------------------------------------------------------------- */
+
+/* Entry `wanted` of a slot's; counts down past those that it has. */
+static cb_named_tensor entry_of(const cbi_slot *s, int *wanted) {
+    if (s->steps > 0 && (*wanted)-- == 0) {
+        return (cb_named_tensor){s->step_name, &s->step_tensor};
+    }
+    for (int k = 0; k < CBI_RULE_STATES; k++) {
+        if (s->steps > 0 && s->state[k] != NULL && (*wanted)-- == 0) {
+            return (cb_named_tensor){s->state_entry_name[k], s->state[k]};
+        }
+    }
+    return (cb_named_tensor){NULL, NULL};
+}
+
+int cb_optimizer_state_count(const cb_optimizer *optimizer) {
+    int count = 0;
+    for (int i = 0; optimizer != NULL && i < optimizer->slot_count; i++) {
+        const cbi_slot *s = &optimizer->slots[i];
+        count += s->steps > 0;
+        for (int k = 0; k < CBI_RULE_STATES; k++) {
+            count += s->steps > 0 && s->state[k] != NULL;
+        }
+    }
+    return count;
+}
+
+cb_named_tensor cb_optimizer_state_at(const cb_optimizer *optimizer, int i) {
+    cb_named_tensor found = {NULL, NULL};
+    for (int k = 0; optimizer != NULL && i >= 0 && k < optimizer->slot_count; k++) {
+        found = entry_of(&optimizer->slots[k], &i);
+        if (found.name != NULL) {
+            break;
+        }
+    }
+    return found;
+}
+
+/* ---- Settings -------------------------------------------------------------------------------- */
+
+/* The options of a group by name; the flags are numbers, too: 0 or 1. */
+static const struct {
+    const char *name;
+    size_t offset;
+    bool flag;
+} fields[] = {
+#define NUMBER(field)                                                                              \
+    { #field, offsetof(cb_optimizer_options, field), false }
+#define FLAG(field)                                                                                \
+    { #field, offsetof(cb_optimizer_options, field), true }
+    NUMBER(lr),     NUMBER(weight_decay), NUMBER(momentum), NUMBER(dampening),
+    FLAG(nesterov), NUMBER(lr_decay),     NUMBER(beta1),    NUMBER(initial_accumulator),
+    NUMBER(beta2),  NUMBER(alpha),        NUMBER(epsilon),  FLAG(amsgrad),
+    FLAG(centered), NUMBER(clip_norm),
+#undef NUMBER
+#undef FLAG
+};
+#define FIELD_COUNT (sizeof fields / sizeof fields[0])
+
+/* JSON has no infinity, which clip_norm may be: it is written as the largest number. */
+static const double largest = 1.7976931348623157e308;
+
+static json_t *group_json(const cb_optimizer_options *options) {
+    json_t *object = json_object();
+    for (size_t i = 0; object != NULL && i < FIELD_COUNT; i++) {
+        const char *at = (const char *)options + fields[i].offset;
+        double number = fields[i].flag ? *(const bool *)at : *(const double *)(const void *)at;
+        json_object_set_new(object, fields[i].name, json_real(number > largest ? largest : number));
+    }
+    return object;
+}
+
+static char *settings_text(const cb_optimizer *optimizer) {
+    json_t *groups = json_array();
+    for (int i = 0; i < optimizer->group_count; i++) {
+        json_array_append_new(groups, group_json(optimizer->groups[i]));
+    }
+    json_t *object = json_pack("{s:s, s:o}", "name", optimizer->rule->name, "groups", groups);
+    char *text = object == NULL ? NULL : json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS);
+    json_decref(object);
+    return text;
+}
+
+size_t cb_optimizer_settings(const cb_optimizer *optimizer, char *buffer, size_t size) {
+    char *text = optimizer == NULL ? NULL : settings_text(optimizer);
+    size_t length = text == NULL ? 0 : strlen(text);
+    if (size > 0) {
+        snprintf(buffer, size, "%s", text == NULL ? "" : text);
+    }
+    free(text);
+    return length;
+}
+
+static bool read_group(const json_t *object, cb_optimizer_options *options) {
+    for (size_t i = 0; i < FIELD_COUNT; i++) {
+        const json_t *value = json_object_get(object, fields[i].name);
+        char *at = (char *)options + fields[i].offset;
+        double number = json_number_value(value);
+        if (!json_is_number(value)) {
+            return false;
+        }
+        if (fields[i].flag) {
+            *(bool *)at = number != 0;
+        } else {
+            *(double *)(void *)at = number == largest ? (double)INFINITY : number;
+        }
+    }
+    return true;
+}
+
+/* Fills as many options as the optimizer has groups. */
+static cb_status read_settings(const cb_optimizer *optimizer, const char *text,
+                               cb_optimizer_options *options, cb_error *error) {
+    json_t *object = text == NULL ? NULL : json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    const char *name = json_string_value(json_object_get(object, "name"));
+    const json_t *groups = json_object_get(object, "groups");
+    size_t count = json_array_size(groups);
+    cb_status status = CB_OK;
+    if (name == NULL || !json_is_array(groups)) {
+        status = cbi_file_error(error, CB_ERROR_FORMAT, "optimizer",
+                                "the file's settings are missing or damaged");
+    } else if (strcmp(name, optimizer->rule->name) != 0) {
+        status = cbi_file_error(error, CB_ERROR_FORMAT, optimizer->rule->name,
+                                "the file is of the optimizer %.40s", name);
+    } else if (count != (size_t)optimizer->group_count) {
+        status = cbi_file_error(error, CB_ERROR_FORMAT, optimizer->rule->name,
+                                "the file has %zu groups, not %d", count, optimizer->group_count);
+    }
+    for (size_t i = 0; status == CB_OK && i < count; i++) {
+        if (!read_group(json_array_get(groups, i), &options[i])) {
+            status = cbi_file_error(error, CB_ERROR_FORMAT, optimizer->rule->name,
+                                    "the options of the file's group %zu are damaged", i);
+        } else if (!cbi_optimizer_options_good(optimizer->rule, NULL, &options[i])) {
+            status = cbi_file_error(error, CB_ERROR_VALUE, optimizer->rule->name,
+                                    "an option of the file's group %zu is out of range", i);
+        }
+    }
+    json_decref(object);
+    return status;
+}
+
+/* ---- Restoring ------------------------------------------------------------------------------- */
+
+/* What a slot is to have. */
+typedef struct restored {
+    int64_t steps;
+    cb_tensor *state[CBI_RULE_STATES];
+} restored;
+
+static cb_status read_steps(const cb_safetensors *file, const cbi_slot *s, restored *r,
+                            cb_error *error) {
+    const cb_tensor *stored = cb_safetensors_find(file, s->step_name);
+    if (stored == NULL) {
+        return CB_OK; /* no step yet */
+    }
+    if (stored->dtype != CB_I64 || stored->rank != 0) {
+        return cbi_file_error(error, CB_ERROR_DTYPE, s->step_name, "it is no single i64");
+    }
+    r->steps = *(const int64_t *)stored->data;
+    return r->steps > 0 ? CB_OK
+                        : cbi_file_error(error, CB_ERROR_VALUE, s->step_name,
+                                         "%lld steps cannot have been taken", (long long)r->steps);
+}
+
+static cb_status read_state(const cb_optimizer *optimizer, const cb_optimizer_options *options,
+                            const cb_safetensors *file, const cbi_slot *s, int k, restored *r,
+                            cb_error *error) {
+    const char *name = s->state_entry_name[k];
+    const cb_tensor *stored = name == NULL ? NULL : cb_safetensors_find(file, name);
+    const cb_tensor *value = s->param->value;
+    if (stored == NULL) {
+        bool needed = r->steps > 0 && optimizer->rule->needs_state(options, k);
+        return !needed ? CB_OK
+                       : cbi_file_error(error, CB_ERROR_NOT_FOUND, name, "there is no such entry");
+    }
+    if (!cb_tensor_same_shape(stored, value)) {
+        return cbi_file_error(error, CB_ERROR_SHAPE, name, "it has another shape than %s",
+                              s->param->name);
+    }
+    if (stored->dtype != value->dtype) {
+        return cbi_file_error(error, CB_ERROR_DTYPE, name, "it is %s where %s is %s",
+                              cb_dtype_name(stored->dtype), s->param->name,
+                              cb_dtype_name(value->dtype));
+    }
+    r->state[k] = cb_tensor_new(value->dtype, value->rank, value->shape);
+    if (r->state[k] == NULL) {
+        return cbi_file_error(error, CB_ERROR_MEMORY, name, "no memory");
+    }
+    return cb_tensor_assign(r->state[k], stored);
+}
+
+/* Whether an entry is one that some parameter may have. */
+static bool is_known(const cb_optimizer *optimizer, const char *name) {
+    for (int i = 0; i < optimizer->slot_count; i++) {
+        const cbi_slot *s = &optimizer->slots[i];
+        bool same = strcmp(name, s->step_name) == 0;
+        for (int k = 0; k < CBI_RULE_STATES; k++) {
+            same = same ||
+                   (s->state_entry_name[k] != NULL && strcmp(name, s->state_entry_name[k]) == 0);
+        }
+        if (same) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static cb_status read_slots(const cb_optimizer *optimizer, const cb_safetensors *file,
+                            const cb_optimizer_options *options, restored *all, cb_error *error) {
+    cb_status status = CB_OK;
+    for (int i = 0; i < cb_safetensors_count(file) && status == CB_OK; i++) {
+        const char *name = cb_safetensors_at(file, i).name;
+        if (strncmp(name, prefix, sizeof prefix - 1) == 0 && !is_known(optimizer, name)) {
+            status = cbi_file_error(error, CB_ERROR_NOT_FOUND, name,
+                                    "there is no such parameter, or no such state");
+        }
+    }
+    for (int i = 0; i < optimizer->slot_count && status == CB_OK; i++) {
+        const cbi_slot *s = &optimizer->slots[i];
+        status = read_steps(file, s, &all[i], error);
+        for (int k = 0; k < CBI_RULE_STATES && status == CB_OK; k++) {
+            status = read_state(optimizer, &options[s->group], file, s, k, &all[i], error);
+        }
+    }
+    return status;
+}
+
+/* Gives the slots what was read, and takes what they had in exchange. */
+static void exchange(cb_optimizer *optimizer, restored *all) {
+    for (int i = 0; i < optimizer->slot_count; i++) {
+        cbi_slot *s = &optimizer->slots[i];
+        s->steps = all[i].steps;
+        for (int k = 0; k < CBI_RULE_STATES; k++) {
+            cb_tensor *before = s->state[k];
+            s->state[k] = all[i].state[k];
+            all[i].state[k] = before;
+        }
+    }
+}
+
+cb_status cb_optimizer_restore(cb_optimizer *optimizer, const cb_safetensors *file,
+                               cb_error *error) {
+    cbi_file_error_clear(error);
+    if (optimizer == NULL || file == NULL) {
+        return cbi_file_error(error, CB_ERROR_VALUE, "optimizer", "no optimizer or no file");
+    }
+    restored *all = cbi_allocate(sizeof *all * ((size_t)optimizer->slot_count + 1));
+    cb_optimizer_options *options =
+        cbi_allocate(sizeof *options * ((size_t)optimizer->group_count + 1));
+    cb_status status =
+        all == NULL || options == NULL
+            ? cbi_file_error(error, CB_ERROR_MEMORY, "optimizer", "no memory")
+            : read_settings(optimizer, cb_safetensors_metadata(file, settings_key), options, error);
+    if (status == CB_OK) {
+        status = read_slots(optimizer, file, options, all, error);
+    }
+    if (status == CB_OK) {
+        exchange(optimizer, all);
+        for (int i = 0; i < optimizer->group_count; i++) {
+            *optimizer->groups[i] = options[i];
+        }
+    }
+    for (int i = 0; all != NULL && i < optimizer->slot_count; i++) {
+        for (int k = 0; k < CBI_RULE_STATES; k++) {
+            cb_tensor_free(all[i].state[k]);
+        }
+    }
+    cbi_free(all);
+    cbi_free(options);
+    return status;
+}
