@@ -3,11 +3,11 @@
 #ifndef CEREBRA_APPS_COMMAND_H
 #define CEREBRA_APPS_COMMAND_H
 
-/* Besides EXIT_SUCCESS (0) and EXIT_FAILURE (1). */
+/* Besides EXIT_SUCCESS (0), EXIT_FAILURE (1) and 128 + N after signal N, when a checkpoint was
+   saved first. */
 enum {
-    EXIT_USAGE = 2,         /* the command line is wrong */
-    EXIT_DIVERGED = 3,      /* training gave a loss that is not a finite number */
-    EXIT_INTERRUPTED = 130, /* SIGINT; a checkpoint was saved first */
+    EXIT_USAGE = 2,    /* the command line is wrong */
+    EXIT_DIVERGED = 3, /* training gave a loss that is no finite number, or far above a guess */
 };
 
 /* argv[0] is the subcommand's name. Each returns the exit code. */

@@ -6,6 +6,7 @@
 #include "common/failure.h"
 #include "common/interrupt.h"
 #include "common/options.h"
+#include "common/settings.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -30,23 +31,30 @@ static const char notes[] =
     "an\n"
     "LSTM with as many parameters as the Cerebral LSTM (widened-lstm.csv), and holds out the last\n"
     "tenth of the text for a held_out_loss.\n"
-    "With --models, figures, table and report cover what these models allow.\n"
+    "With --models, figures, table and report cover what these models allow, and those that are\n"
+    "in DIR already. A run that was stopped is gone on with by the same command: finished models "
+    "are\n"
+    "not trained again, and the results are those of a run that was not stopped, to the bit. "
+    "Models\n"
+    "made with other options, or on another text, are refused; more --epochs train longer.\n"
+    "SIGINT, SIGTERM and SIGHUP end the step, save and exit; a second one exits at once.\n"
     "The learning rate is 0.05 (Adagrad, accumulators from 0.1), as in the paper.\n"
     "\n"
-    "Exit status: 0 done, 1 failure, 2 wrong usage, 3 training diverged, 130 interrupted.\n";
+    "Exit status: 0 done, 1 failure, 2 wrong usage, 3 training diverged, 128 + N after signal N "
+    "(130:\n"
+    "SIGINT).\n";
 
 static const double controlled_held_out = 0.1;
 
-static options_outcome parse(reproduce_request *asked, int argc, char **argv, char *error) {
+/* The table of all options, ended by a row without a name; which of two were given. */
+static void fill_rows(reproduce_request *asked, bool given[2], option_row rows[OPTIONS_MOST]) {
     training_options *training = &asked->training;
-    bool stacked_given = false;
-    bool halves_given = false;
-    option_row rows[] = {
+    const option_row mine[] = {
         {"out", .string = &asked->out, .value = "DIR", .help = "directory for the results"},
         {"data", .string = &asked->data, .value = "FILE",
          .help = "UTF-8 text to train on; \"-\": standard input (the bundled script)"},
         {"protocol", .string = &asked->protocol_name, .value = "NAME",
-         .help = "published or controlled"},
+         .help = "published or controlled", .keep = OPTION_FIXED},
         {"models", .string = &asked->models, .value = "LIST",
          .help = "only these of lstm, stacked-lstm, cerebral-lstm, widened-lstm (which needs "
                  "controlled)"},
@@ -54,31 +62,42 @@ static options_outcome parse(reproduce_request *asked, int argc, char **argv, ch
          .high = 10000000},
         {"stacked-epochs", .whole = &asked->stacked_epochs, .value = "N",
          .help = "of the two-stacked model, which the author ran longer (as --epochs)", .low = 1,
-         .high = 10000000, .given = &stacked_given},
+         .high = 10000000, .given = &given[0]},
         {"halves-epochs", .whole = &asked->halves_epochs, .value = "N",
          .help = "of the run with equal halves; 0: without it (as --epochs)", .low = 0,
-         .high = 10000000, .given = &halves_given},
+         .high = 10000000, .given = &given[1]},
         {"steps-per-epoch", .whole = &training->steps_per_epoch, .value = "N",
-         .help = "steps in an epoch", .low = 1, .high = 10000000},
+         .help = "steps in an epoch", .low = 1, .high = 10000000, .keep = OPTION_FIXED},
         {"hidden", .whole = &asked->hidden, .value = "N",
-         .help = "hidden size, and size of the embedding", .low = 1, .high = MODEL_LARGEST / 4},
+         .help = "hidden size, and size of the embedding", .low = 1, .high = MODEL_LARGEST / 4,
+         .keep = OPTION_FIXED},
         {"seq-len", .whole = &asked->seq_len, .value = "N", .help = "characters in a window",
-         .low = 1, .high = MODEL_LARGEST},
+         .low = 1, .high = MODEL_LARGEST, .keep = OPTION_FIXED},
         {"batch", .whole = &training->batch, .value = "N", .help = "windows in a step", .low = 1,
-         .high = 1000000},
+         .high = 1000000, .keep = OPTION_FIXED},
         {"seed", .seed = &training->seed, .value = "N",
-         .help = "determines initial weights and batches"},
+         .help = "determines initial weights and batches", .keep = OPTION_FIXED},
         {"threads", .whole = &asked->threads, .value = "N", .help = "threads; 0: all cores",
          .low = 0, .high = 1024},
         {"logs", .string = &asked->logs, .value = "DIR",
          .help = "the author's logs, to compare with (single_lstm.txt ...)"},
+        {"checkpoint-every", .string = &asked->every, .value = "N",
+         .help = "how often the model in training is saved: every N steps, or\nNm: every N minutes "
+                 "(every epoch)"},
+        {"fresh", .flag = &asked->fresh,
+         .help = "start over, and remove what earlier runs have left in DIR"},
         {"quiet", 'q', .flag = &asked->quiet, .help = "show no progress"},
-        {.name = NULL},
     };
+    memset(rows, 0, OPTIONS_MOST * sizeof *rows);
+    memcpy(rows, mine, sizeof mine);
+}
+
+static options_outcome parse(reproduce_request *asked, option_row *rows, const bool given[2],
+                             int argc, char **argv, char *error) {
     const option_table table = {"reproduce", usage, notes, rows};
     options_outcome outcome = options_parse(&table, argc, argv, error);
-    asked->stacked_epochs = stacked_given ? asked->stacked_epochs : asked->epochs;
-    asked->halves_epochs = halves_given ? asked->halves_epochs : asked->epochs;
+    asked->stacked_epochs = given[0] ? asked->stacked_epochs : asked->epochs;
+    asked->halves_epochs = given[1] ? asked->halves_epochs : asked->epochs;
     return outcome;
 }
 
@@ -116,6 +135,9 @@ static bool check_request(reproduce_request *asked, char *error) {
     }
     if (!options_check_name("protocol", asked->protocol_name, protocols, error)) {
         return false;
+    }
+    if (asked->every != NULL && !checkpoint_interval_parse(asked->every, &asked->interval)) {
+        return failure(error, FAILURE_SIZE, CHECKPOINT_INTERVAL_FAULT, asked->every);
     }
     asked->protocol =
         strcmp(asked->protocol_name, "controlled") == 0 ? PROTOCOL_CONTROLLED : PROTOCOL_PUBLISHED;
@@ -187,12 +209,14 @@ static bool prepare_model(reproduction *run, reproduce_model which, char *error)
     }
     entry->job.log = entry->log;
     entry->job.checkpoint = entry->checkpoint;
+    entry->job.settings = run->settings;
+    entry->job.every = run->asked->interval;
     return true;
 }
 
 /* Everything that can fail before training. The text is judged first: a directory is made only for
    a run that can start. */
-static bool prepare(reproduction *run, char *error) {
+static bool prepare(reproduction *run, const option_row *rows, char *error) {
     const reproduce_request *asked = run->asked;
     double held_out = asked->protocol == PROTOCOL_CONTROLLED ? controlled_held_out : 0;
     if (!read_logs(run, error) || !corpus_load(asked->data, held_out, &run->data, error)) {
@@ -200,7 +224,7 @@ static bool prepare(reproduction *run, char *error) {
     }
     for (int i = 0; i < REPRODUCE_MODELS; i++) {
         training_job probe;
-        if (run->models[i].wanted && !prepare_model(run, (reproduce_model)i, error)) {
+        if (!prepare_model(run, (reproduce_model)i, error)) {
             return false;
         }
         probe = run->models[i].job;
@@ -210,28 +234,14 @@ static bool prepare(reproduction *run, char *error) {
             return false;
         }
     }
-    if (!make_directory(asked->out, error)) {
+    if (!make_directory(asked->out, error) || !reproduce_clean(run, error) ||
+        !(asked->fresh ? reproduce_start_over(run, error) : reproduce_find(run, rows, error))) {
         return false;
     }
     for (int i = 0; i < REPRODUCE_MODELS; i++) {
         if (run->models[i].wanted && !training_check(&run->models[i].job, error)) {
             return false;
         }
-    }
-    return true;
-}
-
-/* The losses of a finished run as a curve. */
-static bool make_curve(const training_result *result, csv_series *curve, char *error) {
-    curve->x = calloc((size_t)result->count, sizeof *curve->x);
-    curve->y = calloc((size_t)result->count, sizeof *curve->y);
-    if (curve->x == NULL || curve->y == NULL) {
-        return failure(error, FAILURE_SIZE, "out of memory");
-    }
-    curve->count = (size_t)result->count;
-    for (size_t i = 0; i < curve->count; i++) {
-        curve->x[i] = (double)result->records[i].epoch;
-        curve->y[i] = result->records[i].loss;
     }
     return true;
 }
@@ -256,7 +266,7 @@ static int train_all(reproduction *run, char *error) {
             failure(error, FAILURE_SIZE, "%s: %.900s", reproduce_names[i].id, reason);
             return training_exit_code(outcome);
         }
-        if (!make_curve(&entry->result, &entry->curve, error) || !write_results(run, error)) {
+        if (!reproduce_make_curve(entry, error) || !write_results(run, error)) {
             return EXIT_FAILURE;
         }
         if (!run->asked->quiet) {
@@ -275,18 +285,20 @@ static void release(reproduction *run) {
         csv_free_series(&run->models[i].author);
     }
     corpus_free(&run->data);
+    free(run->settings);
     free(run);
 }
 
-static int reproduce(const reproduce_request *asked, char *error) {
+static int reproduce(const reproduce_request *asked, const option_row *rows, char *error) {
     reproduction *run = calloc(1, sizeof *run);
     if (run == NULL) {
         return command_fail("reproduce", EXIT_FAILURE, "out of memory");
     }
     run->asked = asked;
+    run->settings = settings_text(rows);
     int status = EXIT_USAGE;
     if (choose_models(run, error)) {
-        status = prepare(run, error) ? train_all(run, error) : EXIT_FAILURE;
+        status = prepare(run, rows, error) ? train_all(run, error) : EXIT_FAILURE;
     }
     if (status != EXIT_SUCCESS) {
         command_fail("reproduce", status, error);
@@ -313,7 +325,10 @@ int cerebra_reproduce(int argc, char **argv) {
                      .optimizer = "adagrad",
                      .optimizer_options = {.lr = 0.05, .initial_accumulator = 0.1}},
     };
-    options_outcome outcome = parse(&asked, argc, argv, error);
+    option_row rows[OPTIONS_MOST];
+    bool given[2] = {false, false};
+    fill_rows(&asked, given, rows);
+    options_outcome outcome = parse(&asked, rows, given, argc, argv, error);
     if (outcome == OPTIONS_HELP) {
         return EXIT_SUCCESS;
     }
@@ -323,5 +338,5 @@ int cerebra_reproduce(int argc, char **argv) {
     if (asked.threads > 0) {
         cb_set_threads((int)asked.threads);
     }
-    return reproduce(&asked, error);
+    return reproduce(&asked, rows, error);
 }

@@ -2,6 +2,7 @@
    them, and what they gave.
 
    reproduce.c           the command: options, files, training one model after the other
+   reproduce_resume.c    what is in the directory already
    reproduce_models.c    configuration and initialisation of each model under each protocol
    reproduce_figures.c   figures 12 to 14 and the one of section 4.1
    reproduce_samples.c   table 3
@@ -11,6 +12,7 @@
 #define CEREBRA_APPS_REPRODUCE_H
 
 #include "common/csv.h"
+#include "common/options.h"
 #include "common/trainer.h"
 
 #include <stdio.h>
@@ -38,12 +40,13 @@ typedef enum reproduce_protocol { PROTOCOL_PUBLISHED, PROTOCOL_CONTROLLED } repr
 
 /* The command line, checked. */
 typedef struct reproduce_request {
-    const char *data, *out, *protocol_name, *models, *logs;
+    const char *data, *out, *protocol_name, *models, *logs, *every;
+    checkpoint_interval interval;
     reproduce_protocol protocol;
     int64_t epochs, stacked_epochs, halves_epochs;
     int64_t hidden, seq_len, threads;
     training_options training;
-    bool quiet;
+    bool fresh, quiet;
 } reproduce_request;
 
 /* A model of this run. */
@@ -59,6 +62,7 @@ typedef struct reproduced {
 /* A whole run. */
 typedef struct reproduction {
     const reproduce_request *asked;
+    char *settings; /* JSON of the options that determine the results, see settings.h */
     corpus data;
     reproduced models[REPRODUCE_MODELS];
 } reproduction;
@@ -74,8 +78,18 @@ int64_t reproduce_widened_hidden(const model_config *lstm, int64_t parameters);
 bool reproduce_path(const reproduction *run, const char *name, char path[REPRODUCE_PATH_SIZE],
                     char *error);
 
-/* Each writes its files from the models that have been trained, and leaves out what needs others.
- */
+/* Looks for models of earlier runs in the directory. One that was made with other options is an
+   error that says which, or that --fresh starts over. One that is wanted is gone on with; one that
+   is not, but finished, belongs to the report. */
+bool reproduce_find(reproduction *run, const option_row *rows, char *error);
+/* The losses of a model's result as its curve. */
+bool reproduce_make_curve(reproduced *entry, char *error);
+/* Removes what killed runs have left half written; and all that earlier runs have written. */
+bool reproduce_clean(const reproduction *run, char *error);
+bool reproduce_start_over(const reproduction *run, char *error);
+
+/* Each writes its files from the models that have been trained, and leaves out what needs others;
+   figures of an earlier run that cannot be drawn now are removed. */
 bool reproduce_write_figures(const reproduction *run, char *error);
 bool reproduce_write_samples(const reproduction *run, char *error);
 bool reproduce_write_report(const reproduction *run, char *error);

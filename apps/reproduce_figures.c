@@ -3,9 +3,12 @@
 #include "common/failure.h"
 #include "reproduce.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 enum { FIGURES = 3, MOST_CURVES = 4 };
 
@@ -104,13 +107,28 @@ static bool draw_halves(const reproduction *run, char *error) {
     return ok;
 }
 
+/* Removes a figure that cannot be drawn: an earlier run may have left it. */
+static bool leave_out(const reproduction *run, const char *file, char *error) {
+    char path[REPRODUCE_PATH_SIZE];
+    return reproduce_path(run, file, path, error) &&
+           (unlink(path) == 0 || errno == ENOENT ||
+            failure(error, FAILURE_SIZE, "cannot remove %s: %s", path, strerror(errno)));
+}
+
+static bool has_both(const reproduction *run, reproduce_model first, reproduce_model second) {
+    return run->models[first].curve.count > 0 && run->models[second].curve.count > 0;
+}
+
 bool reproduce_write_figures(const reproduction *run, char *error) {
     for (size_t i = 0; i < FIGURES; i++) {
-        if (run->models[figures[i].first].curve.count > 0 &&
-            run->models[figures[i].second].curve.count > 0 && !draw_losses(run, i, error)) {
+        bool ok = has_both(run, figures[i].first, figures[i].second)
+                      ? draw_losses(run, i, error)
+                      : leave_out(run, figures[i].file, error);
+        if (!ok) {
             return false;
         }
     }
-    return run->models[REPRODUCE_EQUAL_HALVES].curve.count == 0 ||
-           run->models[REPRODUCE_CEREBRAL].curve.count == 0 || draw_halves(run, error);
+    return has_both(run, REPRODUCE_EQUAL_HALVES, REPRODUCE_CEREBRAL)
+               ? draw_halves(run, error)
+               : leave_out(run, "figure-4.1.png", error);
 }

@@ -71,6 +71,14 @@ static void write_setting(const reproduction *run, FILE *out) {
         out);
 }
 
+static void write_number(FILE *out, double value) {
+    if (isnan(value)) {
+        fputs(" \u2014 |", out);
+    } else {
+        fprintf(out, " %.3f |", value);
+    }
+}
+
 static void write_models(const reproduction *run, FILE *out) {
     fputs("| model | cell | layers | hidden | parameters | epochs | seconds per epoch |\n"
           "| --- | --- | ---: | ---: | ---: | ---: | ---: |\n",
@@ -79,22 +87,14 @@ static void write_models(const reproduction *run, FILE *out) {
         const reproduced *entry = &run->models[i];
         if (entry->curve.count > 0) {
             const training_result *result = &entry->result;
-            fprintf(out,
-                    "| %s | %s | %" PRId64 " | %" PRId64 " | %" PRId64 " | %" PRId64 " | %.2f |\n",
+            fprintf(out, "| %s | %s | %" PRId64 " | %" PRId64 " | %" PRId64 " | %" PRId64 " |",
                     reproduce_names[i].title, entry->job.model.cell, entry->job.model.layers,
-                    entry->job.model.hidden, result->parameters, result->count,
-                    result->records[result->count - 1].seconds / (double)result->count);
+                    entry->job.model.hidden, result->parameters, result->count);
+            write_number(out, result->records[result->count - 1].seconds / (double)result->count);
+            fputc('\n', out);
         }
     }
     fputc('\n', out);
-}
-
-static void write_number(FILE *out, double value) {
-    if (isnan(value)) {
-        fputs(" \u2014 |", out);
-    } else {
-        fprintf(out, " %.3f |", value);
-    }
 }
 
 static double loss_at(const csv_series *curve, int64_t epoch) {

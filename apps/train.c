@@ -5,7 +5,9 @@
 #include "common/failure.h"
 #include "common/interrupt.h"
 #include "common/options.h"
+#include "common/settings.h"
 #include "common/trainer.h"
+#include "common/training_state.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -23,18 +25,29 @@ static const char usage[] =
 static const char notes[] =
     "The log has the columns epoch (from 0), loss (mean over the epoch's steps, each before its\n"
     "update, in nats per character) and seconds (spent training so far), and held_out_loss with\n"
-    "--held-out. It replaces an earlier file when the first epoch is done. The checkpoint is\n"
-    "written after every epoch, and on the first SIGINT.\n"
+    "--held-out. It replaces an earlier file when the first epoch is done.\n"
     "\n"
-    "Exit status: 0 done, 1 failure, 2 wrong usage, 3 training diverged, 130 interrupted.\n";
+    "The checkpoint holds all that training goes on with. --resume FILE takes the options from it "
+    "and\n"
+    "goes on as if it had not been stopped: weights and losses are the same to the bit, whatever "
+    "the\n"
+    "number of threads. Beside it --data, --epochs, --log, --checkpoint (FILE), "
+    "--checkpoint-every,\n"
+    "--threads and --quiet may be given. SIGINT, SIGTERM and SIGHUP end the step, write the\n"
+    "checkpoint and exit; a second one exits at once.\n"
+    "\n"
+    "Exit status: 0 done, 1 failure, 2 wrong usage, 3 training diverged, 128 + N after signal N "
+    "(130:\n"
+    "SIGINT).\n";
 
 /* The command line. NaN: not given. */
 typedef struct request {
     const char *data, *cell, *optimizer, *init;
-    const char *log, *checkpoint;
+    const char *log, *checkpoint, *resume, *every;
     int64_t layers, hidden, embedding, seq_len, recompute, threads;
     double dropout, lr, initial_accumulator, momentum, weight_decay, held_out;
     training_options training;
+    checkpoint_interval interval;
     bool quiet;
 } request;
 
@@ -62,30 +75,33 @@ static void append(option_row *rows, int *count, const option_row *more, size_t 
 static void add_model_options(request *asked, option_row *rows, int *count) {
     const option_row mine[] = {
         {"data", .string = &asked->data, .value = "FILE",
-         .help = "UTF-8 text to train on; \"-\": standard input (the bundled script)"},
+         .help = "UTF-8 text to train on; \"-\": standard input (the bundled script)",
+         .keep = OPTION_KEPT},
         {"held-out", .number = &asked->held_out, .value = "X",
          .help = "part of the text, at its end, that is only measured on", .low = 0, .high = 1,
-         .below_high = true},
+         .below_high = true, .keep = OPTION_FIXED},
         {"cell", .string = &asked->cell, .value = "NAME",
-         .help = "recurrent cell, see cerebra cells"},
+         .help = "recurrent cell, see cerebra cells", .keep = OPTION_FIXED},
         {"layers", .whole = &asked->layers, .value = "N", .help = "recurrent layers", .low = 1,
-         .high = MODEL_MOST_LAYERS},
+         .high = MODEL_MOST_LAYERS, .keep = OPTION_FIXED},
         {"hidden", .whole = &asked->hidden, .value = "N", .help = "hidden size of each layer",
-         .low = 1, .high = MODEL_LARGEST},
+         .low = 1, .high = MODEL_LARGEST, .keep = OPTION_FIXED},
         {"embedding", .whole = &asked->embedding, .value = "N",
-         .help = "size of a character's embedding", .low = 1, .high = MODEL_LARGEST},
+         .help = "size of a character's embedding", .low = 1, .high = MODEL_LARGEST,
+         .keep = OPTION_FIXED},
         {"seq-len", .whole = &asked->seq_len, .value = "N", .help = "characters in a window",
-         .low = 1, .high = MODEL_LARGEST},
+         .low = 1, .high = MODEL_LARGEST, .keep = OPTION_FIXED},
         {"dropout", .number = &asked->dropout, .value = "X",
          .help = "dropout rate on the output of each recurrent layer", .low = 0, .high = 1,
-         .below_high = true},
+         .below_high = true, .keep = OPTION_FIXED},
         {"recompute", .whole = &asked->recompute, .value = "K",
          .help = "keep states every K characters only and compute the rest again:\nless memory for "
                  "long windows, about 1.5 times the time; 0: keep all",
-         .low = 0, .high = MODEL_LARGEST},
+         .low = 0, .high = MODEL_LARGEST, .keep = OPTION_FIXED},
         {"init", .string = &asked->init, .value = "NAME",
          .help = "default, glorot-uniform, glorot-normal, kaiming-uniform,\nkaiming-normal or "
-                 "orthogonal"},
+                 "orthogonal",
+         .keep = OPTION_FIXED},
     };
     append(rows, count, mine, sizeof mine);
 }
@@ -93,19 +109,22 @@ static void add_model_options(request *asked, option_row *rows, int *count) {
 static void add_optimizer_options(request *asked, option_row *rows, int *count) {
     const option_row mine[] = {
         {"optimizer", .string = &asked->optimizer, .value = "NAME",
-         .help = "sgd, adagrad, adam, adamw or rmsprop"},
+         .help = "sgd, adagrad, adam, adamw or rmsprop", .keep = OPTION_FIXED},
         {"lr", .number = &asked->lr, .value = "X",
          .help = "learning rate (adagrad: 0.05, others: the library's default)", .low = 0,
-         .above_low = true, .high = INFINITY},
+         .above_low = true, .high = INFINITY, .keep = OPTION_FIXED},
         {"initial-accumulator", .number = &asked->initial_accumulator, .value = "X",
-         .help = "where adagrad's sums of squares start (0.1)", .low = 0, .high = INFINITY},
+         .help = "where adagrad's sums of squares start (0.1)", .low = 0, .high = INFINITY,
+         .keep = OPTION_FIXED},
         {"momentum", .number = &asked->momentum, .value = "X",
-         .help = "momentum of sgd and rmsprop (0)", .low = 0, .high = 1, .below_high = true},
+         .help = "momentum of sgd and rmsprop (0)", .low = 0, .high = 1, .below_high = true,
+         .keep = OPTION_FIXED},
         {"weight-decay", .number = &asked->weight_decay, .value = "X",
-         .help = "weight decay (adamw: 0.01, others: 0)", .low = 0, .high = INFINITY},
+         .help = "weight decay (adamw: 0.01, others: 0)", .low = 0, .high = INFINITY,
+         .keep = OPTION_FIXED},
         {"clip-norm", .number = &asked->training.clip_norm, .value = "X",
          .help = "largest norm of all gradients together; 0: no clipping", .low = 0,
-         .high = INFINITY},
+         .high = INFINITY, .keep = OPTION_FIXED},
     };
     append(rows, count, mine, sizeof mine);
 }
@@ -114,32 +133,88 @@ static void add_run_options(request *asked, option_row *rows, int *count) {
     training_options *training = &asked->training;
     const option_row mine[] = {
         {"batch", .whole = &training->batch, .value = "N", .help = "windows in a step", .low = 1,
-         .high = 1000000},
+         .high = 1000000, .keep = OPTION_FIXED},
         {"epochs", .whole = &training->epochs, .value = "N", .help = "epochs", .low = 1,
-         .high = 10000000},
+         .high = 10000000, .keep = OPTION_KEPT},
         {"steps-per-epoch", .whole = &training->steps_per_epoch, .value = "N",
-         .help = "steps in an epoch", .low = 1, .high = 10000000},
+         .help = "steps in an epoch", .low = 1, .high = 10000000, .keep = OPTION_FIXED},
         {"seed", .seed = &training->seed, .value = "N",
-         .help = "determines initial weights, batches and dropout"},
+         .help = "determines initial weights, batches and dropout", .keep = OPTION_FIXED},
         {"threads", .whole = &asked->threads, .value = "N", .help = "threads; 0: all cores",
          .low = 0, .high = 1024},
         {"log", .string = &asked->log, .value = "FILE",
          .help = "CSV file for the losses; \"-\": standard output (none)"},
         {"checkpoint", .string = &asked->checkpoint, .value = "FILE",
-         .help = "safetensors file for the trained model (none)"},
+         .help = "safetensors file for the trained model, and to go on from (none)"},
+        {"checkpoint-every", .string = &asked->every, .value = "N",
+         .help = "how often it is written: every N steps, or Nm: every N minutes\n(every epoch)"},
+        {"resume", .string = &asked->resume, .value = "FILE",
+         .help = "go on from a checkpoint, with its options"},
         {"quiet", 'q', .flag = &asked->quiet, .help = "show no progress"},
     };
     append(rows, count, mine, sizeof mine);
 }
 
-static options_outcome parse(request *asked, int argc, char **argv, char *error) {
-    option_row rows[OPTIONS_MOST] = {{.name = NULL}}; /* ended by a row without a name */
+/* The table of all options, ended by a row without a name. */
+static void fill_rows(request *asked, option_row rows[OPTIONS_MOST]) {
     int count = 0;
+    memset(rows, 0, OPTIONS_MOST * sizeof *rows);
     add_model_options(asked, rows, &count);
     add_optimizer_options(asked, rows, &count);
     add_run_options(asked, rows, &count);
+}
+
+static options_outcome parse(option_row *rows, int argc, char **argv, char *error) {
     const option_table table = {"train", usage, notes, rows};
     return options_parse(&table, argc, argv, error);
+}
+
+/* What a resumed run takes from its checkpoint. */
+typedef struct resumed {
+    settings settings;
+    char *log;
+} resumed;
+
+static void resumed_free(resumed *r) {
+    settings_free(&r->settings);
+    free(r->log);
+}
+
+static bool read_resumed(const char *path, resumed *r, char *error) {
+    char message[FAILURE_SIZE] = "";
+    cb_safetensors *stored = checkpoint_open(path, error);
+    if (stored == NULL) {
+        return false;
+    }
+    r->log = training_state_log(stored);
+    bool ok = settings_read(cb_safetensors_metadata(stored, "settings"), &r->settings, message);
+    cb_safetensors_free(stored);
+    return ok || failure(error, FAILURE_SIZE, "%s: %.900s", path, message);
+}
+
+/* The command line once more, over the options of the run that goes on. Returns the exit code, 0
+   when all is well. */
+static int resume(request *asked, resumed *r, int argc, char **argv, char *error) {
+    const char *path = asked->resume;
+    char message[FAILURE_SIZE] = "";
+    option_row rows[OPTIONS_MOST];
+    request again = defaults;
+    if (!read_resumed(path, r, error)) {
+        return EXIT_FAILURE;
+    }
+    again.log = r->log;
+    again.checkpoint = path;
+    fill_rows(&again, rows);
+    if (!settings_apply(&r->settings, rows, message)) {
+        failure(error, FAILURE_SIZE, "%s: %.900s", path, message);
+        return EXIT_FAILURE;
+    }
+    if (parse(rows, argc, argv, error) != OPTIONS_RUN ||
+        !settings_match(&r->settings, rows, path, error)) {
+        return EXIT_USAGE;
+    }
+    *asked = again;
+    return EXIT_SUCCESS;
 }
 
 /* An option that the chosen optimizer does not read is a mistake, not something to pass over. */
@@ -198,6 +273,13 @@ static bool check(request *asked, model_init *init, char *error) {
     if (asked->checkpoint != NULL && strcmp(asked->checkpoint, "-") == 0) {
         return failure(error, FAILURE_SIZE, "--checkpoint must name a file");
     }
+    if (asked->every != NULL && !checkpoint_interval_parse(asked->every, &asked->interval)) {
+        return failure(error, FAILURE_SIZE, CHECKPOINT_INTERVAL_FAULT, asked->every);
+    }
+    if (asked->every != NULL && asked->checkpoint == NULL) {
+        return failure(error, FAILURE_SIZE,
+                       "--checkpoint-every means nothing without --checkpoint");
+    }
     if (same_file(asked->log, asked->checkpoint)) {
         return failure(error, FAILURE_SIZE, "--log and --checkpoint name the same file");
     }
@@ -207,7 +289,7 @@ static bool check(request *asked, model_init *init, char *error) {
     return model_init_find(asked->init, init);
 }
 
-static int train(const request *asked, const model_init *init, char *error) {
+static int train(const request *asked, const model_init *init, const char *kept, char *error) {
     corpus data;
     training_result result = {0};
     if (!corpus_load(asked->data, asked->held_out, &data, error)) {
@@ -225,6 +307,9 @@ static int train(const request *asked, const model_init *init, char *error) {
                         .options = asked->training,
                         .log = asked->log,
                         .checkpoint = asked->checkpoint,
+                        .settings = kept,
+                        .resume = asked->resume,
+                        .every = asked->interval,
                         .quiet = asked->quiet};
     snprintf(job.model.cell, sizeof job.model.cell, "%s", asked->cell);
     int status = EXIT_FAILURE;
@@ -244,19 +329,43 @@ static int train(const request *asked, const model_init *init, char *error) {
     return status;
 }
 
+/* Checks what was asked for and trains. */
+static int run(request *asked, char *error) {
+    model_init init;
+    option_row rows[OPTIONS_MOST];
+    fill_rows(asked, rows);
+    /* Before options that were not given are filled in. */
+    char *kept = settings_text(rows);
+    int status = EXIT_FAILURE;
+    if (kept == NULL) {
+        command_fail("train", EXIT_FAILURE, "out of memory");
+    } else if (!check(asked, &init, error)) {
+        status = command_fail("train", EXIT_USAGE, error);
+    } else {
+        if (asked->threads > 0) {
+            cb_set_threads((int)asked->threads);
+        }
+        status = train(asked, &init, kept, error);
+    }
+    free(kept);
+    return status;
+}
+
 int cerebra_train(int argc, char **argv) {
     char error[FAILURE_SIZE] = "";
     request asked = defaults;
-    model_init init;
-    options_outcome outcome = parse(&asked, argc, argv, error);
+    resumed before = {{NULL}, NULL};
+    option_row rows[OPTIONS_MOST];
+    fill_rows(&asked, rows);
+    options_outcome outcome = parse(rows, argc, argv, error);
     if (outcome == OPTIONS_HELP) {
         return EXIT_SUCCESS;
     }
-    if (outcome == OPTIONS_BAD || !check(&asked, &init, error)) {
-        return command_fail("train", EXIT_USAGE, error);
+    int status = outcome == OPTIONS_BAD ? EXIT_USAGE : EXIT_SUCCESS;
+    if (status == EXIT_SUCCESS && asked.resume != NULL) {
+        status = resume(&asked, &before, argc, argv, error);
     }
-    if (asked.threads > 0) {
-        cb_set_threads((int)asked.threads);
-    }
-    return train(&asked, &init, error);
+    status = status == EXIT_SUCCESS ? run(&asked, error) : command_fail("train", status, error);
+    resumed_free(&before);
+    return status;
 }

@@ -1,7 +1,11 @@
 /* Temporary file, fsync, rename. The temporary name is made with O_EXCL rather than mkstemp, whose
    0600 permissions would have to be widened again by reading the process-wide umask. The directory
-   is synced too, as far as it can be, for the rename to outlive a crash. */
-#define _XOPEN_SOURCE 700 /* realpath */
+   is synced too, as far as it can be, for the rename to outlive a crash.
+
+   A temporary file's name follows from its target's, and its writer holds a lock on it. So what a
+   killed process has left is found by the next that writes the target: it can be locked, and is
+   removed. */
+#define _DEFAULT_SOURCE /* flock */
 
 #include "tensor/file_replace.h"
 
@@ -10,12 +14,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { TEMPORARY_ATTEMPTS = 100 };
+enum { TEMPORARY_ATTEMPTS = 100, MOST_LINKS = 40, PAGE = 4096 };
 
 static void release(cbi_replacement *file) {
     cbi_free(file->target);
@@ -34,45 +41,133 @@ static char *copy_text(const char *text) {
     return copy;
 }
 
-/* The path with symbolic links followed; NULL with errno set. */
-static char *resolve(const char *path) {
-    char *resolved = realpath(path, NULL);
-    char *copy = resolved == NULL ? NULL : copy_text(resolved);
-    free(resolved);
-    return copy;
-}
-
 /* Bytes of the path that name its directory, with the last slash; 0 for the current one. */
 static size_t directory_length(const char *path) {
     const char *slash = strrchr(path, '/');
     return slash == NULL ? 0 : (size_t)(slash - path) + 1;
 }
 
-/* "DIRECTORY/.cerebra-PID-ATTEMPT.tmp": short whatever the target is called, so that a target name
-   of the greatest length the file system allows can still be replaced. */
-static char *temporary_name(const char *target, int attempt) {
-    size_t directory = directory_length(target);
-    size_t size = directory + 64;
+/* What a link at path points to, as a path from here; NULL with errno set: EINVAL, it is no link.
+ */
+static char *read_link(const char *path) {
+    char target[PATH_MAX];
+    ssize_t length = readlink(path, target, sizeof target - 1);
+    if (length < 0)
+        return NULL;
+    target[length] = '\0';
+    size_t directory = target[0] == '/' ? 0 : directory_length(path);
+    char *joined = cbi_allocate(directory + (size_t)length + 1);
+    if (joined == NULL) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    memcpy(joined, path, directory);
+    memcpy(joined + directory, target, (size_t)length + 1);
+    return joined;
+}
+
+/* The path with symbolic links of its last part followed, also where the file that they lead to is
+   not there yet; NULL with errno set. */
+static char *resolve(const char *path) {
+    char *at = copy_text(path);
+    for (int i = 0; i < MOST_LINKS && at != NULL; i++) {
+        char *next = read_link(at);
+        bool end = next == NULL && (errno == EINVAL || errno == ENOENT);
+        if (end)
+            return at;
+        cbi_free(at);
+        at = next;
+    }
+    if (at != NULL)
+        errno = ELOOP;
+    cbi_free(at);
+    return NULL;
+}
+
+/* FNV-1a (Fowler, Noll and Vo), 64 bits. */
+static uint64_t hash_of(const char *text) {
+    uint64_t hash = 14695981039346656037u;
+    for (; *text != '\0'; text++)
+        hash = (hash ^ (unsigned char)*text) * 1099511628211u;
+    return hash;
+}
+
+/* "DIRECTORY/.cerebra-HASH.WHAT", the hash that of the target's name: short whatever the target is
+   called, so that one whose name is as long as the file system allows has one, too. */
+static char *side_name(const char *target, const char *what) {
+    size_t directory = directory_length(target), size = directory + strlen(what) + 32;
     char *name = cbi_allocate(size);
     if (name == NULL) {
         errno = ENOMEM;
         return NULL;
     }
     memcpy(name, target, directory);
-    snprintf(name + directory, size - directory, ".cerebra-%ld-%d.tmp", (long)getpid(), attempt);
+    snprintf(name + directory, size - directory, ".cerebra-%016" PRIx64 ".%s",
+             hash_of(target + directory), what);
     return name;
+}
+
+char *cbi_replacement_side_name(const char *path, const char *what) {
+    char *target = resolve(path), *name = target == NULL ? NULL : side_name(target, what);
+    int reason = errno;
+    cbi_free(target);
+    errno = reason;
+    return name;
+}
+
+/* Removes a temporary file whose writer is gone. */
+static void remove_stale(const char *name) {
+    int descriptor = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (descriptor < 0)
+        return;
+    if (flock(descriptor, LOCK_EX | LOCK_NB) == 0)
+        (void)unlink(name);
+    close(descriptor);
+}
+
+void cbi_replacement_clean(const char *path) {
+    char what[16];
+    for (int attempt = 0; attempt < TEMPORARY_ATTEMPTS; attempt++) {
+        snprintf(what, sizeof what, "%d.tmp", attempt);
+        char *name = cbi_replacement_side_name(path, what);
+        bool there = name != NULL && access(name, F_OK) == 0;
+        if (there)
+            remove_stale(name);
+        cbi_free(name);
+        if (!there)
+            return;
+    }
+}
+
+/* Locks a temporary file that was just made. False when another process has taken it for one that
+   was left, in the moment before, and removed it. */
+static bool lock_temporary(int descriptor, const char *name) {
+    struct stat held, named;
+    while (flock(descriptor, LOCK_EX) != 0)
+        if (errno != EINTR)
+            return true; /* a file system without locks: then nobody removes it, either */
+    return fstat(descriptor, &held) == 0 && stat(name, &named) == 0 &&
+           held.st_dev == named.st_dev && held.st_ino == named.st_ino;
 }
 
 /* Creates the temporary file; returns its descriptor or -1 with errno set. */
 static int create_temporary(cbi_replacement *file) {
+    char what[16];
     for (int attempt = 0; attempt < TEMPORARY_ATTEMPTS; attempt++) {
         cbi_free(file->temporary);
-        file->temporary = temporary_name(file->target, attempt);
+        snprintf(what, sizeof what, "%d.tmp", attempt);
+        file->temporary = side_name(file->target, what);
         if (file->temporary == NULL)
             return -1;
+        remove_stale(file->temporary);
         int descriptor = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (descriptor >= 0 || errno != EEXIST)
+        if (descriptor < 0 && errno != EEXIST)
+            return -1;
+        if (descriptor >= 0 && lock_temporary(descriptor, file->temporary))
             return descriptor;
+        if (descriptor >= 0)
+            close(descriptor);
+        errno = EEXIST;
     }
     return -1;
 }
@@ -88,7 +183,7 @@ static int open_descriptor(cbi_replacement *file, const char *path) {
     bool direct = exists && !S_ISREG(status.st_mode);
     if (exists && access(path, W_OK) != 0)
         return -1;
-    file->target = exists && !direct ? resolve(path) : copy_text(path);
+    file->target = direct ? copy_text(path) : resolve(path);
     if (file->target == NULL)
         return -1;
     if (direct)
@@ -160,12 +255,20 @@ static void sync_directory(const char *target) {
     cbi_free(name);
 }
 
+/* What an earlier write has failed of, which stdio does not keep: another is tried on the temporary
+   file, which will not be used. 0: that one did not fail. */
+static int reason_of(int descriptor) {
+    static const char page[PAGE];
+    return write(descriptor, page, sizeof page) < 0 ? errno : 0;
+}
+
 cb_status cbi_replacement_commit(cbi_replacement *file, cb_error *error) {
-    bool direct = file->temporary == NULL;
-    errno = 0;
-    bool ok = fflush(file->stream) == 0 && !ferror(file->stream);
-    ok = ok && (direct || fsync(fileno(file->stream)) == 0);
-    int reason = errno;
+    bool direct = file->temporary == NULL, ok = !ferror(file->stream);
+    int reason = ok || direct ? 0 : reason_of(fileno(file->stream));
+    if (ok && (fflush(file->stream) != 0 || (!direct && fsync(fileno(file->stream)) != 0))) {
+        reason = errno;
+        ok = false;
+    }
     if (fclose(file->stream) != 0 && ok) {
         reason = errno;
         ok = false;

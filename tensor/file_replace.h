@@ -32,6 +32,13 @@ CB_API cb_status cbi_replacement_open_output(cbi_replacement *file, const char *
    the target is as it was and the temporary file is gone. */
 CB_API cb_status cbi_replacement_commit(cbi_replacement *file, cb_error *error);
 
+/* Removes what killed processes have left of replacing the file at path, as opening one does. */
+CB_API void cbi_replacement_clean(const char *path);
+
+/* The name of a file beside the one at path, symbolic links followed, that belongs to it:
+   "DIRECTORY/.cerebra-HASH.WHAT". From cbi_allocate; NULL with errno set. */
+CB_API char *cbi_replacement_side_name(const char *path, const char *what);
+
 /* Gives up: removes the temporary file, leaves the target as it was, releases file. */
 CB_API void cbi_replacement_abandon(cbi_replacement *file);
 

@@ -12,9 +12,16 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <utf8proc.h>
+#include <zlib.h>
 
 static const char format_name[] = "cerebra-character-model";
-static const char format_version[] = "1";
+static const char format_version[] = "2";
+static const char old_version[] = "1";
+static const char checksum_key[] = "checksum";
+/* What the checksum covers, as far as it is there. */
+static const char *const covered_keys[] = {"format",   "format_version", "vocabulary", "config",
+                                           "training", "settings",       "position",   "optimizer"};
+enum { COVERED = sizeof covered_keys / sizeof covered_keys[0], CHECKSUM_SIZE = 9 };
 
 bool checkpoint_check_path(const char *path, char *error) {
     struct stat status;
@@ -55,13 +62,96 @@ static char *dump(json_t *json) {
     return dumped;
 }
 
+/* ---- The checksum ---------------------------------------------------------------------------- */
+
+static uLong add_bytes(uLong sum, const void *bytes, size_t size) {
+    return crc32_z(sum, bytes, size);
+}
+
+/* Names, dtypes, shapes and elements of tensors in the order of their names, which are contiguous;
+   then the metadata. */
+static void format_checksum(int count, const cb_named_tensor *tensors,
+                            const char *const values[COVERED], char digits[CHECKSUM_SIZE]) {
+    uLong sum = crc32_z(0, NULL, 0);
+    for (int i = 0; i < count; i++) {
+        const cb_tensor *t = tensors[i].tensor;
+        const int64_t type[2] = {(int64_t)t->dtype, t->rank};
+        sum = add_bytes(sum, tensors[i].name, strlen(tensors[i].name) + 1);
+        sum = add_bytes(sum, type, sizeof type);
+        sum = add_bytes(sum, t->shape, sizeof t->shape[0] * (size_t)t->rank);
+        sum = add_bytes(sum, t->data, cb_tensor_bytes(t));
+    }
+    for (int i = 0; i < COVERED; i++) {
+        if (values[i] != NULL) {
+            sum = add_bytes(sum, covered_keys[i], strlen(covered_keys[i]) + 1);
+            sum = add_bytes(sum, values[i], strlen(values[i]) + 1);
+        }
+    }
+    snprintf(digits, CHECKSUM_SIZE, "%08lx", sum);
+}
+
+static bool checksum_is_right(const cb_safetensors *file) {
+    const char *stored = cb_safetensors_metadata(file, checksum_key);
+    const char *values[COVERED];
+    char found[CHECKSUM_SIZE];
+    int count = cb_safetensors_count(file);
+    cb_named_tensor *tensors = calloc((size_t)count + 1, sizeof *tensors);
+    for (int i = 0; i < COVERED; i++) {
+        values[i] = cb_safetensors_metadata(file, covered_keys[i]);
+    }
+    for (int i = 0; tensors != NULL && i < count; i++) {
+        tensors[i] = cb_safetensors_at(file, i);
+    }
+    if (tensors != NULL) {
+        format_checksum(count, tensors, values, found);
+    }
+    bool right = tensors != NULL && stored != NULL && strcmp(stored, found) == 0;
+    free(tensors);
+    return right;
+}
+
+/* ---- Writing --------------------------------------------------------------------------------- */
+
+static int by_name(const void *left, const void *right) {
+    const cb_named_tensor *a = left, *b = right;
+    return strcmp(a->name, b->name);
+}
+
+/* The metadata of the model itself and what comes beside it, and their checksum, which the caller
+   gives room for. Returns how many there are. */
+static int list_metadata(const cb_metadata *own, int own_count, const checkpoint_extra *extra,
+                         int tensor_count, const cb_named_tensor *tensors,
+                         char checksum[CHECKSUM_SIZE], cb_metadata *list) {
+    const char *values[COVERED] = {NULL};
+    int count = 0;
+    for (int i = 0; i < own_count; i++) {
+        list[count++] = own[i];
+    }
+    for (int i = 0; i < extra->metadata_count; i++) {
+        list[count++] = extra->metadata[i];
+    }
+    for (int i = 0; i < count; i++) {
+        for (int k = 0; k < COVERED; k++) {
+            if (strcmp(list[i].key, covered_keys[k]) == 0) {
+                values[k] = list[i].value;
+            }
+        }
+    }
+    format_checksum(tensor_count, tensors, values, checksum);
+    list[count++] = (cb_metadata){checksum_key, checksum};
+    return count;
+}
+
 bool checkpoint_write(const char *path, const model *m, const vocabulary *characters,
-                      const char *training, char *error) {
+                      const checkpoint_extra *extra, char *error) {
+    static const checkpoint_extra nothing = {0};
+    extra = extra == NULL ? &nothing : extra;
     int count = cb_params_count(m->params);
-    cb_named_tensor *tensors = calloc((size_t)count, sizeof *tensors);
+    cb_named_tensor *tensors = calloc((size_t)(count + extra->tensor_count) + 1, sizeof *tensors);
+    cb_metadata *metadata = calloc((size_t)extra->metadata_count + 8, sizeof *metadata);
     char *vocabulary_text = dump(vocabulary_json(characters));
     char *config_text = dump(config_json(&m->config));
-    bool ok = tensors != NULL && vocabulary_text != NULL && config_text != NULL;
+    bool ok = tensors != NULL && metadata != NULL && vocabulary_text != NULL && config_text != NULL;
     if (!ok) {
         failure(error, FAILURE_SIZE, "cannot write %s: out of memory", path);
         goto cleanup;
@@ -70,23 +160,31 @@ bool checkpoint_write(const char *path, const model *m, const vocabulary *charac
         const cb_param *param = cb_params_at(m->params, i);
         tensors[i] = (cb_named_tensor){param->name, param->value};
     }
-    const cb_metadata metadata[] = {{"format", format_name},
-                                    {"format_version", format_version},
-                                    {"vocabulary", vocabulary_text},
-                                    {"config", config_text},
-                                    {"training", training}};
+    for (int i = 0; i < extra->tensor_count; i++) {
+        tensors[count++] = extra->tensors[i];
+    }
+    qsort(tensors, (size_t)count, sizeof *tensors, by_name);
+    const cb_metadata own[] = {{"format", format_name},
+                               {"format_version", format_version},
+                               {"vocabulary", vocabulary_text},
+                               {"config", config_text}};
+    char checksum[CHECKSUM_SIZE];
+    int metadata_count = list_metadata(own, (int)(sizeof own / sizeof own[0]), extra, count,
+                                       tensors, checksum, metadata);
     cb_error reason = {0};
-    ok = cb_safetensors_write(path, count, tensors, (int)(sizeof metadata / sizeof metadata[0]),
-                              metadata, &reason) == CB_OK;
+    ok = cb_safetensors_write(path, count, tensors, metadata_count, metadata, &reason) == CB_OK;
     if (!ok) {
         failure(error, FAILURE_SIZE, "%s", reason.message);
     }
 cleanup:
     free(tensors);
+    free(metadata);
     free(vocabulary_text);
     free(config_text);
     return ok;
 }
+
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 /* Fills characters from a JSON array of one-character strings. */
 static bool read_vocabulary(const char *json_text, vocabulary *characters, char *error) {
@@ -147,7 +245,10 @@ static bool read_config(const char *json_text, model_config *config, char *error
 static bool check_size(const cb_safetensors *file, const model_config *config, char *error) {
     int64_t stored = 0;
     for (int i = 0; i < cb_safetensors_count(file); i++) {
-        stored += cb_tensor_count(cb_safetensors_at(file, i).tensor);
+        cb_named_tensor entry = cb_safetensors_at(file, i);
+        bool weight =
+            strncmp(entry.name, "optimizer.", 10) != 0 && strncmp(entry.name, "training.", 9) != 0;
+        stored += weight ? cb_tensor_count(entry.tensor) : 0;
     }
     int64_t wanted = model_parameters(config);
     return stored == wanted || failure(error, FAILURE_SIZE,
@@ -157,31 +258,48 @@ static bool check_size(const cb_safetensors *file, const model_config *config, c
 }
 
 static bool read_weights(const cb_safetensors *file, const model *m, char *error) {
-    for (int i = 0; i < cb_params_count(m->params); i++) {
-        const cb_param *param = cb_params_at(m->params, i);
-        const cb_tensor *stored = cb_safetensors_find(file, param->name);
-        if (stored == NULL || !cb_tensor_same_shape(stored, param->value)) {
-            return failure(error, FAILURE_SIZE, "its weight %s is missing or has another shape",
-                           param->name);
-        }
-        if (cb_tensor_assign(param->value, stored) != CB_OK) {
-            return failure(error, FAILURE_SIZE, "its weight %s cannot be read", param->name);
-        }
+    cb_error reason;
+    if (cb_params_restore(m->params, file, &reason) != CB_OK) {
+        return failure(error, FAILURE_SIZE, "%s", reason.message);
     }
-    return true;
+    return model_is_finite(m) ||
+           failure(error, FAILURE_SIZE, "it has weights that are not finite numbers");
 }
 
-static bool read_model(const cb_safetensors *file, checkpoint *loaded, char *error) {
+/* Whether the file is a checkpoint, whole and of a version that is known. */
+static bool check_format(const cb_safetensors *file, char *error) {
     const char *format = cb_safetensors_metadata(file, "format");
     const char *version = cb_safetensors_metadata(file, "format_version");
-    model_config config = {0};
     if (format == NULL || strcmp(format, format_name) != 0) {
         return failure(error, FAILURE_SIZE, "not a checkpoint of cerebra");
+    }
+    if (version != NULL && strcmp(version, old_version) == 0) {
+        return true;
     }
     if (version == NULL || strcmp(version, format_version) != 0) {
         return failure(error, FAILURE_SIZE, "a checkpoint of version %.20s, which is not known",
                        version == NULL ? "?" : version);
     }
+    return checksum_is_right(file) ||
+           failure(error, FAILURE_SIZE, "its checksum is wrong: the file is damaged");
+}
+
+cb_safetensors *checkpoint_open(const char *path, char *error) {
+    cb_error reason = {0};
+    char message[FAILURE_SIZE] = "";
+    cb_safetensors *file = cb_safetensors_read(path, &reason);
+    if (file == NULL) {
+        failure(error, FAILURE_SIZE, "%s", reason.message);
+    } else if (!check_format(file, message)) {
+        failure(error, FAILURE_SIZE, "%s: %.900s", path, message);
+        cb_safetensors_free(file);
+        file = NULL;
+    }
+    return file;
+}
+
+static bool read_model(const cb_safetensors *file, checkpoint *loaded, char *error) {
+    model_config config = {0};
     if (!read_config(cb_safetensors_metadata(file, "config"), &config, error) ||
         !read_vocabulary(cb_safetensors_metadata(file, "vocabulary"), &loaded->characters, error)) {
         return false;
@@ -198,10 +316,9 @@ static bool read_model(const cb_safetensors *file, checkpoint *loaded, char *err
 
 bool checkpoint_read(const char *path, checkpoint *loaded, char *error) {
     *loaded = (checkpoint){0};
-    cb_error reason = {0};
-    cb_safetensors *file = cb_safetensors_read(path, &reason);
+    cb_safetensors *file = checkpoint_open(path, error);
     if (file == NULL) {
-        return failure(error, FAILURE_SIZE, "%s", reason.message);
+        return false;
     }
     char message[FAILURE_SIZE] = "";
     bool ok = read_model(file, loaded, message);

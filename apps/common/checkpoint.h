@@ -8,19 +8,33 @@
 
 /* Metadata of the file:
      format          "cerebra-character-model"
-     format_version  "1"
+     format_version  "2"; "1" had no checksum and nothing to go on training with
      vocabulary      JSON, an array of strings of one character each
      config          JSON, an object: cell, vocabulary, embedding, hidden, layers, seq_len, dropout,
                      no_bias
-     training        JSON, an object for people: how the model was trained */
+     training        JSON, an object for people: how the model was trained
+     settings, position, optimizer   what training goes on with, see training_state.h
+     checksum        CRC-32 of all tensors and of the metadata above, eight hexadecimal digits
+   Tensors whose names begin with "optimizer." or "training." are no weights. */
+
+/* What a file holds beside the model. */
+typedef struct checkpoint_extra {
+    int tensor_count, metadata_count;
+    const cb_named_tensor *tensors;
+    const cb_metadata *metadata; /* with keys of the list above */
+} checkpoint_extra;
 
 /* Whether a checkpoint can be written at path: its directory is writable and what is there, if
    anything, is a regular file. Changes nothing. */
 bool checkpoint_check_path(const char *path, char *error);
 
-/* Replaces the file at path. training is a JSON text. A failure leaves what was there. */
+/* Replaces the file at path. extra may be NULL. A failure leaves what was there. */
 bool checkpoint_write(const char *path, const model *m, const vocabulary *characters,
-                      const char *training, char *error);
+                      const checkpoint_extra *extra, char *error);
+
+/* The file, once its format and checksum are known to be right; the caller ends it with
+   cb_safetensors_free. NULL, with one line in error, otherwise. */
+cb_safetensors *checkpoint_open(const char *path, char *error);
 
 /* A model read from a file; owns everything. */
 typedef struct checkpoint {
@@ -28,8 +42,9 @@ typedef struct checkpoint {
     vocabulary characters;
 } checkpoint;
 
-/* Fails, with one line in error and nothing to free, when the file cannot be read, is truncated, is
-   no safetensors file, or is one of something else. */
+/* Fails, with one line in error and nothing to free, when the file cannot be read, is truncated or
+   damaged, is no safetensors file, is one of something else, or has weights that are no finite
+   numbers. */
 bool checkpoint_read(const char *path, checkpoint *loaded, char *error);
 void checkpoint_free(checkpoint *loaded);
 

@@ -1,4 +1,4 @@
-/* The handler only counts: everything that must be saved is saved by the training loop, which asks
+/* The handler only notes: everything that must be saved is saved by the training loop, which asks
    after every step. */
 #include "interrupt.h"
 
@@ -6,24 +6,37 @@
 #include <stddef.h>
 #include <unistd.h>
 
-enum { INTERRUPTED = 130 };
+enum { BY_SIGNAL = 128 };
 
-static volatile sig_atomic_t interrupts;
+static volatile sig_atomic_t interrupted_by;
 
 static void note(int signal_number) {
-    (void)signal_number;
-    if (interrupts > 0) {
-        _exit(INTERRUPTED);
+    if (interrupted_by != 0) {
+        _exit(BY_SIGNAL + signal_number);
     }
-    interrupts = 1;
+    interrupted_by = signal_number;
 }
 
 void interrupt_watch(void) {
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
     struct sigaction action = {.sa_handler = note, .sa_flags = SA_RESTART};
+    struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
     sigemptyset(&action.sa_mask);
-    (void)sigaction(SIGINT, &action, NULL);
+    sigemptyset(&ignore.sa_mask);
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
+        bool nohup = signals[i] == SIGHUP && sigaction(SIGHUP, NULL, &before) == 0 &&
+                     before.sa_handler == SIG_IGN;
+        if (!nohup) {
+            (void)sigaction(signals[i], &action, NULL);
+        }
+    }
+    (void)sigaction(SIGXFSZ, &ignore, NULL);
 }
 
 bool interrupt_requested(void) {
-    return interrupts > 0;
+    return interrupted_by != 0;
+}
+
+int interrupt_exit_code(void) {
+    return BY_SIGNAL + (int)interrupted_by;
 }

@@ -6,6 +6,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What a run that goes on makes of an option that it was started with (settings.h). */
+typedef enum option_keep {
+    OPTION_FORGOTTEN, /* nothing */
+    OPTION_KEPT,      /* its value, unless another is given */
+    OPTION_FIXED,     /* its value, and no other is accepted */
+} option_keep;
+
 /* One option. Exactly one of the five targets is set and says of which kind it is; the value it
    points at before parsing is the default, which --help prints. */
 typedef struct option_row {
@@ -21,6 +28,7 @@ typedef struct option_row {
     double low, high;
     bool above_low, below_high; /* the end itself is not allowed */
     bool *given;                /* set to true when the option is there; NULL: not wanted */
+    option_keep keep;
 } option_row;
 
 /* A subcommand's command line. */

@@ -20,7 +20,8 @@ double progress_clock(void) {
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-progress progress_start(const char *label, int64_t epochs, int64_t steps_per_epoch, bool quiet) {
+progress progress_start(const char *label, int64_t epochs, int64_t steps_per_epoch, int64_t epoch,
+                        int64_t step, bool quiet) {
     const char *term = getenv("TERM");
     bool dumb = term == NULL || strcmp(term, "dumb") == 0;
     double now = progress_clock();
@@ -28,6 +29,7 @@ progress progress_start(const char *label, int64_t epochs, int64_t steps_per_epo
                       .epochs = epochs,
                       .steps_per_epoch = steps_per_epoch,
                       .quiet = quiet,
+                      .before = (double)epoch * (double)steps_per_epoch + (double)step,
                       .terminal = !dumb && isatty(STDERR_FILENO) == 1,
                       .started = now,
                       .shown = now};
@@ -45,7 +47,7 @@ static void format_duration(double seconds, char *buffer, size_t size) {
 
 /* Rate and time left, after so many steps of all. */
 static void format_pace(const progress *p, double done, double now, char *buffer, size_t size) {
-    double rate = done / fmax(now - p->started, 1e-9);
+    double rate = (done - p->before) / fmax(now - p->started, 1e-9);
     double all = (double)p->epochs * (double)p->steps_per_epoch;
     char left[32];
     format_duration((all - done) / fmax(rate, 1e-9), left, sizeof left);

@@ -12,12 +12,15 @@ typedef struct progress {
     int64_t steps_per_epoch; /* in each */
     bool quiet;              /* say nothing */
     bool terminal;           /* draw a bar in place */
+    double before;           /* steps that were done when it started */
     double started;          /* seconds on a clock that only runs forward */
     double shown;            /* when something was last shown */
     bool drawn;              /* a bar stands on the current line */
 } progress;
 
-progress progress_start(const char *label, int64_t epochs, int64_t steps_per_epoch, bool quiet);
+/* epoch and step are those that an earlier run has done. */
+progress progress_start(const char *label, int64_t epochs, int64_t steps_per_epoch, int64_t epoch,
+                        int64_t step, bool quiet);
 /* After each step: epoch and step are those that are done, loss is the mean so far of the epoch. */
 void progress_step(progress *p, int64_t epoch, int64_t step, double loss);
 /* After each epoch, with its mean loss and, unless it is NaN, that of the held-out text. */

@@ -1,6 +1,8 @@
-/* Training: batch, forward, loss, backward, clipped update; and after every epoch a row in the log
-   and a checkpoint. One tape serves all steps, so that from the second step on nothing is
-   allocated. */
+/* Training: batch, forward, loss, backward, clipped update; after every epoch a row in the log; and
+   checkpoints. One tape serves all steps, so that from the second step on nothing is allocated.
+
+   All that a step depends on is in the weights, the optimizer and the training_state: a run that
+   goes on restores these and is then like any other. */
 #include "trainer.h"
 
 #include "../command.h"
@@ -8,8 +10,11 @@
 #include "eager_layers.h"
 #include "failure.h"
 #include "interrupt.h"
+#include "options.h"
 #include "predict.h"
 #include "progress.h"
+#include "run_lock.h"
+#include "training_state.h"
 #include "windows.h"
 
 #include <inttypes.h>
@@ -18,10 +23,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* The stream of random numbers that batches are drawn from; initial values have streams chosen by
    their names. */
 enum { BATCH_STREAM = 1 };
+
+/* A mean loss of so many times what a uniform guess costs, and what the first step cost, is taken
+   for a divergence, judged every so many steps and at the end of an epoch. */
+enum { DIVERGED_TIMES = 5, JUDGED_EVERY = 100 };
 
 /* A run in progress. */
 typedef struct training {
@@ -31,11 +41,13 @@ typedef struct training {
     cb_tape *tape;
     windows windows;
     window_batch batch;
-    cb_random random;
+    training_state state;
     training_log log;
+    run_lock checkpoint_lock, log_lock;
     progress progress;
-    bool told;      /* which layers run op by op */
-    double seconds; /* in training steps so far */
+    bool told;            /* which layers run op by op */
+    double epoch_started; /* on progress_clock, less what the epoch had taken before */
+    double saved;         /* when, on the same clock */
     training_result *result;
     char *error;
 } training;
@@ -47,7 +59,7 @@ int training_exit_code(training_outcome outcome) {
     case TRAINING_DIVERGED:
         return EXIT_DIVERGED;
     case TRAINING_INTERRUPTED:
-        return EXIT_INTERRUPTED;
+        return interrupt_exit_code();
     default:
         return EXIT_FAILURE;
     }
@@ -73,14 +85,22 @@ bool training_check(const training_job *job, char *error) {
     return ok;
 }
 
-static bool prepare(training *run) {
+bool checkpoint_interval_parse(const char *written, checkpoint_interval *interval) {
+    char *end;
+    size_t digits = strspn(written, "0123456789.");
+    bool minutes = strcmp(written + digits, "m") == 0;
+    *interval = (checkpoint_interval){0};
+    if (minutes) {
+        interval->seconds = 60 * strtod(written, &end);
+        return end == written + digits && interval->seconds > 0 && isfinite(interval->seconds);
+    }
+    return options_parse_whole(written, &interval->steps) && interval->steps > 0;
+}
+
+static bool make_model(training *run) {
     const training_job *job = run->job;
     model_config config = job->model;
     config.vocabulary = job->data->characters.count;
-    run->result->records = calloc((size_t)job->options.epochs, sizeof(epoch_record));
-    if (run->result->records == NULL) {
-        return failure(run->error, FAILURE_SIZE, "out of memory");
-    }
     if (!windows_make(job->data->numbers, job->data->training, config.seq_len, &run->windows,
                       run->error) ||
         !window_batch_make(&run->windows, job->options.batch, &run->batch, run->error) ||
@@ -92,19 +112,61 @@ static bool prepare(training *run) {
     optimizer_options.clip_norm = job->options.clip_norm;
     run->optimizer =
         cb_optimizer_new(job->options.optimizer, run->model.params, &optimizer_options);
-    if (run->optimizer == NULL) {
-        return failure(run->error, FAILURE_SIZE, "%s", cb_params_error(run->model.params));
+    return run->optimizer != NULL ||
+           failure(run->error, FAILURE_SIZE, "%s", cb_params_error(run->model.params));
+}
+
+/* Takes the place of a run that was stopped. */
+static bool restore(training *run) {
+    const training_job *job = run->job;
+    char message[FAILURE_SIZE] = "";
+    cb_safetensors *stored = checkpoint_open(job->resume, run->error);
+    if (stored == NULL) {
+        return false;
     }
+    bool ok = training_state_restore(stored, &run->model, run->optimizer, job->data,
+                                     job->options.epochs, &run->state, message);
+    cb_safetensors_free(stored);
+    if (ok && run->state.step > job->options.steps_per_epoch) {
+        ok = failure(message, sizeof message, "its position is damaged");
+    }
+    if (!ok) {
+        return failure(run->error, FAILURE_SIZE, "%s: %.900s", job->resume, message);
+    }
+    if (!training_log_resume(&run->log, run->state.records, run->state.count, run->error)) {
+        return false;
+    }
+    int64_t done = run->state.count;
+    double last = done > 0 ? run->state.records[done - 1].seconds : 0;
+    run->state.seconds = isnan(run->state.seconds) ? last : run->state.seconds;
+    return true;
+}
+
+static bool prepare(training *run) {
+    const training_job *job = run->job;
+    run->checkpoint_lock = run->log_lock = RUN_LOCK_NONE;
+    run->result->records = calloc((size_t)job->options.epochs, sizeof(epoch_record));
     run->tape = cb_tape_new();
-    if (run->tape == NULL) {
+    if (run->result->records == NULL || run->tape == NULL) {
         return failure(run->error, FAILURE_SIZE, "out of memory");
     }
+    if (!run_lock_take(&run->checkpoint_lock, job->checkpoint, run->error) ||
+        !run_lock_take(&run->log_lock, job->log, run->error) || !make_model(run)) {
+        return false;
+    }
     cb_random parent = cb_random_seed(job->options.seed);
-    run->random = cb_random_split(&parent, BATCH_STREAM);
+    run->state = (training_state){.records = run->result->records,
+                                  .first_loss = NAN,
+                                  .batches = cb_random_split(&parent, BATCH_STREAM)};
     run->log = (training_log){
         .path = job->log, .held_out = holds_out(job), .distance = job->record_distance};
-    run->progress =
-        progress_start(job->label, job->options.epochs, job->options.steps_per_epoch, job->quiet);
+    if (job->resume != NULL && !restore(run)) {
+        return false;
+    }
+    run->result->count = run->state.count;
+    run->saved = progress_clock();
+    run->progress = progress_start(job->label, job->options.epochs, job->options.steps_per_epoch,
+                                   run->state.count, run->state.step, job->quiet);
     return true;
 }
 
@@ -114,6 +176,8 @@ static void release(training *run) {
     cb_optimizer_free(run->optimizer);
     model_free(&run->model);
     window_batch_free(&run->batch);
+    run_lock_release(&run->checkpoint_lock);
+    run_lock_release(&run->log_lock);
 }
 
 /* What a checkpoint says of how it was trained. The caller frees it. */
@@ -143,43 +207,72 @@ static char *describe(const training *run) {
     return dumped;
 }
 
-static training_outcome save(training *run) {
-    if (run->job->checkpoint == NULL) {
+static training_outcome save(training *run, bool finished) {
+    const training_job *job = run->job;
+    if (job->checkpoint == NULL) {
         return TRAINING_DONE;
     }
     char *description = describe(run);
-    bool ok = description != NULL &&
-              checkpoint_write(run->job->checkpoint, &run->model, &run->job->data->characters,
-                               description, run->error);
+    run->state.finished = finished;
+    const training_file file = {.model = &run->model,
+                                .optimizer = run->optimizer,
+                                .data = job->data,
+                                .description = description,
+                                .settings = job->settings == NULL ? "{}" : job->settings,
+                                .log = job->log};
+    bool ok = description == NULL
+                  ? failure(run->error, FAILURE_SIZE, "out of memory")
+                  : training_state_save(job->checkpoint, &file, &run->state, run->error);
     free(description);
+    run->saved = progress_clock();
     return ok ? TRAINING_DONE : TRAINING_FAILED;
 }
 
-static training_outcome diverged(training *run, int64_t epoch, const char *what) {
-    bool kept = run->job->checkpoint != NULL && epoch > 0;
-    failure(run->error, FAILURE_SIZE,
-            "training diverged in epoch %" PRId64 ": %s is not a finite number%s%s", epoch, what,
-            kept ? "; the last good weights are in " : "", kept ? run->job->checkpoint : "");
+/* ---- What ends training before its time ------------------------------------------------------ */
+
+static training_outcome diverged(training *run, const char *what) {
+    struct stat status;
+    bool kept = run->job->checkpoint != NULL && stat(run->job->checkpoint, &status) == 0 &&
+                (run->state.count > 0 || run->job->resume != NULL);
+    failure(run->error, FAILURE_SIZE, "training diverged in epoch %" PRId64 ": %s%s%s",
+            run->state.count, what, kept ? "; the last good weights are in " : "",
+            kept ? run->job->checkpoint : "");
     return TRAINING_DIVERGED;
+}
+
+/* Whether a mean loss is so far above what guessing costs, and above where training began, that the
+   weights are worth nothing. */
+static bool is_worthless(const training *run, double loss) {
+    double guess = log((double)run->job->data->characters.count);
+    return loss > DIVERGED_TIMES * guess && loss > DIVERGED_TIMES * run->state.first_loss;
+}
+
+static training_outcome judge(training *run, double mean) {
+    char what[128];
+    snprintf(what, sizeof what, "its mean loss is %.4g, where a guess costs %.4g", mean,
+             log((double)run->job->data->characters.count));
+    return is_worthless(run, mean) ? diverged(run, what) : TRAINING_DONE;
 }
 
 static training_outcome interrupted(training *run) {
     const char *path = run->job->checkpoint;
     /* Weights that an update has just made infinite must not replace good ones. */
     if (path != NULL && model_is_finite(&run->model)) {
-        training_outcome saved = save(run);
+        training_outcome saved = save(run, false);
         if (saved != TRAINING_DONE) {
             return saved;
         }
-        failure(run->error, FAILURE_SIZE, "interrupted; the weights are in %s", path);
+        failure(run->error, FAILURE_SIZE, "interrupted; %s has all that training goes on with", path);
     } else {
         failure(run->error, FAILURE_SIZE, "interrupted");
     }
     return TRAINING_INTERRUPTED;
 }
 
-static training_outcome step(training *run, int64_t epoch, double *loss) {
-    if (!window_batch_draw(&run->windows, &run->random, &run->batch, run->error)) {
+/* ---- Steps and epochs ------------------------------------------------------------------------ */
+
+static training_outcome step(training *run, double *loss) {
+    if (!window_batch_draw(&run->windows, &run->state.batches, &run->batch, run->error)) {
         return TRAINING_FAILED;
     }
     cb_tensor x =
@@ -190,7 +283,7 @@ static training_outcome step(training *run, int64_t epoch, double *loss) {
     cb_tensor *mean = cb_cross_entropy(logits, cb_input(run->tape, &y));
     *loss = cb_item(mean);
     if (cb_tape_status(run->tape) == CB_OK && !isfinite(*loss)) {
-        return diverged(run, epoch, "the loss");
+        return diverged(run, "the loss is not a finite number");
     }
     if (cb_backward(mean) != CB_OK) {
         failure(run->error, FAILURE_SIZE, "%s", cb_tape_error(run->tape));
@@ -217,32 +310,64 @@ static void tell_eager(training *run) {
     fputs(lines, stderr);
 }
 
-static training_outcome train_epoch(training *run, int64_t epoch, double *mean) {
-    int64_t steps = run->job->options.steps_per_epoch;
-    double started = progress_clock();
-    double sum = 0;
-    for (int64_t i = 0; i < steps; i++) {
-        double loss;
-        training_outcome outcome = step(run, epoch, &loss);
+/* Whether it is time for a checkpoint within an epoch. */
+static bool is_due(const training *run) {
+    const checkpoint_interval *every = &run->job->every;
+    int64_t steps = run->state.count * run->job->options.steps_per_epoch + run->state.step;
+    return run->job->checkpoint != NULL &&
+           ((every->steps > 0 && steps % every->steps == 0) ||
+            (every->seconds > 0 && progress_clock() - run->saved >= every->seconds));
+}
+
+/* After a step: is training worthless, is it to stop, is a checkpoint due? */
+static training_outcome look_around(training *run, double loss) {
+    training_state *state = &run->state;
+    double mean = state->loss_sum / (double)state->step;
+    state->seconds = progress_clock() - run->epoch_started;
+    if (state->step % JUDGED_EVERY == 0 || state->step == run->job->options.steps_per_epoch) {
+        training_outcome outcome = judge(run, mean);
+        if (outcome != TRAINING_DONE) {
+            return outcome;
+        }
+    }
+    if (interrupt_requested()) {
+        return interrupted(run);
+    }
+    progress_step(&run->progress, state->count, state->step, mean);
+    if (is_due(run) && !is_worthless(run, loss) && model_is_finite(&run->model)) {
+        return save(run, false);
+    }
+    return TRAINING_DONE;
+}
+
+static training_outcome train_epoch(training *run) {
+    training_state *state = &run->state;
+    run->epoch_started = progress_clock() - state->seconds;
+    while (state->step < run->job->options.steps_per_epoch) {
+        double loss = NAN;
+        training_outcome outcome = step(run, &loss);
         if (outcome != TRAINING_DONE) {
             return outcome;
         }
         tell_eager(run);
-        sum += loss;
-        if (interrupt_requested()) {
-            return interrupted(run);
+        state->first_loss = isnan(state->first_loss) ? loss : state->first_loss;
+        state->loss_sum += loss;
+        state->step++;
+        outcome = look_around(run, loss);
+        if (outcome != TRAINING_DONE) {
+            return outcome;
         }
-        progress_step(&run->progress, epoch, i + 1, sum / (double)(i + 1));
     }
-    run->seconds += progress_clock() - started;
-    *mean = sum / (double)steps;
-    return model_is_finite(&run->model) ? TRAINING_DONE : diverged(run, epoch, "a weight");
+    return model_is_finite(&run->model) ? TRAINING_DONE
+                                        : diverged(run, "a weight is not a finite number");
 }
 
 /* Measures and records an epoch that was trained. */
-static training_outcome finish_epoch(training *run, int64_t epoch, double loss) {
+static training_outcome finish_epoch(training *run) {
     const training_job *job = run->job;
-    epoch_record record = {epoch, loss, run->seconds, NAN, NAN};
+    training_state *state = &run->state;
+    double loss = state->loss_sum / (double)job->options.steps_per_epoch;
+    epoch_record record = {state->count, loss, state->seconds, NAN, NAN};
     if (holds_out(job) && !predict_windows(&run->model, job->data->numbers + job->data->training,
                                            job->data->count - job->data->training,
                                            &record.held_out_loss, run->error)) {
@@ -251,24 +376,28 @@ static training_outcome finish_epoch(training *run, int64_t epoch, double loss) 
     if (job->record_distance) {
         record.distance = model_halves_distance(&run->model);
     }
-    run->result->records[run->result->count++] = record;
-    progress_epoch(&run->progress, epoch + 1, loss, record.held_out_loss);
-    training_outcome saved = save(run);
-    if (saved != TRAINING_DONE) {
-        return saved;
+    state->records[state->count++] = record;
+    state->step = 0;
+    state->loss_sum = 0;
+    run->result->count = state->count;
+    progress_epoch(&run->progress, state->count, loss, record.held_out_loss);
+    /* First the row: of a finished run's file, seconds are to be found in the log alone. */
+    if (!training_log_add(&run->log, &record, run->error)) {
+        return TRAINING_FAILED;
     }
-    return training_log_add(&run->log, &record, run->error) ? TRAINING_DONE : TRAINING_FAILED;
+    bool finished = state->count == job->options.epochs;
+    bool each = job->every.steps == 0 && job->every.seconds == 0;
+    return finished || each ? save(run, finished) : TRAINING_DONE;
 }
 
 training_outcome training_run(const training_job *job, training_result *result, char *error) {
     *result = (training_result){0};
     training run = {.job = job, .result = result, .error = error};
     training_outcome outcome = prepare(&run) ? TRAINING_DONE : TRAINING_FAILED;
-    for (int64_t epoch = 0; outcome == TRAINING_DONE && epoch < job->options.epochs; epoch++) {
-        double loss = NAN;
-        outcome = train_epoch(&run, epoch, &loss);
+    while (outcome == TRAINING_DONE && run.state.count < job->options.epochs) {
+        outcome = train_epoch(&run);
         if (outcome == TRAINING_DONE) {
-            outcome = finish_epoch(&run, epoch, loss);
+            outcome = finish_epoch(&run);
         }
     }
     bool closed = training_log_close(&run.log, outcome == TRAINING_DONE ? error : NULL);

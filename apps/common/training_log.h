@@ -30,6 +30,14 @@ bool training_log_check_path(const char *path, char *error);
    leaves an earlier log as it was. */
 bool training_log_add(training_log *log, const epoch_record *record, char *error);
 
+/* Fills in seconds that are not known (NaN) from the rows of the log at path that are of the same
+   epochs and losses. A log that is not there, or is another's, has nothing to say. */
+void training_log_find_seconds(const char *path, epoch_record *records, int64_t count);
+
+/* Begins a log that goes on after `count` epochs that were recorded before: they are written first,
+   in place of what the file has; seconds that are not known are taken from it. */
+bool training_log_resume(training_log *log, epoch_record *records, int64_t count, char *error);
+
 /* Closes the file; false when what was written did not reach it. */
 bool training_log_close(training_log *log, char *error);
 

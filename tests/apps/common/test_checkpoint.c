@@ -31,7 +31,7 @@ static void set_up(void) {
     cr_assert(model_init_find("glorot-uniform", &init));
     cr_assert(model_make(&config, &init, 3, &trained, error), "%s", error);
     cr_assert(vocabulary_of_list(list, 4, &characters, error));
-    cr_assert(checkpoint_write(path, &trained, &characters, "{}", error), "%s", error);
+    cr_assert(checkpoint_write(path, &trained, &characters, NULL, error), "%s", error);
 }
 
 static void tear_down(void) {
@@ -128,7 +128,8 @@ Test(checkpoint, refuses_metadata_that_does_not_fit) {
     static const struct {
         const char *version, *vocabulary, *config, *message;
     } cases[] = {
-        {"2", "[\"a\",\"b\",\"c\",\"d\"]", good_config, "version 2"},
+        {"3", "[\"a\",\"b\",\"c\",\"d\"]", good_config, "version 3"},
+        {"2", "[\"a\",\"b\",\"c\",\"d\"]", good_config, "its checksum is wrong"},
         {"1", "[\"a\",\"b\",\"c\"]", good_config, "does not fit"},
         {"1", "[\"a\",\"b\",\"c\",\"a\"]", good_config, "twice"},
         {"1", "[\"a\",\"b\",\"c\",\"de\"]", good_config, "vocabulary is missing or damaged"},
@@ -175,10 +176,12 @@ Test(checkpoint, path_is_checked_without_touching_anything) {
 
 Test(checkpoint, a_failing_write_leaves_the_old_file) {
     checkpoint loaded;
-    cr_assert_not(checkpoint_write("/nonexistent/model", &trained, &characters, "{}", error));
+    cr_assert_not(checkpoint_write("/nonexistent/model", &trained, &characters, NULL, error));
     cr_assert_not_null(strstr(error, "/nonexistent/model"), "%s", error);
     /* Text that is not UTF-8 cannot become metadata. */
-    cr_assert_not(checkpoint_write(path, &trained, &characters, "\xFF", error));
+    const cb_metadata damaged = {"training", "\xFF"};
+    const checkpoint_extra extra = {.metadata_count = 1, .metadata = &damaged};
+    cr_assert_not(checkpoint_write(path, &trained, &characters, &extra, error));
     cr_assert(checkpoint_read(path, &loaded, error), "%s", error);
     checkpoint_free(&loaded);
 }
