@@ -26,7 +26,9 @@ void cbi_trace_reset(cbi_trace *trace) {
     if (trace == NULL)
         return;
     trace->count = trace->draw_count = 0;
-    if (cbi_unread_was_read(&trace->unread))
+    trace->caller = NULL;
+    trace->fault = CBI_TRACE_GOOD;
+    if (cbi_unread_was_touched(&trace->unread))
         cbi_unread_free(&trace->unread);
 }
 
@@ -137,6 +139,43 @@ cb_tensor *cbi_symbol(cb_tape *tape, cb_dtype dtype, int rank, const int64_t *sh
     return cb_dtype_is_float(dtype) ? cb_variable(tape, &value) : cb_input(tape, &value);
 }
 
+/* ---- Generators ------------------------------------------------------------------------------ */
+
+void cbi_trace_step_begins(cbi_trace *trace, const void *caller) {
+    trace->caller = caller;
+}
+
+static bool has_moved(const cbi_trace_draw *draw) {
+    return draw->generator->key == draw->start.key &&
+           draw->generator->counter == draw->start.counter + (uint64_t)draw->count;
+}
+
+void cbi_trace_step_ends(cbi_trace *trace) {
+    trace->caller = NULL;
+    if (trace->fault == CBI_TRACE_OWN_GENERATOR)
+        trace->draw_count = 0; /* what is noted may be gone */
+    for (int i = 0; i < trace->draw_count; i++) {
+        if (!has_moved(&trace->draws[i]))
+            trace->fault = CBI_TRACE_SETS_GENERATOR;
+        *trace->draws[i].generator = trace->draws[i].start;
+    }
+}
+
+/* Whether a generator lies between the frames of the step's caller and of this function: in one of
+   the step's own. Stacks grow towards lower addresses on all processors that we know. */
+static bool is_own(const cbi_trace *trace, const cb_random *generator) {
+    uintptr_t at = (uintptr_t)generator;
+    return at < (uintptr_t)trace->caller && at > (uintptr_t)__builtin_frame_address(0);
+}
+
+static void move(cbi_trace *trace, const cbi_trace_draw *draw, int64_t count) {
+    if (is_own(trace, draw->generator))
+        trace->fault = CBI_TRACE_OWN_GENERATOR;
+    else if (!has_moved(draw) && trace->fault == CBI_TRACE_GOOD)
+        trace->fault = CBI_TRACE_SETS_GENERATOR;
+    draw->generator->counter += (uint64_t)count;
+}
+
 bool cbi_trace_draw_numbers(cbi_trace *trace, cb_random *generator, int64_t count,
                             cb_random *state) {
     int i = 0;
@@ -149,6 +188,8 @@ bool cbi_trace_draw_numbers(cbi_trace *trace, cb_random *generator, int64_t coun
     }
     *state = trace->draws[i].start;
     state->counter += (uint64_t)trace->draws[i].count;
+    if (trace->caller != NULL)
+        move(trace, &trace->draws[i], count);
     trace->draws[i].count += count;
     return true;
 }

@@ -13,9 +13,16 @@
 /* A generator that the step drew from. */
 typedef struct cbi_trace_draw {
     cb_random *generator;
-    cb_random start; /* as it was when the step began, and is still */
+    cb_random start; /* as it was when the step first drew, and is again after it */
     int64_t count;   /* numbers drawn from it */
 } cbi_trace_draw;
+
+/* What a step does with a generator that a compiled one cannot do. */
+typedef enum cbi_trace_fault {
+    CBI_TRACE_GOOD,
+    CBI_TRACE_OWN_GENERATOR,  /* draws from one that is gone when the step returns */
+    CBI_TRACE_SETS_GENERATOR, /* sets or moves one itself */
+} cbi_trace_fault;
 
 typedef struct cbi_trace {
     int count, room;
@@ -23,6 +30,8 @@ typedef struct cbi_trace {
     int draw_count, draw_room;
     cbi_trace_draw *draws;
     cbi_unread unread;
+    const void *caller; /* of the step: a frame above all of its own; NULL: no step is running */
+    cbi_trace_fault fault;
 } cbi_trace;
 
 /* A tape with a trace, ended by cb_tape_free; NULL when there is no memory. */
@@ -43,6 +52,10 @@ void *cbi_trace_memory(cbi_trace *trace, size_t bytes);
 /* The state to draw count numbers with; false when there is no memory to note it. */
 bool cbi_trace_draw_numbers(cbi_trace *trace, cb_random *generator, int64_t count,
                             cb_random *state);
+/* Around the step: what it draws moves generators as it does op by op, so that one that it moves
+   itself is found out; then they are put back. caller: the frame of who calls the step. */
+void cbi_trace_step_begins(cbi_trace *trace, const void *caller);
+void cbi_trace_step_ends(cbi_trace *trace);
 /* Empties the trace, for the tape's reset; frees it. */
 void cbi_trace_reset(cbi_trace *trace);
 void cbi_trace_free(cbi_trace *trace);

@@ -1,6 +1,6 @@
-/* A private mapping that is never written has no pages until one is read; mincore tells which are
-   there. All tensors of a trace share the range that is large enough for the largest of them:
-   which one was read does not matter. */
+/* A private mapping has no pages until one is read or written; mincore tells which are there. All
+   tensors of a trace share the range that is large enough for the largest of them: which one was
+   touched does not matter. */
 #define _DEFAULT_SOURCE /* for MAP_ANONYMOUS, MAP_NORESERVE and mincore */
 #include "autograd/unread.h"
 
@@ -33,7 +33,8 @@ void *cbi_unread_memory(cbi_unread *unread, size_t bytes) {
         size *= 2;
     if (size < bytes || unread->count == CBI_UNREAD_RANGES)
         return NULL;
-    void *memory = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         return NULL;
     unread->blind = unread->blind || has_pages(memory, size);
@@ -42,7 +43,7 @@ void *cbi_unread_memory(cbi_unread *unread, size_t bytes) {
     return memory;
 }
 
-bool cbi_unread_was_read(const cbi_unread *unread) {
+bool cbi_unread_was_touched(const cbi_unread *unread) {
     for (int i = 0; i < unread->count && !unread->blind; i++)
         if (has_pages(unread->ranges[i].memory, unread->ranges[i].size))
             return true;

@@ -1,5 +1,6 @@
-/* Memory that reads as zeros and knows whether it was read: what the tensors of a symbolic tape
-   point to. A step that looks at an element is found out, and does not crash. */
+/* Memory that reads as zeros and knows whether it was read or written: what the tensors of a
+   symbolic tape point to. A step that looks at an element, or sets one, is found out, and does not
+   crash. */
 #ifndef CEREBRA_AUTOGRAD_UNREAD_H
 #define CEREBRA_AUTOGRAD_UNREAD_H
 
@@ -17,11 +18,11 @@ typedef struct cbi_unread {
     } ranges[CBI_UNREAD_RANGES];
 } cbi_unread;
 
-/* Memory for at least so many bytes, shared by all who ask, and never to be written. It takes
-   addresses and no pages. NULL when there are no addresses left. */
+/* Memory for at least so many bytes, shared by all who ask. It takes addresses and no pages. NULL
+ * when there are no addresses left. */
 void *cbi_unread_memory(cbi_unread *unread, size_t bytes);
-/* Whether any of it was read since it was made. False, too, where the system cannot tell. */
-bool cbi_unread_was_read(const cbi_unread *unread);
+/* Whether any of it was touched since it was made. False, too, where the system cannot tell. */
+bool cbi_unread_was_touched(const cbi_unread *unread);
 void cbi_unread_free(cbi_unread *unread);
 
 #endif

@@ -81,14 +81,20 @@ static cb_status check_rest(const cb_params *params, const char *path, const cb_
     return CB_OK;
 }
 
-/* Copies every parameter of the set, once all are known to be there. */
-static cb_status restore(cb_params *params, const char *path, const cb_safetensors *file,
-                         cb_error *error) {
+/* Whether the file holds every parameter of the set. */
+static cb_status check_params(const cb_params *params, const char *path, const cb_safetensors *file,
+                              cb_error *error) {
     cb_status status = CB_OK;
     for (int i = 0; status == CB_OK && i < cb_params_count(params); i++) {
         const cb_param *param = cb_params_at(params, i);
         status = check_entry(path, param, cb_safetensors_find(file, param->name), error);
     }
+    return status;
+}
+
+static cb_status copy(cb_params *params, const char *path, const cb_safetensors *file,
+                      cb_error *error) {
+    cb_status status = CB_OK;
     for (int i = 0; status == CB_OK && i < cb_params_count(params); i++) {
         cb_param *param = cb_params_at(params, i);
         status = cb_tensor_assign(param->value, cb_safetensors_find(file, param->name));
@@ -104,7 +110,8 @@ cb_status cb_params_restore(cb_params *params, const cb_safetensors *file, cb_er
     if (params == NULL || file == NULL) {
         return fail(error, CB_ERROR_VALUE, "restoring weights: no parameter set or no file");
     }
-    return restore(params, "weights", file, error);
+    cb_status status = check_params(params, "weights", file, error);
+    return status == CB_OK ? copy(params, "weights", file, error) : status;
 }
 
 cb_status cb_params_load(cb_params *params, const char *path, cb_error *error) {
@@ -117,9 +124,12 @@ cb_status cb_params_load(cb_params *params, const char *path, cb_error *error) {
     if (file == NULL) {
         return fail(error, reading.status, "%s", reading.message);
     }
-    cb_status status = check_rest(params, path, file, error);
+    cb_status status = check_params(params, path, file, error);
     if (status == CB_OK) {
-        status = restore(params, path, file, error);
+        status = check_rest(params, path, file, error);
+    }
+    if (status == CB_OK) {
+        status = copy(params, path, file, error);
     }
     cb_safetensors_free(file);
     return status;

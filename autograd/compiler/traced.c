@@ -283,22 +283,76 @@ static const char *fault_of(const cbi_signature *s, const cbi_side *side) {
     return NULL;
 }
 
+static const char reads_elements[] =
+    "the step reads elements, or sets them: what it computes may depend on them";
+static const char own_generator[] =
+    "the step draws from a generator of its own, which is gone when it returns: it must draw from "
+    "one that lives as long as the recurrence";
+static const char sets_generator[] =
+    "the step sets a generator itself, or draws from it by other means than an op";
+
+/* What went wrong on the step's tape. Where the step has put a tensor on it that does not go with
+   the others, that is likely because the tensor has rows for the sequences of a run. */
+static const char *explained(cbi_side *side, int leaves) {
+    const cb_tape *tape = side->tape;
+    bool own = false;
+    for (int i = leaves; i < tape->trace->count; i++)
+        own = own || (tape->trace->nodes[i]->op == NULL && tape->trace->nodes[i]->tensor.rank > 0);
+    if (tape->status != CB_ERROR_SHAPE || !own)
+        return cb_tape_error(tape);
+    snprintf(side->fault, sizeof(side->fault),
+             "%.150s; a tensor that the step puts on the tape cannot have a row for each sequence: "
+             "that is a state, or a part of x",
+             cb_tape_error(tape));
+    return side->fault;
+}
+
 const char *cbi_trace_once(const cbi_signature *s, cb_tape *tape, int64_t batch, cbi_side *side) {
     tape->evaluating = s->evaluating;
     if (!make_side(s, side, tape, batch))
         return cb_tape_error(tape);
     int leaves = tape->trace->count;
+    cbi_trace_step_begins(tape->trace, __builtin_frame_address(0));
     s->step(side->weights, side->x, side->states, side->next);
-    if (cbi_unread_was_read(&tape->trace->unread))
-        return "the step reads elements: what it computes may depend on them";
+    cbi_trace_step_ends(tape->trace);
+    if (cbi_unread_was_touched(&tape->trace->unread))
+        return reads_elements;
     if (tape->status != CB_OK)
-        return cb_tape_error(tape);
+        return explained(side, leaves);
+    if (tape->trace->fault != CBI_TRACE_GOOD)
+        return tape->trace->fault == CBI_TRACE_OWN_GENERATOR ? own_generator : sets_generator;
     const char *fault = fault_of(s, side);
     if (fault == NULL && !cbi_trace_sort(tape, leaves, s->state_count, side->next)) {
         cbi_tape_fail(tape, CB_ERROR_MEMORY, "trace: out of memory");
         return cb_tape_error(tape);
     }
     return fault;
+}
+
+/* Before the second trace, the generators that the first one drew from are moved, far away: a step
+   that does not begin to draw from there has set them before. */
+static const uint64_t far_away = (uint64_t)1 << 62;
+
+static void shift_generators(const cbi_traced *traced, int number) {
+    for (int i = 0; number == 1 && i < traced->side[0].tape->trace->draw_count; i++)
+        traced->side[0].tape->trace->draws[i].generator->counter += far_away;
+}
+
+/* Whether the second trace drew from where they had been moved to. */
+static bool shift_back(const cbi_traced *traced, int number) {
+    bool same = true;
+    if (number == 0)
+        return true;
+    const cbi_trace *first = traced->side[0].tape->trace, *second = traced->side[1].tape->trace;
+    for (int i = 0; i < first->draw_count; i++) {
+        const cb_random *before = &first->draws[i].start;
+        for (int k = 0; k < second->draw_count; k++)
+            if (second->draws[k].generator == first->draws[i].generator)
+                same = same && second->draws[k].start.key == before->key &&
+                       second->draws[k].start.counter == before->counter + far_away;
+        *first->draws[i].generator = *before;
+    }
+    return same;
 }
 
 static bool run_step(cbi_traced *traced, int number) {
@@ -310,7 +364,9 @@ static bool run_step(cbi_traced *traced, int number) {
                     : number == 1                      ? traced->only_batch
                     : traced->only_batch == batches[0] ? batches[1]
                                                        : batches[0];
+    shift_generators(traced, number);
     const char *fault = cbi_trace_once(&traced->signature, tape, batch, side);
+    fault = shift_back(traced, number) || fault != NULL ? fault : sets_generator;
     bool failed = fault != NULL && tape->status != CB_OK;
     traced->no_memory = traced->no_memory || tape->status == CB_ERROR_MEMORY;
     return fault == NULL ||
@@ -479,6 +535,10 @@ cbi_traced *cbi_traced_new(const cbi_signature *signature, int64_t only_batch) {
 /* ---- Working on both traces ------------------------------------------------------------------ */
 
 static bool check_sides(cbi_traced *traced) {
+    for (int i = 0; i < CBI_SIDES; i++)
+        if (cbi_unread_was_touched(&traced->side[i].tape->trace->unread))
+            return refuse(traced, "a gradient reads elements, or sets them: what it computes may "
+                                  "depend on them");
     for (int i = 0; i < CBI_SIDES; i++)
         if (traced->side[i].tape->status != CB_OK)
             return refuse_tape(traced, traced->side[i].tape);

@@ -31,6 +31,7 @@ typedef struct cbi_side {
     cb_tape *tape;
     int64_t batch;
     cb_tensor *x, **states, **weights, **next;
+    char fault[320]; /* room for a reason */
 } cbi_side;
 
 /* A number that depends on the batch: constant + slope * batch. */

@@ -327,8 +327,9 @@ cb_status cbi_run_forward(const cbi_run *run) {
     const cbi_plan *plan = run->plan;
     for (int i = 0; i < plan->graph->state_count; i++) {
         int b = plan->state_buffer[i];
-        memcpy(cbi_buffer_at(run, (cbi_place){.buffer = b}, 0), run->initial[i],
-               (size_t)(run->rows * plan->buffers[b].bytes));
+        size_t bytes = (size_t)(run->rows * plan->buffers[b].bytes);
+        if (bytes > 0)
+            memcpy(cbi_buffer_at(run, (cbi_place){.buffer = b}, 0), run->initial[i], bytes);
     }
     return run_all(run, false);
 }
@@ -352,9 +353,9 @@ cb_status cbi_run_backward(const cbi_run *run) {
         int b = plan->gradient_buffer[i];
         char *last = cbi_buffer_at(run, (cbi_place){.buffer = b}, run->steps);
         size_t bytes = (size_t)(run->rows * plan->buffers[b].bytes);
-        if (run->given_final[i] != NULL)
+        if (bytes > 0 && run->given_final[i] != NULL)
             memcpy(last, run->given_final[i], bytes);
-        else
+        else if (bytes > 0)
             memset(last, 0, bytes);
     }
     for (int i = 0; i < plan->accumulator_count; i++)

@@ -245,6 +245,20 @@ cb_status cbi_check_scan(cb_scan *scan, const cbi_check_form *form, uint64_t see
 
 /* ---- At first use, and for the user ---------------------------------------------------------- */
 
+/* Whether the step has ops that are not the library's. */
+static bool has_own_ops(const cbi_scan_run *run) {
+    const cbi_traced *traced = run->compilation->split->traced;
+    for (int i = 0; i < traced->step_count; i++) {
+        const cb_op *op = cbi_traced_node(traced, 0, i)->op;
+        bool known = op == NULL;
+        for (const cb_op *const *of = cb_ops(); *of != NULL && !known; of++)
+            known = *of == op;
+        if (!known)
+            return true;
+    }
+    return false;
+}
+
 cb_status cbi_scan_self_check(const cbi_scan_run *run, bool *compared, char *reason, size_t size) {
     cb_scan *scan = run->scan;
     const cb_scan_io *io = run->io;
@@ -276,7 +290,9 @@ cb_status cbi_scan_self_check(const cbi_scan_run *run, bool *compared, char *rea
     cbi_free(of_weights);
     *compared = report.compared > 0;
     if (status == CB_ERROR_VALUE)
-        snprintf(reason, size, "the compiler has a bug: %.280s", report.message);
+        snprintf(reason, size, "the compiler has a bug%s: %.240s",
+                 has_own_ops(run) ? ", or an op of the program's own is not what it says" : "",
+                 report.message);
     return status;
 }
 
@@ -292,6 +308,7 @@ bool cb_scan_check(cb_scan *scan, const cb_scan_check_options *options,
         return false;
     }
     r->compiled = cb_scan_reason(scan) == NULL;
+    bool floats = cb_dtype_is_float(scan->signature.dtype);
     cb_status status = CB_OK;
     for (int way = 0; way < 4 && status == CB_OK; way++) {
         cbi_check_form form = {.time = o->time > 0 ? o->time : 3,
@@ -299,9 +316,9 @@ bool cb_scan_check(cb_scan *scan, const cb_scan_check_options *options,
                                .reverse = way == 1,
                                .lengths = way == 2,
                                .looked_up = way == 3,
-                               .gradients = true,
-                               .of_x = true,
-                               .of_states = true,
+                               .gradients = floats,
+                               .of_x = floats,
+                               .of_states = floats,
                                .own = true,
                                .weight_names = o->weight_names,
                                .state_names = o->state_names,
@@ -311,6 +328,8 @@ bool cb_scan_check(cb_scan *scan, const cb_scan_check_options *options,
     if (status == CB_ERROR_MEMORY)
         snprintf(r->message, sizeof(r->message), "out of memory");
     r->passed = status == CB_OK && r->compared > 0;
+    if (status == CB_OK && r->compared == 0 && r->message[0] == '\0')
+        snprintf(r->message, sizeof(r->message), "there are no numbers to compare");
     if (r->passed)
         r->message[0] = '\0';
     return r->passed;

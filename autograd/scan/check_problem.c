@@ -1,6 +1,7 @@
 /* A small random problem to run a recurrence on. */
 #include "autograd/scan/check_internal.h"
 
+#include "tensor/kernels.h"
 #include "tensor/memory.h"
 
 #include <cerebra/ops.h>
@@ -11,9 +12,14 @@ enum { TABLE_ROWS = 3 };
 static cb_tensor *drawn(cb_random *random, cb_dtype dtype, int rank, const int64_t *shape,
                         double low, double high) {
     cb_tensor *t = cb_tensor_new(dtype, rank, shape);
-    if (t != NULL && dtype == CB_F32)
+    for (int64_t i = 0; t != NULL && !cb_dtype_is_float(dtype) && i < cb_tensor_count(t); i++)
+        cbi_store(dtype, (char *)t->data + (size_t)i * cb_dtype_size(dtype),
+                  (double)cb_random_below(random, 3));
+    if (t == NULL || !cb_dtype_is_float(dtype))
+        return t;
+    if (dtype == CB_F32)
         cb_random_uniform_f32(random, cb_tensor_count(t), t->data, (float)low, (float)high);
-    else if (t != NULL)
+    else
         cb_random_uniform_f64(random, cb_tensor_count(t), t->data, low, high);
     return t;
 }

@@ -7,16 +7,17 @@
 
 cb_status cbi_scan_check_lengths(cb_tensor *x, cb_tensor *lengths, int64_t time, int64_t batch) {
     if (cb_tape_of(lengths) != cb_tape_of(x))
-        cb_fail(x, CB_ERROR_TAPE, "rnn: the lengths are not on the tape of the input");
+        cb_fail(x, CB_ERROR_TAPE, "recurrence: the lengths are not on the tape of the input");
     else if (cb_dtype_is_float(lengths->dtype))
-        cb_fail(x, CB_ERROR_DTYPE, "rnn: lengths are %s; they must be i32 or i64",
+        cb_fail(x, CB_ERROR_DTYPE, "recurrence: lengths are %s; they must be i32 or i64",
                 cb_dtype_name(lengths->dtype));
     else if (lengths->rank != 1 || lengths->shape[0] != batch)
-        cb_fail(x, CB_ERROR_SHAPE, "rnn: lengths must be [%lld]", (long long)batch);
+        cb_fail(x, CB_ERROR_SHAPE, "recurrence: lengths must be [%lld]", (long long)batch);
     for (int64_t b = 0; b < batch && cb_tape_status(cb_tape_of(x)) == CB_OK; b++) {
         double length = cb_tensor_get(lengths, &b);
         if (!(length >= 0 && length <= (double)time))
-            cb_fail(x, CB_ERROR_VALUE, "rnn: length %lld of sequence %lld is outside 0..%lld",
+            cb_fail(x, CB_ERROR_VALUE,
+                    "recurrence: length %lld of sequence %lld is outside 0..%lld",
                     (long long)length, (long long)b, (long long)time);
     }
     return cb_tape_status(cb_tape_of(x));
@@ -46,6 +47,9 @@ static void check_states(const cb_scan *scan, cb_tensor *x, cb_tensor *const *ne
                     "scan \"%s\": the step made state %d %s; it must be [%lld,%lld]", scan->name, i,
                     cb_shape_format(next[i], shape, sizeof(shape)), (long long)x->shape[1],
                     (long long)s->state_size[i]);
+        else if (!cbi_is_poisoned(next[i]) && next[i]->dtype != s->dtype)
+            cb_fail(x, CB_ERROR_DTYPE, "scan \"%s\": the step made state %d %s; it must be %s",
+                    scan->name, i, cb_dtype_name(next[i]->dtype), cb_dtype_name(s->dtype));
     }
 }
 

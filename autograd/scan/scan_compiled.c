@@ -99,10 +99,10 @@ static bool find_compiled(cbi_scan_run *run, cb_tensor **state) {
     return run->compiled != NULL && check(run);
 }
 
-/* The reason that an earlier run had is gone. */
-static void clear_reason(cb_scan *scan) {
+void cbi_scan_clear_reason(cb_scan *scan) {
     pthread_mutex_lock(&scan->lock);
-    scan->reason[0] = '\0';
+    if (!scan->eager)
+        scan->reason[0] = '\0';
     pthread_mutex_unlock(&scan->lock);
 }
 
@@ -158,7 +158,7 @@ cb_tensor *cbi_scan_compiled(cbi_scan_run *run, cb_tensor **state) {
         run->x = cb_gather_rows(run->x, run->io->rows);
     if (!find_compiled(run, state))
         return cbi_poison(run->tape);
-    clear_reason(run->scan);
+    cbi_scan_clear_reason(run->scan);
     for (int i = 0; i < run->compilation->captured_count; i++)
         run->captured[i] = cb_contiguous(run->captured[i]);
     if (!draw(run))

@@ -69,6 +69,9 @@ bool cbi_capture(cbi_scan_run *run);
    on failure. */
 cb_tensor *cbi_scan_compiled(cbi_scan_run *run, cb_tensor **state);
 
+/* The reason that an earlier run had is gone. */
+void cbi_scan_clear_reason(cb_scan *scan);
+
 /* eager.c */
 /* Fails, recorded, when the lengths do not fit x [time, batch, ...]. */
 cb_status cbi_scan_check_lengths(cb_tensor *x, cb_tensor *lengths, int64_t time, int64_t batch);

@@ -3,6 +3,7 @@
 #include "autograd/tape_internal.h"
 
 #include <cerebra/ops.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Fails unless a state that a run starts from fits. */
@@ -11,16 +12,17 @@ static void check_initial(const cb_scan *scan, cb_tensor *x, cb_tensor *state, i
     char shape[160];
     int64_t size = scan->signature.state_size[i];
     if (state == NULL)
-        cb_fail(x, CB_ERROR_VALUE, "rnn: an initial state is NULL");
+        cb_fail(x, CB_ERROR_VALUE, "scan \"%s\": initial state %d is NULL", scan->name, i);
     else if (cb_tape_of(state) != cb_tape_of(x))
-        cb_fail(x, CB_ERROR_TAPE, "rnn: an initial state is not on the tape of the input");
+        cb_fail(x, CB_ERROR_TAPE, "scan \"%s\": initial state %d is not on the tape of the input",
+                scan->name, i);
     else if (state->rank != 2 || state->shape[0] != batch || state->shape[1] != size)
-        cb_fail(x, CB_ERROR_SHAPE, "rnn: initial state %s of %s is not [%lld,%lld]",
-                cb_shape_format(state, shape, sizeof(shape)), scan->name, (long long)batch,
+        cb_fail(x, CB_ERROR_SHAPE, "scan \"%s\": initial state %d is %s, not [%lld,%lld]",
+                scan->name, i, cb_shape_format(state, shape, sizeof(shape)), (long long)batch,
                 (long long)size);
     else if (state->dtype != x->dtype)
-        cb_fail(x, CB_ERROR_DTYPE, "rnn: an initial state of %s is %s and the input is %s",
-                scan->name, cb_dtype_name(state->dtype), cb_dtype_name(x->dtype));
+        cb_fail(x, CB_ERROR_DTYPE, "scan \"%s\": initial state %d is %s and the input is %s",
+                scan->name, i, cb_dtype_name(state->dtype), cb_dtype_name(x->dtype));
 }
 
 static bool same_weight(const cb_scan *scan, int i, const cb_tensor *weight) {
@@ -30,11 +32,23 @@ static bool same_weight(const cb_scan *scan, int i, const cb_tensor *weight) {
     return weight->dtype == shape->dtype && cb_tensor_same_shape(weight, shape);
 }
 
+/* "f32 [3,4]", or that there is none. */
+static const char *weight_format(const cb_tensor *weight, char *text, size_t size) {
+    char shape[128];
+    if (weight == NULL)
+        return "left out";
+    snprintf(text, size, "%s %s", cb_dtype_name(weight->dtype),
+             cb_shape_format(weight, shape, sizeof(shape)));
+    return text;
+}
+
 static void check_weights(const cb_scan *scan, cb_tensor *x, const cb_scan_io *io) {
+    char given[160], made[160];
     for (int i = 0; i < scan->signature.weight_count; i++)
         if (!same_weight(scan, i, io->weights[i]))
-            cb_fail(x, CB_ERROR_SHAPE, "scan \"%s\": weight %d is not as it was made for",
-                    scan->name, i);
+            cb_fail(x, CB_ERROR_SHAPE, "scan \"%s\": weight %d is %s; it was made for %s",
+                    scan->name, i, weight_format(io->weights[i], given, sizeof(given)),
+                    weight_format(scan->signature.weights[i], made, sizeof(made)));
         else if (io->weights[i] != NULL && cb_tape_of(io->weights[i]) != cb_tape_of(x))
             cb_fail(x, CB_ERROR_TAPE, "scan \"%s\": weight %d is not on the tape of the input",
                     scan->name, i);
@@ -58,9 +72,10 @@ static cb_status check(const cb_scan *scan, cb_tensor *x, const cb_scan_io *io) 
     const cbi_signature *s = &scan->signature;
     int rank = io->rows != NULL ? 2 : 3;
     if (x->rank != rank || x->shape[rank - 1] != s->input || x->dtype != s->dtype)
-        cb_fail(x, CB_ERROR_SHAPE, "scan \"%s\": %s %s is not %s [%s, %lld]", scan->name,
-                cb_dtype_name(x->dtype), cb_shape_format(x, shape, sizeof(shape)),
-                cb_dtype_name(s->dtype), rank == 2 ? "any" : "time, batch", (long long)s->input);
+        cb_fail(x, x->dtype != s->dtype ? CB_ERROR_DTYPE : CB_ERROR_SHAPE,
+                "scan \"%s\": %s %s is not %s [%s, %lld]", scan->name, cb_dtype_name(x->dtype),
+                cb_shape_format(x, shape, sizeof(shape)), cb_dtype_name(s->dtype),
+                rank == 2 ? "any" : "time, batch", (long long)s->input);
     else if (io->rows != NULL)
         check_rows(scan, x, io->rows);
     if (cb_tape_status(tape) == CB_OK)
@@ -94,6 +109,8 @@ static cb_tensor *start(cb_scan *scan, cb_tensor *x, const cb_scan_io *io, cbi_w
         io->lengths != NULL ? cbi_scan_masks(x, io->lengths, run.time, run.batch) : NULL;
     if (cb_tape_status(tape) != CB_OK)
         return cbi_poison(tape);
+    if (run.time == 0 || run.batch == 0)
+        cbi_scan_clear_reason(scan);
     if (run.time == 0)
         return cb_full(tape, x->dtype, CB_SHAPE(0, run.batch, scan->signature.state_size[0]), 0);
     /* Within a step that is traced, a recurrence is its ops. */

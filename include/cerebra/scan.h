@@ -16,11 +16,13 @@ CB_BEGIN_DECLS
 /* One time step. weights: those of the run, in order (NULL: left out); x [batch, input]; state: the
    states before; next: to be filled with the states after, all of them. It may use anything else
    that stays the same during a run: constants, modules and their parameters, numbers in variables.
-   Each run calls it, once as a rule, on tensors without elements, to see whether it still does what
-   was compiled; if not, it is compiled anew. 16 forms of a step are kept: a number that changes, or
-   a mean over so many sequences, makes others. After that a new one takes the place of the one that
-   was not used for the longest time if one of the four runs before had it, too, and runs op by op
-   until then. */
+   It may draw through ops (cb_dropout) from generators that outlive it, and neither sets nor moves
+   them itself. A tensor that it puts on the tape has no row for each sequence: that is a state, or
+   a part of x. Each run calls it, once as a rule, on tensors without elements, to see whether it
+   still does what was compiled; if not, it is compiled anew. 16 forms of a step are kept: a number
+   that changes, or a mean over so many sequences, makes others. After that a new one takes the
+   place of the one that was not used for the longest time if one of the four runs before had it,
+   too, and runs op by op until then. */
 typedef void cb_scan_step(cb_tensor *const *weights, cb_tensor *x, cb_tensor *const *state,
                           cb_tensor **next);
 
@@ -28,7 +30,7 @@ typedef struct cb_scan cb_scan;
 
 typedef struct cb_scan_options {
     const char *name;          /* of the step, for messages; NULL: "step" */
-    cb_dtype dtype;            /* of x and the states: f32 or f64 */
+    cb_dtype dtype;            /* of x and the states; of integers, a step runs op by op */
     int64_t input;             /* features of x */
     int state_count;           /* 1 or more; state 0 is the output */
     const int64_t *state_size; /* columns of each state */
@@ -54,7 +56,7 @@ CB_API void cb_scan_free(cb_scan *scan);
    random rows and steps, or on the first ones of the run where the step fails on random numbers,
    and compared with the step run op by op, values and all gradients; for one sequence once more.
    One that fails does not run: the step runs op by op, and the reason says that the compiler has a
-   bug. */
+   bug; or, of a step with ops of the program's own, that or one of these is not what it says. */
 CB_API const char *cb_scan_reason(cb_scan *scan);
 
 /* What cb_scan_check is to run; all of it may be 0. */

@@ -96,7 +96,7 @@ Test(recompute, lengths_and_states_that_do_not_fit_fail_on_the_tape) {
             expect_failed(tape, rnn, x, io, CB_ERROR_VALUE, "length -1 of sequence 0 is outside");
         if (k == 2)
             expect_failed(tape, rnn, x, (cb_rnn_io){.initial = given}, CB_ERROR_SHAPE,
-                          "initial state [3,3] of lstm is not [3,4]");
+                          "initial state 0 is [3,3], not [3,4]");
         if (k == 3)
             expect_failed(tape, rnn, x, (cb_rnn_io){.initial = given}, CB_ERROR_VALUE,
                           "an initial state is NULL");

@@ -451,15 +451,15 @@ Test(rnn, lengths_and_states_that_do_not_fit_fail_on_the_tape) {
 #define STATES(first, second)                                                                      \
     (states[0] = (first), states[1] = (second), (cb_rnn_io){.initial = states})
     cb_tensor *good = cb_full(b.tape, CB_F32, CB_SHAPE(BATCH, HIDDEN), 0);
-    expect_failed(&b, rnn, b.x, STATES(good, NULL), CB_ERROR_VALUE, "an initial state is NULL");
+    expect_failed(&b, rnn, b.x, STATES(good, NULL), CB_ERROR_VALUE, "initial state 1 is NULL");
     expect_failed(&b, rnn, b.x, STATES(b.values, b.values), CB_ERROR_TAPE,
-                  "an initial state is not on the tape of the input");
+                  "initial state 0 is not on the tape of the input");
     good = cb_full(b.tape, CB_F32, CB_SHAPE(BATCH, HIDDEN), 0);
     expect_failed(&b, rnn, b.x, STATES(good, cb_full(b.tape, CB_F32, CB_SHAPE(1, HIDDEN), 0)),
-                  CB_ERROR_SHAPE, "initial state [1,6] of lstm is not [4,6]");
+                  CB_ERROR_SHAPE, "initial state 1 is [1,6], not [4,6]");
     good = cb_full(b.tape, CB_F32, CB_SHAPE(BATCH, HIDDEN), 0);
     expect_failed(&b, rnn, b.x, STATES(cb_cast(good, CB_F64), good), CB_ERROR_DTYPE,
-                  "an initial state of lstm is f64 and the input is f32");
+                  "initial state 0 is f64 and the input is f32");
     bench_free(&b);
 }
 

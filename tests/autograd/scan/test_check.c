@@ -301,8 +301,7 @@ static void check_run(cb_scan_step *step, int64_t table, bool refused) {
         memcpy(numbers[eager], cb_contiguous(y)->data, sizeof(numbers[eager]));
         const char *reason = cb_scan_reason(scan);
         cr_expect_eq(reason != NULL, refused || eager == 1, "%s", reason);
-        cr_expect(!refused || eager == 1 ||
-                      strncmp(reason, "the compiler has a bug: output, ", 32) == 0,
+        cr_expect(!refused || eager == 1 || strstr(reason, "not what it says: output, ") != NULL,
                   "%s", reason);
         cb_scan_free(scan);
         cb_tape_free(tape);
