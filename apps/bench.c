@@ -152,7 +152,7 @@ int cerebra_bench(int argc, char **argv) {
     if (!measure_all(&run, asked.quiet, error)) {
         return command_fail("bench", EXIT_FAILURE, error);
     }
-    run.threads = cb_threads(); /* asks OpenMP, which should not have started before the forks */
+    run.threads = cb_threads();
     if (!asked.json) {
         bench_print_table(&run);
     } else if (!bench_print_json(&run)) {

@@ -306,16 +306,21 @@ const cb_op cbi_concat_op = {
 };
 
 cb_tensor *cb_concat(int count, cb_tensor *const *inputs, int axis) {
-    if (count < 1 ||
-        !cbi_axis_resolve(inputs[0], "concat", inputs[0] != NULL ? inputs[0]->rank : 0, &axis))
-        return cbi_poison(count < 1 ? NULL : cb_tape_of(inputs[0]));
+    if (count < 1)
+        return cbi_poison(NULL);
+    bool usable = inputs[0] != NULL && cb_tape_of(inputs[0]) != NULL; /* else the op says so */
+    if (usable && !cbi_axis_resolve(inputs[0], "concat", inputs[0]->rank, &axis))
+        return cbi_poison(cb_tape_of(inputs[0]));
     return cb_apply(&cbi_concat_op, count, inputs, &axis);
 }
 
 cb_tensor *cb_stack(int count, cb_tensor *const *inputs, int axis) {
+    for (int i = 0; i < count; i++) /* what concat says of it */
+        if (inputs[i] == NULL || cb_tape_of(inputs[i]) == NULL)
+            return cb_concat(count, inputs, 0);
     if (count < 1)
         return cbi_poison(NULL);
-    if (!cbi_axis_resolve(inputs[0], "stack", inputs[0] != NULL ? inputs[0]->rank + 1 : 0, &axis))
+    if (!cbi_axis_resolve(inputs[0], "stack", inputs[0]->rank + 1, &axis))
         return cbi_poison(cb_tape_of(inputs[0]));
     cb_tape *tape = cb_tape_of(inputs[0]);
     cb_tensor **wide = cbi_arena_allocate(&tape->arena, sizeof(*wide) * (size_t)count);

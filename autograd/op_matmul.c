@@ -11,6 +11,9 @@
 static cb_status matmul_shape(const cb_call *call) {
     const cb_tensor *a = call->in[0], *b = call->in[1];
     cb_tensor *out = call->out;
+    const char *fault = cbi_gemm_fault();
+    if (fault != NULL)
+        return cb_call_fail(call, CB_ERROR_VALUE, "%s", fault);
     if (a->dtype != b->dtype || !cb_dtype_is_float(a->dtype))
         return cb_call_fail(call, CB_ERROR_DTYPE, "dtypes %s and %s; both must be f32 or f64",
                             cb_dtype_name(a->dtype), cb_dtype_name(b->dtype));

@@ -22,25 +22,24 @@ typedef struct cbi_replacement {
    written directly. CB_ERROR_FILE when the directory or the existing file cannot be written or path
    is a directory, CB_ERROR_MEMORY; then there is nothing to clean up. error may be NULL, here and
    below. */
-CB_API cb_status cbi_replacement_open(cbi_replacement *file, const char *path, cb_error *error);
+cb_status cbi_replacement_open(cbi_replacement *file, const char *path, cb_error *error);
 
 /* The same, but the path "-" is standard output. */
-CB_API cb_status cbi_replacement_open_output(cbi_replacement *file, const char *path,
-                                             cb_error *error);
+cb_status cbi_replacement_open_output(cbi_replacement *file, const char *path, cb_error *error);
 
 /* Flushes, syncs and renames; releases file whether or not it succeeds. On failure (CB_ERROR_FILE)
    the target is as it was and the temporary file is gone. */
-CB_API cb_status cbi_replacement_commit(cbi_replacement *file, cb_error *error);
+cb_status cbi_replacement_commit(cbi_replacement *file, cb_error *error);
 
 /* Removes what killed processes have left of replacing the file at path, as opening one does. */
-CB_API void cbi_replacement_clean(const char *path);
+void cbi_replacement_clean(const char *path);
 
 /* The name of a file beside the one at path, symbolic links followed, that belongs to it:
    "DIRECTORY/.cerebra-HASH.WHAT". From cbi_allocate; NULL with errno set. */
-CB_API char *cbi_replacement_side_name(const char *path, const char *what);
+char *cbi_replacement_side_name(const char *path, const char *what);
 
 /* Gives up: removes the temporary file, leaves the target as it was, releases file. */
-CB_API void cbi_replacement_abandon(cbi_replacement *file);
+void cbi_replacement_abandon(cbi_replacement *file);
 
 CB_END_DECLS
 

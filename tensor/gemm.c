@@ -43,14 +43,82 @@ static int best_configuration(void) {
     return -1;
 }
 
-static void configure(void) {
-    int configuration = best_configuration();
-    if (configuration >= 0) {
-        char number[16];
-        snprintf(number, sizeof(number), "%d", configuration);
-        setenv("BLIS_ARCH_TYPE", number, 0);
+/* Whether BLIS has a configuration and this CPU can run it: BLIS aborts where it has none, and the
+   CPU stops the process where it cannot. */
+static bool is_usable(long configuration) {
+    bool avx2 = false, avx512 = false;
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    avx512 = cbi_cpu_has_avx512();
+#endif
+    (void)avx2, (void)avx512;
+    switch (configuration) {
+#ifdef BLIS_CONFIG_SKX
+    case BLIS_ARCH_SKX:
+        return avx512;
+#endif
+#ifdef BLIS_CONFIG_HASWELL
+    case BLIS_ARCH_HASWELL:
+        return avx2;
+#endif
+#ifdef BLIS_CONFIG_ZEN
+    case BLIS_ARCH_ZEN:
+        return avx2;
+#endif
+#ifdef BLIS_CONFIG_ZEN2
+    case BLIS_ARCH_ZEN2:
+        return avx2;
+#endif
+#ifdef BLIS_CONFIG_ZEN3
+    case BLIS_ARCH_ZEN3:
+        return avx2;
+#endif
+#ifdef BLIS_CONFIG_SANDYBRIDGE
+    case BLIS_ARCH_SANDYBRIDGE:
+        return __builtin_cpu_supports("avx");
+#endif
+#ifdef BLIS_CONFIG_PENRYN
+    case BLIS_ARCH_PENRYN:
+        return __builtin_cpu_supports("sse3");
+#endif
+#ifdef BLIS_CONFIG_GENERIC
+    case BLIS_ARCH_GENERIC:
+        return true;
+#endif
+    default: /* of other processors: BLIS knows them */
+#if defined(__x86_64__)
+        return false;
+#else
+        return configuration >= 0 && configuration < BLIS_NUM_ARCHS;
+#endif
     }
+}
+
+static char fault[160]; /* "": none */
+
+static void configure(void) {
+    const char *set = getenv("BLIS_ARCH_TYPE"), *asked = set != NULL && *set != '\0' ? set : NULL;
+    int configuration = best_configuration();
+    char number[16], *end = number;
+    bool usable =
+        asked == NULL || (is_usable(strtol(asked, &end, 10)) && end != asked && *end == '\0');
+    if (!usable)
+        snprintf(
+            fault, sizeof(fault),
+            "BLIS_ARCH_TYPE is \"%.40s\", which is no configuration of BLIS that this CPU can run",
+            asked);
+    snprintf(number, sizeof(number), "%d", configuration);
+    if (configuration >= 0)
+        setenv("BLIS_ARCH_TYPE", number, asked == NULL || !usable);
+    else if (asked == NULL || !usable)
+        unsetenv("BLIS_ARCH_TYPE");
     bli_init();
+}
+
+const char *cbi_gemm_fault(void) {
+    pthread_once(&configured, configure);
+    return fault[0] != '\0' ? fault : NULL;
 }
 
 typedef struct gemm_job {

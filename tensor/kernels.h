@@ -70,9 +70,14 @@ typedef struct cbi_matrix {
 } cbi_matrix;
 void cbi_gemm(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix a, cbi_matrix b,
               bool accumulate, cbi_matrix c);
+/* Why products should not be computed, NULL when they can be: the user has set BLIS_ARCH_TYPE to
+   what BLIS would abort on. Another configuration is then taken for those that are computed all the
+   same.
+ */
+const char *cbi_gemm_fault(void);
 /* The same with BLIS's own call, for m and n above 0; what cbi_gemm falls back to. */
-CB_API void cbi_gemm_blis(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix a,
-                          cbi_matrix b, bool accumulate, cbi_matrix c);
+void cbi_gemm_blis(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix a, cbi_matrix b,
+                   bool accumulate, cbi_matrix c);
 /* The same for a few rows, read from B as it lies; cbi_gemm uses it where it can. False, and
    nothing done, for more rows and for strides that it is not made for. */
 bool cbi_gemv(cb_dtype dtype, int64_t rows, int64_t n, int64_t k, cbi_matrix a, cbi_matrix b,

@@ -9,10 +9,10 @@
 #include <stdint.h>
 
 /* Zeroed memory aligned to 64 bytes; NULL when there is none. Free with cbi_free. */
-CB_API void *cbi_allocate(size_t bytes);
+void *cbi_allocate(size_t bytes);
 /* The same with anything in it: pages that are not used cost nothing then. */
 void *cbi_allocate_unset(size_t bytes);
-CB_API void cbi_free(void *memory);
+void cbi_free(void *memory);
 
 /* Makes room for `count` entries of a growing array: *list, from cbi_allocate or NULL, may move,
    and what is new in it is zero. False, and nothing changed, when there is no memory. */
@@ -24,8 +24,8 @@ void *cbi_scratch(size_t bytes);
 
 /* For tests: how many allocations there were, scratch that was enlarged included, and after how
    many more to fail every one (a negative count: never). Process-wide. */
-CB_API int64_t cbi_allocation_count(void);
-CB_API void cbi_allocation_fail_after(int64_t count);
+int64_t cbi_allocation_count(void);
+void cbi_allocation_fail_after(int64_t count);
 
 /* a * b, or SIZE_MAX when that overflows, which no allocation grants. */
 static inline size_t cbi_multiply(size_t a, size_t b) {

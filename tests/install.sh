@@ -31,6 +31,10 @@ export LD_LIBRARY_PATH OMP_NUM_THREADS
 cp "$source"/examples/*.[ch] "$work"
 cd "$work"
 
+# What is not declared for users is hidden.
+nm -D --defined-only "$LD_LIBRARY_PATH"/libcerebra.so | awk '{ print $3 }' | grep -v '^cb_' >hidden || true
+[ ! -s hidden ] || fail "the library exports $(head -n 3 hidden)"
+
 # $warnings and what pkg-config prints are lists of words.
 # shellcheck disable=SC2046,SC2086
 for sources in custom_op.c resume.c "train_custom_cell.c custom_cell.c" xor.c; do
@@ -40,6 +44,63 @@ done
 
 ./custom_op >custom_op.out || fail "the gradients of custom_op.c: $(cat custom_op.out)"
 ./xor >xor.out || fail "xor.c"
+
+# Loaded, used on two threads and unloaded, again and again: neither threads nor memory become more.
+cat >reload.c <<'EOF'
+#include <dlfcn.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Pages in memory, or threads. */
+static long status(const char *key) {
+    char line[256];
+    long value = -1;
+    FILE *file = fopen("/proc/self/status", "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, key, strlen(key)) == 0)
+            sscanf(line + strlen(key), ": %ld", &value);
+    if (file != NULL)
+        fclose(file);
+    return value;
+}
+
+static int use(const char *path) {
+    const int64_t shape[2] = {512, 512};
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (library == NULL)
+        return fprintf(stderr, "%s\n", dlerror());
+    union { void *object; void (*function)(int); } set_threads = {dlsym(library, "cb_set_threads")};
+    union { void *object; void *(*function)(void); } tape_new = {dlsym(library, "cb_tape_new")};
+    union { void *object; void (*function)(void *); } tape_free = {dlsym(library, "cb_tape_free")};
+    union { void *object; void *(*function)(void *, int, int, const int64_t *, double); } full = {
+        dlsym(library, "cb_full")};
+    union { void *object; void *(*function)(void *, void *); } matmul = {dlsym(library, "cb_matmul")};
+    union { void *object; double (*function)(void *, const int64_t *); } get = {
+        dlsym(library, "cb_tensor_get")};
+    set_threads.function(2);
+    void *tape = tape_new.function();
+    void *a = full.function(tape, 0, 2, shape, 1);
+    double found = get.function(matmul.function(a, a), (int64_t[]){3, 5});
+    tape_free.function(tape);
+    return dlclose(library) != 0 || found != 512;
+}
+
+int main(int argc, char **argv) {
+    long before = 0;
+    for (int i = 0; i < 40; i++) {
+        if (argc < 2 || use(argv[1]) != 0)
+            return 1;
+        if (i == 9)
+            before = status("VmRSS");
+    }
+    long after = status("VmRSS"), threads = status("Threads");
+    printf("%ld threads, %ld kB after 10 times and %ld after 40\n", threads, before, after);
+    return threads > 2 || after > before + 4096;
+}
+EOF
+"$cc" "$@" reload.c -o reload -ldl || fail "reload.c"
+[ $# -gt 0 ] || ./reload "$LD_LIBRARY_PATH/libcerebra.so" >reload.out || fail "reload: $(cat reload.out)"
 # Stopped at any step, even in the middle of what is saved every 20 steps, it ends in the same file.
 ./resume whole 130 >whole.out || fail "resume.c: $(cat whole.out)"
 for stop in 1 20 77; do

@@ -21,6 +21,7 @@ typedef struct cbi_run {
     const cbi_plan *plan;
     const cbi_traced *traced;
     int64_t steps, rows;
+    int threads; /* of this pass */
     bool reverse;
     bool keep;        /* the backward pass will follow */
     bool small_tiles; /* few rows at a time, as a large batch has its rows in tiles: for a check */

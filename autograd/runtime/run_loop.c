@@ -38,14 +38,14 @@ int64_t cbi_block_rows(const cbi_run *run) {
 
 /* Rows of the batch for each thread, in whole blocks where there are sums over rows. */
 static int64_t share(const cbi_run *run) {
-    int64_t rows = (run->rows + cb_threads() - 1) / cb_threads();
+    int64_t rows = (run->rows + run->threads - 1) / run->threads;
     int64_t block = run->plan->accumulator_count > 0 ? cbi_block_rows(run) : 1;
     return (rows + block - 1) / block * block;
 }
 
 static bool runs_together(const cbi_run *run) {
     return run->plan->whole || !cbi_run_packs(run) ||
-           (cb_threads() > 1 && !run->small_tiles &&
+           (run->threads > 1 && !run->small_tiles &&
             share(run) < cbi_packed_rows(cbi_run_dtype(run)));
 }
 
@@ -69,7 +69,7 @@ static int64_t rows_of_tile(const cbi_run *run) {
 }
 
 int64_t cbi_one_step_rows(const cbi_run *run) {
-    return runs_together(run) ? run->rows : cb_threads() * rows_of_tile(run);
+    return runs_together(run) ? run->rows : run->threads * rows_of_tile(run);
 }
 
 /* ---- Scratch memory -------------------------------------------------------------------------- */
@@ -138,7 +138,7 @@ static size_t thread_bytes(const cbi_run *run) {
 /* One thread's part for each, one for a tile that they share, and what is put aside. */
 size_t cbi_run_scratch_bytes(const cbi_run *run) {
     size_t aside = run->plan->whole && run->lengths != NULL ? cbi_aside_bytes(run) : 0;
-    return (size_t)(cb_threads() + 1) * thread_bytes(run) + aside;
+    return (size_t)(run->threads + 1) * thread_bytes(run) + aside;
 }
 
 typedef struct loop {
@@ -218,7 +218,7 @@ static void run_barrier(cbi_tile *t, int i, const way *w) {
 
 static void run_step(cbi_tile *t, const way *w, loop *l) {
     bool aside = t->run->lengths != NULL && t->run->plan->whole && t->backward;
-    char *memory = t->run->scratch + (size_t)(cb_threads() + 1) * thread_bytes(t->run);
+    char *memory = t->run->scratch + (size_t)(t->run->threads + 1) * thread_bytes(t->run);
     locate(t, 0, t->program->count);
     if (aside)
         cbi_put_aside(t, memory);
@@ -276,8 +276,8 @@ static void shared_rows(cbi_tile *t, int begin, int end, loop *l) {
     shared s = {l, t, begin, end};
     int64_t elements = elements_of(t->program, begin, end), block = cbi_block_rows(t->run);
     l->threads = 1; /* the first scratch is the tile's own */
-    cbi_parallel_for((t->rows + block - 1) / block, CBI_GRAIN / (block * elements + 1) + 1,
-                     share_of_rows, &s);
+    cbi_parallel_for_on(t->run->threads, (t->rows + block - 1) / block,
+                        CBI_GRAIN / (block * elements + 1) + 1, share_of_rows, &s);
 }
 
 static const way in_tiles = {cbi_run_product, tile_rows};
@@ -314,7 +314,7 @@ static cb_status run_all(const cbi_run *run, bool backward) {
         return CB_OK;
     cbi_run_pack_weights(run, backward);
     if (!runs_together(run)) {
-        cbi_parallel_for((run->rows + most - 1) / most, 1, run_tiles, &l);
+        cbi_parallel_for_on(run->threads, (run->rows + most - 1) / most, 1, run_tiles, &l);
     } else {
         cbi_tile t = tile_new(&l);
         t.rows = run->rows;

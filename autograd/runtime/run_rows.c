@@ -200,6 +200,8 @@ static void keep_states(const cbi_tile *t, int64_t row) {
     for (int i = 0; i < plan->graph->state_count; i++) {
         int b = t->backward ? plan->gradient_buffer[i] : plan->state_buffer[i];
         int64_t bytes = plan->buffers[b].bytes;
+        if (bytes == 0)
+            continue;
         memcpy(state_row(t, i, !t->backward, row), state_row(t, i, t->backward, row),
                (size_t)bytes);
         if (t->backward && i == 0)
@@ -224,7 +226,7 @@ void cbi_pass_over(const cbi_tile *t) {
             keep_states(t, row);
         for (int b = 0; b < plan->buffer_count && !plan->whole; b++) {
             cbi_place place = {.buffer = b};
-            if (is_read_after(t, &plan->buffers[b]))
+            if (is_read_after(t, &plan->buffers[b]) && plan->buffers[b].bytes > 0)
                 memset(cbi_buffer_at(run, place, t->step) + row * cbi_row_bytes(run, place), 0,
                        (size_t)plan->buffers[b].bytes);
         }
@@ -248,7 +250,7 @@ void cbi_put_aside(const cbi_tile *t, char *aside) {
     for (int i = 0; i < plan->graph->state_count; i++) {
         int64_t bytes = plan->buffers[plan->gradient_buffer[i]].bytes;
         for (int64_t row = 0; row < t->run->rows; row++, aside += bytes) {
-            if (!is_over(t, row))
+            if (!is_over(t, row) || bytes == 0)
                 continue;
             memcpy(aside, state_row(t, i, 1, row), (size_t)bytes);
             memset(state_row(t, i, 1, row), 0, (size_t)bytes);
@@ -261,7 +263,7 @@ void cbi_add_aside(const cbi_tile *t, const char *aside) {
     for (int i = 0; i < plan->graph->state_count; i++) {
         int64_t bytes = plan->buffers[plan->gradient_buffer[i]].bytes;
         for (int64_t row = 0; row < t->run->rows; row++, aside += bytes)
-            if (is_over(t, row))
+            if (is_over(t, row) && bytes > 0)
                 add_rows(plan->graph->outputs[i].type.dtype, bytes, state_row(t, i, 0, row), aside);
     }
 }

@@ -20,6 +20,7 @@ cbi_run cbi_described_run(const cbi_description *d, const cbi_plan *plan) {
     static const int64_t some_row;
     bool step = plan == d->compiled->step;
     return (cbi_run){
+        .threads = cb_threads(),
         .plan = plan,
         .steps = step ? d->sizes->time : 1,
         .rows = step ? d->sizes->batch : cbi_described_rows(d),

@@ -115,7 +115,7 @@ static bool has_calls(const cbi_plan *plan) {
 
 static cb_status run_with_tapes(const cb_call *call, cbi_run *run, bool backward) {
     cb_scan *scan = cbi_application_of(call)->scan;
-    run->tapes = has_calls(run->plan) ? cbi_take_tapes(scan, cb_threads() + 1) : NULL;
+    run->tapes = has_calls(run->plan) ? cbi_take_tapes(scan, run->threads + 1) : NULL;
     if (run->tapes == NULL && has_calls(run->plan)) {
         cbi_tape_fail(cb_tape_of(call->out), CB_ERROR_MEMORY, "scan \"%s\": out of memory",
                       scan->name);
@@ -134,6 +134,7 @@ static cb_status run_with_tapes(const cb_call *call, cbi_run *run, bool backward
 
 cb_status cbi_scan_pass(const cb_call *call, cbi_run *run, bool backward, char **sums) {
     pile counted = {NULL, 0}, given = {NULL, 0};
+    run->threads = cb_threads(); /* another thread may set it while the pass runs */
     if (!give_lasting(call, run))
         return CB_ERROR_MEMORY;
     lay_out(run, backward, &counted);

@@ -262,6 +262,13 @@ refuse 1 'damaged.safetensors: its checksum is wrong' train --resume damaged.saf
 refuse 1 'damaged.safetensors: its checksum is wrong' sample --checkpoint damaged.safetensors
 refuse 1 'damaged.safetensors: its checksum is wrong' eval --checkpoint damaged.safetensors
 
+# ---- What BLIS would abort on is refused
+for value in 99 -1 abc 2; do
+    BLIS_ARCH_TYPE=$value "$cerebra" train --data text.txt $tiny >out 2>err
+    [ $? -eq 1 ] || complain "BLIS_ARCH_TYPE=$value"
+    contains err "BLIS_ARCH_TYPE is \"$value\", which is no configuration of BLIS"
+done
+
 # ---- Two runs that write the same file
 "$cerebra" train --data text.txt $tiny --epochs 1000000 --log busy.csv --checkpoint busy.safetensors >out1 2>err1 &
 process=$!

@@ -296,6 +296,24 @@ Test(tape, backward_from_a_variable_itself) {
     cb_tape_free(tape);
 }
 
+Test(tape, stacking_what_is_on_no_tape_is_an_error) {
+    float numbers[2] = {1, 2};
+    cb_tensor plain = cb_tensor_wrap(CB_F32, CB_SHAPE(2), numbers);
+    cb_tape *tape = cb_tape_new();
+    for (int i = 0; i < 4; i++) {
+        cb_tensor *on = cb_input(tape, &plain);
+        cb_tensor *inputs[2] = {i == 0 ? &plain : i == 1 ? NULL : on, i == 2 ? &plain : on};
+        inputs[1] = i == 3 ? NULL : inputs[1];
+        cb_tensor *y = cb_stack(2, inputs, 0);
+        cr_expect_null(y->data);
+        cr_expect_eq(cb_tape_status(tape), CB_ERROR_TAPE, "%d: %s", i, cb_tape_error(tape));
+        cb_tape_reset(tape);
+    }
+    cb_tensor *none[2] = {&plain, &plain};
+    cr_expect_null(cb_stack(2, none, 0)->data);
+    cb_tape_free(tape);
+}
+
 Test(tape, deep_graphs_need_no_stack, .timeout = 20) {
     cb_tape *tape = cb_tape_new();
     double value = 0.5;

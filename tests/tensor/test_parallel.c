@@ -4,8 +4,12 @@
 #include <cerebra/tape.h>
 #include <criterion/criterion.h>
 #include <float.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 typedef struct record {
     atomic_int visits[1000];
@@ -98,4 +102,91 @@ Test(parallel, the_number_of_threads_is_at_least_one) {
     cr_expect_eq(cb_threads(), 1);
     cb_set_threads(3);
     cr_expect_eq(cb_threads(), 3);
+}
+
+/* ---- Many that ask --------------------------------------------------------------------------- */
+
+enum { CALLERS = 4, LOOPS = 3000, ITEMS = 64 };
+
+typedef struct summing {
+    _Atomic long long sum;
+} summing;
+
+static void add_range(void *context, int64_t begin, int64_t end) {
+    summing *s = context;
+    for (int64_t i = begin; i < end; i++)
+        atomic_fetch_add(&s->sum, i + 1);
+}
+
+/* Whether each of many loops has done all of its items once. */
+static bool loops_are_right(int loops) {
+    for (int i = 0; i < loops; i++) {
+        summing s = {0};
+        cbi_parallel_for(ITEMS, 1, add_range, &s);
+        if (atomic_load(&s.sum) != ITEMS * (ITEMS + 1) / 2)
+            return false;
+    }
+    return true;
+}
+
+static void *call_again_and_again(void *context) {
+    *(bool *)context = loops_are_right(LOOPS);
+    return NULL;
+}
+
+Test(parallel, any_threads_may_ask_while_another_sets_how_many, .timeout = 120) {
+    pthread_t threads[CALLERS];
+    bool right[CALLERS];
+    for (int i = 0; i < CALLERS; i++)
+        cr_assert_eq(pthread_create(&threads[i], NULL, call_again_and_again, &right[i]), 0);
+    for (int i = 0; i < 2000; i++)
+        cb_set_threads(1 + i % 5);
+    for (int i = 0; i < CALLERS; i++) {
+        pthread_join(threads[i], NULL);
+        cr_expect(right[i]);
+    }
+    cb_set_threads(2);
+}
+
+static void nested(void *context, int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++)
+        cbi_parallel_for(ITEMS, 1, add_range, context);
+}
+
+Test(parallel, work_within_work_is_done, .timeout = 60) {
+    summing s = {0};
+    cb_set_threads(3);
+    cbi_parallel_for(100, 1, nested, &s);
+    cr_expect_eq(atomic_load(&s.sum), 100 * ITEMS * (ITEMS + 1) / 2);
+}
+
+Test(parallel, a_thread_that_sleeps_is_woken, .timeout = 60) {
+    const struct timespec moment = {0, 3000000};
+    cb_set_threads(3);
+    for (int spin = 0; spin <= 100; spin += 100) {
+        cb_set_spinning(spin);
+        for (int i = 0; i < 50; i++) {
+            cr_expect(loops_are_right(3));
+            nanosleep(&moment, NULL);
+        }
+    }
+    cb_set_spinning(2000);
+}
+
+/* After fork there are none of the threads; the child makes its own. */
+Test(parallel, a_child_computes, .timeout = 60) {
+    cb_set_threads(3);
+    cr_assert(loops_are_right(10));
+    for (int i = 0; i < 10; i++) {
+        pid_t child = fork();
+        cr_assert_geq(child, 0);
+        if (child == 0) {
+            alarm(20);
+            _exit(loops_are_right(200) ? 0 : 1);
+        }
+        int status = -1;
+        cr_assert_eq(waitpid(child, &status, 0), child);
+        cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %d", status);
+        cr_assert(loops_are_right(10));
+    }
 }
