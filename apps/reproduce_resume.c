@@ -48,7 +48,7 @@ static bool examine(const reproduction *run, reproduced *entry, const cb_safeten
     if (!settings_read(cb_safetensors_metadata(stored, "settings"), &made, error)) {
         return false;
     }
-    bool ok = settings_match(&made, rows, "it", error) &&
+    bool ok = settings_match(&made, rows, "it", error) == SETTINGS_SAME &&
               training_state_read(stored, &run->data, &state, error);
     settings_free(&made);
     if (ok && entry->wanted) {

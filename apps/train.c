@@ -209,9 +209,12 @@ static int resume(request *asked, resumed *r, int argc, char **argv, char *error
         failure(error, FAILURE_SIZE, "%s: %.900s", path, message);
         return EXIT_FAILURE;
     }
-    if (parse(rows, argc, argv, error) != OPTIONS_RUN ||
-        !settings_match(&r->settings, rows, path, error)) {
+    if (parse(rows, argc, argv, error) != OPTIONS_RUN) {
         return EXIT_USAGE;
+    }
+    settings_outcome outcome = settings_match(&r->settings, rows, path, error);
+    if (outcome != SETTINGS_SAME) {
+        return outcome == SETTINGS_DIFFER ? EXIT_USAGE : EXIT_FAILURE;
     }
     *asked = again;
     return EXIT_SUCCESS;

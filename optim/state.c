@@ -3,6 +3,7 @@
 #include "optim/optimizer_internal.h"
 
 #include "tensor/file_data.h"
+#include "tensor/json_text.h"
 #include "tensor/memory.h"
 
 #include <jansson.h>
@@ -118,23 +119,32 @@ static const double largest = 1.7976931348623157e308;
 
 static json_t *group_json(const cb_optimizer_options *options) {
     json_t *object = json_object();
-    for (size_t i = 0; object != NULL && i < FIELD_COUNT; i++) {
+    bool ok = object != NULL;
+    for (size_t i = 0; ok && i < FIELD_COUNT; i++) {
         const char *at = (const char *)options + fields[i].offset;
         double number = fields[i].flag ? *(const bool *)at : *(const double *)(const void *)at;
-        json_object_set_new(object, fields[i].name, json_real(number > largest ? largest : number));
+        json_t *value = json_real(number > largest ? largest : number);
+        ok = json_object_set_new(object, fields[i].name, value) == 0;
     }
-    return object;
+    if (!ok) {
+        json_decref(object);
+    }
+    return ok ? object : NULL;
 }
 
 static char *settings_text(const cb_optimizer *optimizer) {
     json_t *groups = json_array();
-    for (int i = 0; i < optimizer->group_count; i++) {
-        json_array_append_new(groups, group_json(optimizer->groups[i]));
+    bool ok = groups != NULL;
+    for (int i = 0; ok && i < optimizer->group_count; i++) {
+        ok = json_array_append_new(groups, group_json(optimizer->groups[i])) == 0;
     }
+    if (!ok) {
+        json_decref(groups);
+        return NULL;
+    }
+    /* json_pack takes the reference to groups, also when it fails. */
     json_t *object = json_pack("{s:s, s:o}", "name", optimizer->rule->name, "groups", groups);
-    char *text = object == NULL ? NULL : json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS);
-    json_decref(object);
-    return text;
+    return cbi_json_text(object);
 }
 
 size_t cb_optimizer_settings(const cb_optimizer *optimizer, char *buffer, size_t size) {

@@ -6,6 +6,7 @@
 
 #include "tensor/file_data.h"
 #include "tensor/file_replace.h"
+#include "tensor/json_text.h"
 #include "tensor/kernels.h"
 #include "tensor/memory.h"
 #include "tensor/safetensors.h"
@@ -122,7 +123,7 @@ static cb_status make_header(const char *path, int count, const cb_named_tensor 
         offset += status == CB_OK ? bytes : 0;
     }
     if (status == CB_OK) {
-        *text = json_dumps(header, JSON_COMPACT | JSON_SORT_KEYS);
+        *text = cbi_json_text(json_incref(header));
         if (*text == NULL)
             status = cbi_file_error(error, CB_ERROR_MEMORY, path, "no memory for the header");
         else if (strlen(*text) + 8 > CBI_SAFETENSORS_LARGEST_HEADER)

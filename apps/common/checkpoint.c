@@ -4,6 +4,7 @@
 
 #include "failure.h"
 #include "replacement.h"
+#include "tensor/json_text.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -39,12 +40,17 @@ bool checkpoint_check_path(const char *path, char *error) {
 
 static json_t *vocabulary_json(const vocabulary *characters) {
     json_t *array = json_array();
+    bool ok = array != NULL;
     for (int32_t i = 0; i < characters->count; i++) {
         utf8proc_uint8_t bytes[4];
         utf8proc_ssize_t length = utf8proc_encode_char(characters->code_points[i], bytes);
-        json_array_append_new(array, json_stringn((const char *)bytes, (size_t)length));
+        json_t *item = json_stringn((const char *)bytes, (size_t)length);
+        ok = ok && json_array_append_new(array, item) == 0;
     }
-    return array;
+    if (!ok) {
+        json_decref(array);
+    }
+    return ok ? array : NULL;
 }
 
 static json_t *config_json(const model_config *config) {
@@ -53,13 +59,6 @@ static json_t *config_json(const model_config *config) {
                      "hidden", (json_int_t)config->hidden, "layers", (json_int_t)config->layers,
                      "seq_len", (json_int_t)config->seq_len, "dropout", config->dropout, "no_bias",
                      (int)config->no_bias);
-}
-
-/* The JSON as text, which the caller frees; takes over the reference. NULL without memory. */
-static char *dump(json_t *json) {
-    char *dumped = json == NULL ? NULL : json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
-    json_decref(json);
-    return dumped;
 }
 
 /* ---- The checksum ---------------------------------------------------------------------------- */
@@ -149,8 +148,8 @@ bool checkpoint_write(const char *path, const model *m, const vocabulary *charac
     int count = cb_params_count(m->params);
     cb_named_tensor *tensors = calloc((size_t)(count + extra->tensor_count) + 1, sizeof *tensors);
     cb_metadata *metadata = calloc((size_t)extra->metadata_count + 8, sizeof *metadata);
-    char *vocabulary_text = dump(vocabulary_json(characters));
-    char *config_text = dump(config_json(&m->config));
+    char *vocabulary_text = cbi_json_text(vocabulary_json(characters));
+    char *config_text = cbi_json_text(config_json(&m->config));
     bool ok = tensors != NULL && metadata != NULL && vocabulary_text != NULL && config_text != NULL;
     if (!ok) {
         failure(error, FAILURE_SIZE, "cannot write %s: out of memory", path);

@@ -2,6 +2,8 @@
 #include "settings.h"
 
 #include "failure.h"
+#include "tensor/json_text.h"
+#include "text.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -9,13 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The row's value; NULL when it has none. */
+static bool has_value(const option_row *row) {
+    return (row->string == NULL || (*row->string != NULL && text_is_utf8(*row->string))) &&
+           (row->number == NULL || isfinite(*row->number));
+}
+
+/* The row's value; NULL without memory, or when it has none. */
 static json_t *value_of(const option_row *row) {
     if (row->flag != NULL) {
         return json_boolean(*row->flag);
     }
     if (row->string != NULL) {
-        return *row->string == NULL ? NULL : json_string(*row->string);
+        return has_value(row) ? json_string(*row->string) : NULL;
     }
     if (row->whole != NULL) {
         return json_integer(*row->whole);
@@ -28,19 +35,20 @@ static json_t *value_of(const option_row *row) {
 
 char *settings_text(const option_row *rows) {
     json_t *object = json_object();
-    for (const option_row *row = rows; row->name != NULL && object != NULL; row++) {
-        json_t *value = row->keep == OPTION_FORGOTTEN ? NULL : value_of(row);
-        if (value != NULL) {
-            json_object_set_new(object, row->name, value);
+    bool ok = object != NULL;
+    for (const option_row *row = rows; row->name != NULL && ok; row++) {
+        if (row->keep != OPTION_FORGOTTEN && has_value(row)) {
+            ok = json_object_set_new(object, row->name, value_of(row)) == 0;
         }
     }
-    char *text = object == NULL ? NULL : json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS);
-    json_decref(object);
-    return text;
+    if (!ok) {
+        json_decref(object);
+    }
+    return ok ? cbi_json_text(object) : NULL;
 }
 
-bool settings_read(const char *text, settings *read, char *error) {
-    read->object = text == NULL ? NULL : json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+bool settings_read(const char *kept, settings *read, char *error) {
+    read->object = kept == NULL ? NULL : json_loads(kept, JSON_REJECT_DUPLICATES, NULL);
     if (!json_is_object(read->object)) {
         settings_free(read);
         return failure(error, FAILURE_SIZE, "its settings are missing or damaged");
@@ -90,12 +98,17 @@ static char *shown(const json_t *value) {
     return value == NULL ? strdup("its default") : json_dumps(value, JSON_ENCODE_ANY);
 }
 
-bool settings_match(const settings *read, const option_row *rows, const char *path, char *error) {
+settings_outcome settings_match(const settings *read, const option_row *rows, const char *path,
+                                char *error) {
     for (const option_row *row = rows; row->name != NULL; row++) {
         json_t *now = row->keep == OPTION_FIXED ? value_of(row) : NULL;
         json_t *before =
             row->keep == OPTION_FIXED ? json_object_get(read->object, row->name) : NULL;
         bool same = (now == NULL && before == NULL) || json_equal(now, before);
+        if (now == NULL && row->keep == OPTION_FIXED && has_value(row)) {
+            failure(error, FAILURE_SIZE, "out of memory");
+            return SETTINGS_FAILED;
+        }
         if (!same) {
             char *was = shown(before), *is = shown(now);
             failure(error, FAILURE_SIZE, "%s was made with --%s %s, not %s", path, row->name,
@@ -105,8 +118,8 @@ bool settings_match(const settings *read, const option_row *rows, const char *pa
         }
         json_decref(now);
         if (!same) {
-            return false;
+            return SETTINGS_DIFFER;
         }
     }
-    return true;
+    return SETTINGS_SAME;
 }

@@ -17,14 +17,21 @@ typedef struct settings {
 } settings;
 
 /* Reads a text of settings_text. Fails with one line in error. */
-bool settings_read(const char *text, settings *read, char *error);
+bool settings_read(const char *kept, settings *read, char *error);
 void settings_free(settings *read);
 
 /* Sets the options that are kept to what they were. Fails when one is of another kind. */
 bool settings_apply(const settings *read, const option_row *rows, char *error);
 
+typedef enum settings_outcome {
+    SETTINGS_SAME,
+    SETTINGS_DIFFER,
+    SETTINGS_FAILED, /* no memory */
+} settings_outcome;
+
 /* Whether the options that may not change are as they were; if not, error names one, with both
    values: "PATH was made with --hidden 64, not 128". */
-bool settings_match(const settings *read, const option_row *rows, const char *path, char *error);
+settings_outcome settings_match(const settings *read, const option_row *rows, const char *path,
+                                char *error);
 
 #endif

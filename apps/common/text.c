@@ -12,6 +12,19 @@
 
 enum { CODE_POINTS = 0x110000, BYTE_ORDER_MARK = 0xFEFF };
 
+bool text_is_utf8(const char *string) {
+    const utf8proc_uint8_t *at = (const utf8proc_uint8_t *)string;
+    while (*at != '\0') {
+        utf8proc_int32_t code_point;
+        utf8proc_ssize_t length = utf8proc_iterate(at, -1, &code_point);
+        if (length < 1) {
+            return false;
+        }
+        at += length;
+    }
+    return true;
+}
+
 const char *text_display_name(const char *path) {
     return strcmp(path, "-") == 0 ? "standard input" : path;
 }

@@ -23,6 +23,9 @@ void text_free(text *loaded);
 /* "standard input" for "-", else the path: how messages call it. */
 const char *text_display_name(const char *path);
 
+/* Whether all of it is UTF-8, as JSON has to be. */
+bool text_is_utf8(const char *string);
+
 enum { CHARACTER_NAME_SIZE = 32 };
 /* Writes the character and its number, such as "'é' (U+00E9)", into name, and returns name. Control
    characters are shown by number only. */

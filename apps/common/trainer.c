@@ -14,6 +14,8 @@
 #include "predict.h"
 #include "progress.h"
 #include "run_lock.h"
+#include "tensor/json_text.h"
+#include "text.h"
 #include "training_state.h"
 #include "windows.h"
 
@@ -186,25 +188,24 @@ static char *describe(const training *run) {
     const training_options *options = &job->options;
     int64_t done = run->result->count;
     json_t *object = json_pack(
-        "{s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I}", "data", job->data->name,
-        "optimizer", options->optimizer, "lr", options->optimizer_options.lr, "initial_accumulator",
+        "{s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I}", "data",
+        text_is_utf8(job->data->name) ? job->data->name : "?", "optimizer", options->optimizer,
+        "lr", options->optimizer_options.lr, "initial_accumulator",
         options->optimizer_options.initial_accumulator, "momentum",
         options->optimizer_options.momentum, "weight_decay",
         options->optimizer_options.weight_decay, "clip_norm", options->clip_norm, "batch",
         (json_int_t)options->batch, "steps_per_epoch", (json_int_t)options->steps_per_epoch,
         "epochs", (json_int_t)done, "characters", (json_int_t)job->data->training);
-    if (object == NULL) { /* a file name that is not UTF-8 */
-        object = json_object();
+    bool ok = object != NULL &&
+              json_object_set_new(object, "seed", json_sprintf("%" PRIu64, options->seed)) == 0;
+    if (ok && done > 0) {
+        double loss = run->result->records[done - 1].loss;
+        ok = json_object_set_new(object, "loss", json_real(loss)) == 0;
     }
-    char seed[32];
-    snprintf(seed, sizeof seed, "%" PRIu64, options->seed);
-    json_object_set_new(object, "seed", json_string(seed));
-    if (done > 0) {
-        json_object_set_new(object, "loss", json_real(run->result->records[done - 1].loss));
+    if (!ok) {
+        json_decref(object);
     }
-    char *dumped = json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS);
-    json_decref(object);
-    return dumped;
+    return ok ? cbi_json_text(object) : NULL;
 }
 
 static training_outcome save(training *run, bool finished) {
@@ -262,7 +263,8 @@ static training_outcome interrupted(training *run) {
         if (saved != TRAINING_DONE) {
             return saved;
         }
-        failure(run->error, FAILURE_SIZE, "interrupted; %s has all that training goes on with", path);
+        failure(run->error, FAILURE_SIZE, "interrupted; %s has all that training goes on with",
+                path);
     } else {
         failure(run->error, FAILURE_SIZE, "interrupted");
     }

@@ -2,6 +2,8 @@
 #include "training_state.h"
 
 #include "failure.h"
+#include "tensor/json_text.h"
+#include "text.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -25,32 +27,27 @@ static json_t *text_json(const corpus *data) {
 
 /* The position as text, which the caller frees. */
 static char *position_text(const training_file *file, const training_state *state) {
-    json_t *object = json_object();
-    if (object == NULL) {
-        return NULL;
+    json_t *object =
+        json_pack("{s:I, s:I, s:f, s:o, s:o, s:o, s:b}", "epoch", (json_int_t)state->count, "step",
+                  (json_int_t)state->step, "loss_sum", state->loss_sum, "batches",
+                  generator_json(&state->batches), "dropout",
+                  generator_json(cb_params_random(file->model->params)), "text",
+                  text_json(file->data), "finished", (int)state->finished);
+    bool ok = object != NULL;
+    if (ok && isfinite(state->first_loss)) {
+        ok = json_object_set_new(object, "first_loss", json_real(state->first_loss)) == 0;
     }
-    json_object_set_new(object, "epoch", json_integer(state->count));
-    json_object_set_new(object, "step", json_integer(state->step));
-    json_object_set_new(object, "loss_sum", json_real(state->loss_sum));
-    json_object_set_new(object, "batches", generator_json(&state->batches));
-    json_object_set_new(object, "dropout", generator_json(cb_params_random(file->model->params)));
-    json_object_set_new(object, "text", text_json(file->data));
-    json_object_set_new(object, "finished", json_boolean(state->finished));
-    if (isfinite(state->first_loss)) {
-        json_object_set_new(object, "first_loss", json_real(state->first_loss));
+    if (ok && !state->finished && isfinite(state->seconds)) {
+        ok = json_object_set_new(object, "seconds", json_real(state->seconds)) == 0;
     }
-    if (!state->finished && isfinite(state->seconds)) {
-        json_object_set_new(object, "seconds", json_real(state->seconds));
+    /* A name that is not UTF-8 has to be given again. */
+    if (ok && !state->finished && file->log != NULL && text_is_utf8(file->log)) {
+        ok = json_object_set_new(object, "log", json_string(file->log)) == 0;
     }
-    if (!state->finished && file->log != NULL) {
-        json_t *log = json_string(file->log); /* NULL for a name that is not UTF-8 */
-        if (log != NULL) {
-            json_object_set_new(object, "log", log);
-        }
+    if (!ok) {
+        json_decref(object);
     }
-    char *dumped = json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS);
-    json_decref(object);
-    return dumped;
+    return ok ? cbi_json_text(object) : NULL;
 }
 
 static void fill_log(const training_state *state, double *rows) {
@@ -65,8 +62,9 @@ static void fill_log(const training_state *state, double *rows) {
 static char *optimizer_text(const cb_optimizer *optimizer) {
     size_t length = cb_optimizer_settings(optimizer, NULL, 0);
     char *settings = length == 0 ? NULL : malloc(length + 1);
-    if (settings != NULL) {
-        cb_optimizer_settings(optimizer, settings, length + 1);
+    if (settings != NULL && cb_optimizer_settings(optimizer, settings, length + 1) != length) {
+        free(settings);
+        settings = NULL;
     }
     return settings;
 }
