@@ -48,7 +48,7 @@ typedef struct request {
     double dropout, lr, initial_accumulator, momentum, weight_decay, held_out;
     training_options training;
     checkpoint_interval interval;
-    bool quiet;
+    bool detect_anomaly, quiet;
 } request;
 
 static const request defaults = {
@@ -150,6 +150,8 @@ static void add_run_options(request *asked, option_row *rows, int *count) {
          .help = "how often it is written: every N steps, or Nm: every N minutes\n(every epoch)"},
         {"resume", .string = &asked->resume, .value = "FILE",
          .help = "go on from a checkpoint, with its options"},
+        {"detect-anomaly", .flag = &asked->detect_anomaly,
+         .help = "name the op and the step that give the first NaN; several times slower"},
         {"quiet", 'q', .flag = &asked->quiet, .help = "show no progress"},
     };
     append(rows, count, mine, sizeof mine);
@@ -313,6 +315,7 @@ static int train(const request *asked, const model_init *init, const char *kept,
                         .settings = kept,
                         .resume = asked->resume,
                         .every = asked->interval,
+                        .detect_anomaly = asked->detect_anomaly,
                         .quiet = asked->quiet};
     snprintf(job.model.cell, sizeof job.model.cell, "%s", asked->cell);
     int status = EXIT_FAILURE;

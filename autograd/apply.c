@@ -141,6 +141,8 @@ static cb_status compute(cb_node *node, const cb_call *call) {
     status = allocate_outputs(node, call);
     if (status == CB_OK && node->tape->trace == NULL)
         status = op->forward(call);
+    if (status == CB_OK && node->tape->detecting && node->tape->trace == NULL)
+        status = cbi_find_anomaly(call);
     if (status == CB_OK && node->tape->noise != NULL)
         for (int k = 0; k < node->out_count; k++)
             cbi_add_noise(node->tape->noise, node->outs[k]);

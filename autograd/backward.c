@@ -263,7 +263,9 @@ static void propagate(const sweep *run, cb_node *node) {
     for (int k = 0; k < node->out_count; k++)
         of_outputs[k] = has_gradient(node->outs[k]->node) ? node->outs[k]->node->grad : NULL;
     call.gradients = of_outputs;
+    run->tape->gradient_of = node->op->name;
     node->op->vjp(&call, of_outputs[0], gradients);
+    run->tape->gradient_of = NULL;
     give_all(run, &call, node, gradients);
 }
 

@@ -47,6 +47,7 @@ static cb_tape *scratch_begin(cb_tape *tape, bool recording) {
     tape->scratch->parent = tape;
     tape->scratch->stand_ins = tape->stand_ins;
     tape->scratch->evaluating = tape->evaluating;
+    tape->scratch->detecting = tape->detecting;
     tape->scratch->recording = recording && !tape->no_grad;
     tape->scratch_in_use = true;
     return tape->scratch;

@@ -240,6 +240,9 @@ static cb_tensor *leaf(cb_tape *tape, const cb_tensor *value, bool variable, cb_
         return cbi_tape_fail(tape, CB_ERROR_SHAPE, "input: not a valid tensor");
     if (value->data == NULL && cb_tensor_count(value) > 0)
         return cbi_tape_fail(tape, CB_ERROR_VALUE, "input: the tensor has no data");
+    if (tape->detecting && tape->trace == NULL && cbi_first_nan(value) >= 0)
+        return cbi_tape_fail(tape, CB_ERROR_VALUE, "input: element %lld is nan",
+                             (long long)cbi_first_nan(value));
     if (variable && !cb_dtype_is_float(value->dtype))
         return cbi_tape_fail(tape, CB_ERROR_DTYPE, "variable: %s has no gradient; f32 or f64 has",
                              cb_dtype_name(value->dtype));

@@ -85,6 +85,8 @@ struct cb_tape {
     bool no_grad;                   /* never records */
     bool evaluating;         /* modules compute what they do outside of training: on a tape without
                                 gradients, and on those that work for one */
+    bool detecting;          /* an op that makes a NaN fails */
+    const char *gradient_of; /* the op whose gradient is computed now; NULL: none */
     struct cbi_trace *trace; /* of a symbolic tape, see trace.h; NULL of others */
     bool recording;          /* ops note themselves for gradients; off in a first-order sweep */
     bool sweeping;           /* a first-order sweep runs: blocks are reused */
@@ -173,5 +175,10 @@ bool cbi_is_asked_for(const cb_tensor *t);
 cb_tensor *cbi_looked_up(cb_tensor *x, cb_tensor **rows);
 /* A constant of t's dtype and shape, filled with value, in memory of its own. */
 cb_tensor *cbi_filled_like(cb_tape *tape, const cb_tensor *t, double value);
+
+/* The number of the first element that is NaN, in row-major order; -1: none is. */
+int64_t cbi_first_nan(const cb_tensor *t);
+/* Fails, recorded, when a result has a NaN that no input has. */
+cb_status cbi_find_anomaly(const cb_call *call);
 
 #endif

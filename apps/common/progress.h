@@ -1,8 +1,10 @@
-/* How far training has come, on standard error: a bar on a terminal, else a line now and then. */
+/* How far training has come, on standard error: a bar on a terminal, as wide as that is at the time,
+   else a line now and then. */
 #ifndef CEREBRA_APPS_PROGRESS_H
 #define CEREBRA_APPS_PROGRESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Plain data; the label is borrowed. */
@@ -16,6 +18,7 @@ typedef struct progress {
     double started;          /* seconds on a clock that only runs forward */
     double shown;            /* when something was last shown */
     bool drawn;              /* a bar stands on the current line */
+    double held_out_loss;    /* of the last epoch; NaN: not measured */
 } progress;
 
 /* epoch and step are those that an earlier run has done. */
@@ -27,6 +30,12 @@ void progress_step(progress *p, int64_t epoch, int64_t step, double loss);
 void progress_epoch(progress *p, int64_t epochs_done, double loss, double held_out_loss);
 /* At the end, however it came: leaves the terminal's line empty. */
 void progress_end(progress *p);
+
+/* The line that progress_step draws, without control characters, into a buffer of that size, at most
+   `width` columns of it: without the bar, and then cut, where it would be longer. pace: rate and time
+   left. */
+void progress_line(const progress *p, int64_t epoch, int64_t step, double loss, const char *pace,
+                   int width, char *line, size_t size);
 
 /* Seconds on the clock that progress uses (CLOCK_MONOTONIC). */
 double progress_clock(void);

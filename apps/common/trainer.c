@@ -166,6 +166,7 @@ static bool prepare(training *run) {
         return false;
     }
     run->result->count = run->state.count;
+    cb_tape_detect_anomaly(run->tape, job->detect_anomaly);
     run->saved = progress_clock();
     run->progress = progress_start(job->label, job->options.epochs, job->options.steps_per_epoch,
                                    run->state.count, run->state.step, job->quiet);
@@ -231,14 +232,28 @@ static training_outcome save(training *run, bool finished) {
 
 /* ---- What ends training before its time ------------------------------------------------------ */
 
-static training_outcome diverged(training *run, const char *what) {
+/* step: where in the epoch; -1: at its end. */
+static training_outcome diverged(training *run, int64_t step, const char *what) {
     struct stat status;
+    char place[48] = "";
     bool kept = run->job->checkpoint != NULL && stat(run->job->checkpoint, &status) == 0 &&
                 (run->state.count > 0 || run->job->resume != NULL);
-    failure(run->error, FAILURE_SIZE, "training diverged in epoch %" PRId64 ": %s%s%s",
-            run->state.count, what, kept ? "; the last good weights are in " : "",
+    if (step >= 0) {
+        snprintf(place, sizeof place, ", step %" PRId64, step);
+    }
+    failure(run->error, FAILURE_SIZE, "training diverged in epoch %" PRId64 "%s: %s%s%s",
+            run->state.count, place, what, kept ? "; the last good weights are in " : "",
             kept ? run->job->checkpoint : "");
     return TRAINING_DIVERGED;
+}
+
+/* Whether an op has been found that makes a NaN. */
+static bool is_anomalous(const training *run) {
+    return run->job->detect_anomaly && cb_tape_status(run->tape) == CB_ERROR_VALUE;
+}
+
+static training_outcome anomalous(training *run) {
+    return diverged(run, run->state.step, cb_tape_error(run->tape));
 }
 
 /* Whether a mean loss is so far above what guessing costs, and above where training began, that the
@@ -252,7 +267,7 @@ static training_outcome judge(training *run, double mean) {
     char what[128];
     snprintf(what, sizeof what, "its mean loss is %.4g, where a guess costs %.4g", mean,
              log((double)run->job->data->characters.count));
-    return is_worthless(run, mean) ? diverged(run, what) : TRAINING_DONE;
+    return is_worthless(run, mean) ? diverged(run, -1, what) : TRAINING_DONE;
 }
 
 static training_outcome interrupted(training *run) {
@@ -284,10 +299,16 @@ static training_outcome step(training *run, double *loss) {
     cb_tensor *logits = model_forward(&run->model, cb_input(run->tape, &x), NULL);
     cb_tensor *mean = cb_cross_entropy(logits, cb_input(run->tape, &y));
     *loss = cb_item(mean);
-    if (cb_tape_status(run->tape) == CB_OK && !isfinite(*loss)) {
-        return diverged(run, "the loss is not a finite number");
+    if (is_anomalous(run)) {
+        return anomalous(run);
     }
-    if (cb_backward(mean) != CB_OK) {
+    if (cb_tape_status(run->tape) == CB_OK && !isfinite(*loss)) {
+        return diverged(run, run->state.step, "the loss is not a finite number");
+    }
+    if (cb_backward(mean) != CB_OK && is_anomalous(run)) {
+        return anomalous(run);
+    }
+    if (cb_tape_status(run->tape) != CB_OK) {
         failure(run->error, FAILURE_SIZE, "%s", cb_tape_error(run->tape));
         return TRAINING_FAILED;
     }
@@ -361,7 +382,7 @@ static training_outcome train_epoch(training *run) {
         }
     }
     return model_is_finite(&run->model) ? TRAINING_DONE
-                                        : diverged(run, "a weight is not a finite number");
+                                        : diverged(run, -1, "a weight is not a finite number");
 }
 
 /* Measures and records an epoch that was trained. */

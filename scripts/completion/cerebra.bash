@@ -22,7 +22,7 @@ _cerebra() {
             --dtype) words="f32 f64" ;;
             --protocol) words="published controlled" ;;
             --models) words="lstm stacked-lstm cerebral-lstm widened-lstm" ;;
-            --data | --log | --logs | --checkpoint | --out)
+            --data | --log | --logs | --checkpoint | --resume | --out)
                 mapfile -t COMPREPLY < <(compgen -f -- "$current")
                 return
                 ;;

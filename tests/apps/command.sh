@@ -224,7 +224,7 @@ done
 # ---- Going on: the same files as without a stop, to the byte, but for the time
 whole() {
     expect 0 "$cerebra" train --data text.txt $tiny --epochs 4 --dropout 0.2 --held-out 0.2 \
-        --optimizer adam --log whole.csv --checkpoint whole.safetensors "$@"
+        --optimizer adam --log whole.csv --checkpoint whole.safetensors
 }
 timeless() {
     cut -d, -f1,2,4- "$1"
@@ -261,6 +261,10 @@ printf '\377' | dd of=damaged.safetensors bs=1 seek=$(($(wc -c <whole.safetensor
 refuse 1 'damaged.safetensors: its checksum is wrong' train --resume damaged.safetensors
 refuse 1 'damaged.safetensors: its checksum is wrong' sample --checkpoint damaged.safetensors
 refuse 1 'damaged.safetensors: its checksum is wrong' eval --checkpoint damaged.safetensors
+
+# ---- The op that gives the first NaN
+expect 3 "$cerebra" train --data text.txt $tiny --optimizer sgd --lr 1e30 --epochs 9 --detect-anomaly
+contains err 'diverged in epoch 0, step 1: .*matmul: .* of the result is nan and no input has one'
 
 # ---- What BLIS would abort on is refused
 for value in 99 -1 abc 2; do

@@ -296,6 +296,53 @@ Test(tape, backward_from_a_variable_itself) {
     cb_tape_free(tape);
 }
 
+/* The first op that makes a NaN is named, also in a gradient and within a recurrence. */
+static void expect_anomaly(cb_tensor *(*function)(cb_tensor *x), double first, const char *part) {
+    double numbers[3] = {first, 2, 3};
+    cb_tensor plain = cb_tensor_wrap(CB_F64, CB_SHAPE(1, 3), numbers);
+    for (int on = 0; on < 2; on++) {
+        cb_tape *tape = cb_tape_new();
+        cb_tape_detect_anomaly(tape, on == 1);
+        cb_tensor *y = function(cb_variable(tape, &plain));
+        cb_status status = cb_backward(cb_sum(y, CB_ALL_AXES, false));
+        cr_expect_eq(status, on == 1 && part != NULL ? CB_ERROR_VALUE : CB_OK, "%s",
+                     cb_tape_error(tape));
+        cr_expect(on == 0 || part == NULL || strstr(cb_tape_error(tape), part) != NULL, "%s",
+                  cb_tape_error(tape));
+        cb_tape_free(tape);
+    }
+}
+static cb_tensor *of_log(cb_tensor *x) {
+    return cb_scale(cb_log(x), 2);
+}
+static cb_tensor *of_norm(cb_tensor *x) {
+    return cb_sqrt(cb_square(cb_slice(x, 1, 0, 1, 1)));
+}
+static void log_step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
+    (void)w;
+    next[0] = cb_log(cb_sub(x, state[0]));
+}
+static cb_tensor *of_recurrence(cb_tensor *x) {
+    const int64_t size = 3;
+    cb_scan *scan = cb_scan_new(log_step, &(cb_scan_options){.dtype = CB_F64,
+                                                             .input = 3,
+                                                             .state_count = 1,
+                                                             .state_size = &size});
+    cb_tensor *initial = cb_full(cb_tape_of(x), CB_F64, CB_SHAPE(1, 3), 0);
+    cb_tensor *y = cb_scan_run(scan, cb_unsqueeze(x, 0), &(cb_scan_io){.initial = &initial});
+    cb_scan_free(scan);
+    return y;
+}
+
+Test(tape, the_op_that_makes_a_nan_is_named) {
+    expect_anomaly(of_log, 1, NULL);
+    expect_anomaly(of_log, -1, "log: f64[1,3]: element 0 of the result is nan and no input has one");
+    expect_anomaly(of_norm, 1, NULL);
+    expect_anomaly(of_norm, 0, "in the gradient of square");
+    expect_anomaly(of_recurrence, -1, "log: ");
+    expect_anomaly(of_log, NAN, "input: element 0 is nan");
+}
+
 Test(tape, stacking_what_is_on_no_tape_is_an_error) {
     float numbers[2] = {1, 2};
     cb_tensor plain = cb_tensor_wrap(CB_F32, CB_SHAPE(2), numbers);
