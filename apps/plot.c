@@ -285,7 +285,8 @@ static bool read_logs(const request *asked, csv_series *logs, chart_series *seri
         if (labels[i] == NULL) {
             return failure(error, FAILURE_SIZE, "out of memory");
         }
-        series[i] = (chart_series){labels[i], logs[i].count, logs[i].x, logs[i].y};
+        series[i] = (chart_series){
+            .label = labels[i], .count = logs[i].count, .x = logs[i].x, .y = logs[i].y};
     }
     return true;
 }

@@ -108,9 +108,11 @@ extern const int64_t paper_epochs[PAPER_EPOCHS];
 extern const double paper_losses[REPRODUCE_PAPER_MODELS][PAPER_EPOCHS];
 extern const double paper_last_losses[REPRODUCE_PAPER_MODELS]; /* of the logs' last lines */
 
-/* One claim: what the paper says, and what the author's logs say. */
+/* One claim: what the paper says, what the author's logs say, and when it is taken to hold. */
 typedef struct paper_claim {
     const char *claim, *paper, *logs;
+    int64_t needs; /* epochs of both models without which nothing can be said */
+    int64_t from;  /* of "stays below": the last epoch from which it may begin */
 } paper_claim;
 typedef enum paper_claim_number {
     CLAIM_STACKED_BELOW_SINGLE,
@@ -121,5 +123,16 @@ typedef enum paper_claim_number {
     PAPER_CLAIMS,
 } paper_claim_number;
 extern const paper_claim paper_claims[PAPER_CLAIMS];
+
+/* How near to the paper's a last loss has to be, and the first epoch of a crossing, as a part of
+ * it. */
+extern const double paper_loss_tolerance, paper_crossing_tolerance;
+extern const int64_t paper_crossing; /* where two-stacked goes below Cerebral's last loss */
+
+typedef enum claim_verdict { CLAIM_HELD, CLAIM_NOT_HELD, CLAIM_OPEN } claim_verdict;
+
+/* Whether a claim holds of the models that were trained; open: they were not, or not long enough.
+ */
+claim_verdict reproduce_judge(const reproduction *run, paper_claim_number claim);
 
 #endif

@@ -36,12 +36,17 @@ static void describe(const reproduction *run, char *buffer, size_t size) {
 static size_t add_model(const reproduction *run, reproduce_model which, chart_series *series,
                         size_t count, char label[64]) {
     const reproduced *entry = &run->models[which];
-    series[count++] = (chart_series){reproduce_names[which].title, entry->curve.count,
-                                     entry->curve.x, entry->curve.y};
+    series[count++] = (chart_series){.label = reproduce_names[which].title,
+                                     .count = entry->curve.count,
+                                     .x = entry->curve.x,
+                                     .y = entry->curve.y};
     if (entry->author.count > 0) {
         snprintf(label, 64, "%s, author's log", reproduce_names[which].title);
-        series[count++] =
-            (chart_series){label, entry->author.count, entry->author.x, entry->author.y};
+        series[count++] = (chart_series){.label = label,
+                                         .count = entry->author.count,
+                                         .x = entry->author.x,
+                                         .y = entry->author.y,
+                                         .companion = true};
     }
     return count;
 }
@@ -84,10 +89,22 @@ static bool draw_halves(const reproduction *run, char *error) {
         size_t shown = equal->curve.count < different->curve.count ? equal->curve.count
                                                                    : different->curve.count;
         const chart_series series[] = {
-            {"loss, equal initial halves", shown, equal->curve.x, equal->curve.y},
-            {"loss, different initial halves", shown, different->curve.x, different->curve.y},
-            {"distance, equal initial halves", shown, equal->curve.x, equal_distance},
-            {"distance, different initial halves", shown, different->curve.x, different_distance},
+            {.label = "loss, equal initial halves",
+             .count = shown,
+             .x = equal->curve.x,
+             .y = equal->curve.y},
+            {.label = "loss, different initial halves",
+             .count = shown,
+             .x = different->curve.x,
+             .y = different->curve.y},
+            {.label = "distance, equal initial halves",
+             .count = shown,
+             .x = equal->curve.x,
+             .y = equal_distance},
+            {.label = "distance, different initial halves",
+             .count = shown,
+             .x = different->curve.x,
+             .y = different_distance},
         };
         describe(run, description, sizeof description);
         const chart_options options = {

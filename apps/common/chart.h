@@ -11,6 +11,8 @@ typedef struct chart_series {
     const char *label; /* UTF-8, for the legend; NULL leaves the curve out of it */
     size_t count;
     const double *x, *y;
+    bool companion; /* belongs to the curve before it, as what it is compared with: has its colour,
+                       and dashes; then the others are solid */
 } chart_series;
 
 /* A vertical line that marks a value of x, with a note at its upper end (NULL: none). */

@@ -141,8 +141,15 @@ static double curve_width(const chart *c) {
 
 /* The line style of series `index`; dashes is where its lengths go. */
 static canvas_stroke curve_stroke(const chart *c, size_t index, double dashes[MOST_DASHES]) {
+    size_t companions = 0, before = 0; /* in all, and up to this one */
+    for (size_t i = 0; i < c->series_count; i++) {
+        companions += c->series[i].companion;
+        before += c->series[i].companion && i <= index;
+    }
+    bool companion = c->series[index].companion;
+    index -= before <= index ? before : index;
     /* After a round through the palette each colour comes with the next dash style. */
-    size_t style = (index + index / PALETTE_SIZE) % DASH_STYLES;
+    size_t style = companions > 0 ? companion : (index + index / PALETTE_SIZE) % DASH_STYLES;
     size_t count = dash_styles[style].count;
     for (size_t i = 0; i < count; i++) {
         dashes[i] = dash_styles[style].lengths[i] * curve_width(c);

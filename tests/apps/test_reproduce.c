@@ -147,3 +147,53 @@ Test(reproduce, controlled_models_start_alike) {
         cr_assert_eq(strstr(job.model.cell, "state-bias"), NULL);
     }
 }
+
+/* ---- What became of the claims --------------------------------------------------------------- */
+
+enum { LONG = 800 };
+
+/* A run whose curves fall from 4 as 4 exp(-rate epoch), as long as given. */
+static reproduction *falling(const double rate[3], const size_t count[3]) {
+    static double losses[3][LONG];
+    static reproduction judged;
+    for (int i = 0; i < 3; i++) {
+        for (int k = 0; k < LONG; k++) {
+            losses[i][k] = 4 * exp(-rate[i] * k);
+        }
+        judged.models[i].curve = curve(count[i], losses[i]);
+    }
+    return &judged;
+}
+
+static void expect_verdicts(const double rate[3], const size_t count[3],
+                            const claim_verdict expected[PAPER_CLAIMS]) {
+    const reproduction *judged = falling(rate, count);
+    for (int i = 0; i < PAPER_CLAIMS; i++) {
+        cr_expect_eq(reproduce_judge(judged, (paper_claim_number)i), expected[i], "claim %d: %d", i,
+                     (int)reproduce_judge(judged, (paper_claim_number)i));
+    }
+}
+
+Test(reproduce, claims_are_judged_by_what_was_run) {
+    /* Cerebral ends at 0.398 after 500 epochs, and two-stacked is there at epoch 676. */
+    double to_last = log(4 / 0.398) / 499, slower = log(4 / 0.398) / 675.5;
+    const double as_the_paper[3] = {slower / 2, slower, to_last};
+    const size_t whole[3] = {500, 791, 500}, none[3] = {0, 0, 0}, few[3] = {31, 31, 31};
+    /* Two curves of 4 at epoch 0 are equal there: Cerebral is below single from epoch 1. */
+    expect_verdicts(
+        as_the_paper, whole,
+        (claim_verdict[]){CLAIM_HELD, CLAIM_NOT_HELD, CLAIM_HELD, CLAIM_HELD, CLAIM_HELD});
+    expect_verdicts(as_the_paper, none,
+                    (claim_verdict[]){CLAIM_OPEN, CLAIM_OPEN, CLAIM_OPEN, CLAIM_OPEN, CLAIM_OPEN});
+    expect_verdicts(
+        as_the_paper, few,
+        (claim_verdict[]){CLAIM_OPEN, CLAIM_NOT_HELD, CLAIM_HELD, CLAIM_OPEN, CLAIM_OPEN});
+    const double reversed[3] = {to_last, slower, slower / 2};
+    expect_verdicts(reversed, whole,
+                    (claim_verdict[]){CLAIM_NOT_HELD, CLAIM_NOT_HELD, CLAIM_NOT_HELD,
+                                      CLAIM_NOT_HELD, CLAIM_NOT_HELD});
+    const size_t short_of_the_crossing[3] = {500, 600, 500};
+    expect_verdicts(
+        as_the_paper, short_of_the_crossing,
+        (claim_verdict[]){CLAIM_HELD, CLAIM_NOT_HELD, CLAIM_HELD, CLAIM_HELD, CLAIM_OPEN});
+}

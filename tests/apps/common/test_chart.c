@@ -19,7 +19,7 @@ static char error[512];
 
 static const double xs[] = {0, 1, 2, 3};
 static const double ys[] = {4, 3, NAN, 2};
-static const chart_series two[] = {{"falling", 4, xs, ys}, {"point", 1, xs, xs + 1}};
+static const chart_series two[] = {{"falling", 4, xs, ys, false}, {"point", 1, xs, xs + 1, false}};
 
 static void set_up(void) {
     snprintf(directory, sizeof directory, "/tmp/cerebra-test-chart-XXXXXX");
@@ -185,7 +185,7 @@ static void expect_failure(const chart_series *series, size_t count, chart_optio
 }
 
 Test(chart, failures_leave_the_existing_file) {
-    const chart_series empty = {"nothing", 0, xs, ys};
+    const chart_series empty = {"nothing", 0, xs, ys, false};
     expect_failure(two, 0, (chart_options){0}, "c.png", "there is no series");
     expect_failure(&empty, 1, (chart_options){0}, "c.png", "series \"nothing\" is empty");
     expect_failure(two, 2, (chart_options){.width = 20}, "c.png", "20 x 1000 pixels");
@@ -229,7 +229,7 @@ static void lay_out(chart *c, canvas_point *points, const double *x, const doubl
     static chart_series series;
     static curve only;
     static const chart_options options = {0};
-    series = (chart_series){"curve", count, x, y};
+    series = (chart_series){"curve", count, x, y, false};
     only = (curve){.points = points, .count = count};
     *c = (chart){.series = &series,
                  .series_count = 1,
@@ -304,7 +304,7 @@ Test(chart, many_shapes_can_be_drawn) {
     chart_series many[SERIES];
     for (size_t i = 0; i < SERIES; i++) {
         many[i] = (chart_series){i % 3 == 0 ? "a rather long label for a curve" : "b", 4, xs,
-                                 i == 7 ? extreme : ys};
+                                 i == 7 ? extreme : ys, false};
     }
     const int sizes[][2] = {{100, 100}, {100, 900}, {900, 100}, {640, 480}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {

@@ -43,7 +43,7 @@ Test(chart_data, smoothing_leaves_out_gaps) {
 
 static bool scales(const double *x, const double *y, size_t count, chart_options options,
                    axis_scale *x_scale, axis_scale *y_scale) {
-    chart_series series = {"s", count, x, y};
+    chart_series series = {"s", count, x, y, false};
     return chart_find_scales(&series, 1, &options, x_scale, y_scale, error, sizeof error);
 }
 
