@@ -2,10 +2,14 @@
    is in test_safetensors.c and test_npy.c. */
 #include "tensor/file_replace.h"
 
+#include "tensor/memory.h"
 #include "tests/support.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -123,4 +127,85 @@ Test(file_replace, devices_and_standard_output) {
     cr_assert_eq(cbi_replacement_open_output(&file, "-", NULL), CB_OK);
     cr_assert_eq(cbi_replacement_commit(&file, NULL), CB_OK);
     cr_assert_eq(access("/dev/full", F_OK), 0);
+}
+
+/* A file with the name of a temporary one of `path`, as a writer leaves it that was killed. */
+static char *left_over(void) {
+    char *name = cbi_replacement_side_name(path, "0.tmp");
+    cr_assert_not_null(name);
+    cbt_write_file(name, "half", 4);
+    return name;
+}
+
+Test(file_replace, what_a_killed_writer_left_is_removed) {
+    cbi_replacement file;
+    char *name = left_over();
+    start(&file, "new");
+    cr_assert_str_eq(file.temporary, name);
+    cr_assert_eq(cbi_replacement_commit(&file, NULL), CB_OK);
+    holds("new");
+    cbi_free(name);
+    name = left_over();
+    cbi_replacement_clean(path);
+    holds("new");
+    cbi_free(name);
+}
+
+Test(file_replace, what_another_writes_is_left_alone) {
+    cbi_replacement first, second;
+    start(&first, "first");
+    start(&second, "second");
+    cr_assert_str_neq(first.temporary, second.temporary);
+    cbi_replacement_clean(path);
+    cr_assert_eq(cbt_directory_count(directory), 2);
+    cr_assert_eq(cbi_replacement_commit(&second, NULL), CB_OK);
+    cr_assert_eq(cbi_replacement_commit(&first, NULL), CB_OK);
+    holds("first");
+}
+
+/* Links are followed to where they lead, also when nothing is there yet. */
+Test(file_replace, links_are_followed) {
+    char link[CBT_PATH_SIZE], other[CBT_PATH_SIZE], loop[CBT_PATH_SIZE];
+    cbi_replacement file;
+    cb_error error;
+    cbt_join(link, directory, "link");
+    cbt_join(other, directory, "second link");
+    cbt_join(loop, directory, "loop");
+    cr_assert_eq(symlink("second link", link), 0);
+    cr_assert_eq(symlink(path, other), 0);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(cbi_replacement_open(&file, link, &error), CB_OK, "%s", error.message);
+        cr_assert_geq(fputs(i == 0 ? "made" : "replaced", file.stream), 0);
+        cr_assert_eq(cbi_replacement_commit(&file, NULL), CB_OK);
+        struct stat status;
+        cr_assert(lstat(link, &status) == 0 && S_ISLNK(status.st_mode));
+        cr_assert(lstat(path, &status) == 0 && S_ISREG(status.st_mode));
+    }
+    cr_assert_eq(unlink(link), 0);
+    cr_assert_eq(unlink(other), 0);
+    holds("replaced");
+    cr_assert_eq(symlink("loop", loop), 0);
+    cr_assert_eq(cbi_replacement_open(&file, loop, &error), CB_ERROR_FILE);
+    cr_assert_not_null(strstr(error.message, "symbolic links"), "%s", error.message);
+}
+
+/* A write that fails long before the end: the reason is still that of the system. */
+Test(file_replace, a_full_disk_is_named, .signal = 0) {
+    struct rlimit before, small = {100000, 100000};
+    cbi_replacement file;
+    cb_error error;
+    char bytes[4096] = {0};
+    cbt_write_file(path, "old", 3);
+    getrlimit(RLIMIT_FSIZE, &before);
+    small.rlim_max = before.rlim_max;
+    signal(SIGXFSZ, SIG_IGN);
+    cr_assert_eq(cbi_replacement_open(&file, path, &error), CB_OK);
+    setrlimit(RLIMIT_FSIZE, &small);
+    for (int i = 0; i < 100; i++) {
+        fwrite(bytes, 1, sizeof bytes, file.stream);
+    }
+    cr_assert_eq(cbi_replacement_commit(&file, &error), CB_ERROR_FILE);
+    setrlimit(RLIMIT_FSIZE, &before);
+    cr_assert_not_null(strstr(error.message, strerror(EFBIG)), "%s", error.message);
+    holds("old");
 }

@@ -4,6 +4,7 @@
 #include "apps/common/failure.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,4 +185,59 @@ Test(checkpoint, a_failing_write_leaves_the_old_file) {
     cr_assert_not(checkpoint_write(path, &trained, &characters, &extra, error));
     cr_assert(checkpoint_read(path, &loaded, error), "%s", error);
     checkpoint_free(&loaded);
+}
+
+/* Weights are finite numbers. */
+Test(checkpoint, refuses_weights_that_are_no_numbers) {
+    float *weight = cb_params_find(trained.params, "head.bias")->value->data;
+    weight[2] = NAN;
+    cr_assert(checkpoint_write(path, &trained, &characters, NULL, error), "%s", error);
+    expect_failure("weights that are not finite numbers");
+    weight[2] = INFINITY;
+    cr_assert(checkpoint_write(path, &trained, &characters, NULL, error), "%s", error);
+    expect_failure("weights that are not finite numbers");
+    weight[2] = 0;
+}
+
+Test(checkpoint, refuses_weights_that_are_integers) {
+    cb_safetensors *file = cb_safetensors_read(path, NULL);
+    const char *const keys[] = {"format", "vocabulary", "config"};
+    cb_metadata metadata[4] = {{"format_version", "1"}};
+    cb_named_tensor tensors[64];
+    int32_t numbers[4] = {1, 2, 3, 4};
+    cb_tensor integers = cb_tensor_wrap(CB_I32, CB_SHAPE(4), numbers);
+    for (int i = 0; i < 3; i++)
+        metadata[1 + i] = (cb_metadata){keys[i], cb_safetensors_metadata(file, keys[i])};
+    for (int i = 0; i < cb_safetensors_count(file); i++) {
+        tensors[i] = cb_safetensors_at(file, i);
+        if (strcmp(tensors[i].name, "head.bias") == 0)
+            tensors[i].tensor = &integers;
+    }
+    cr_assert_eq(cb_safetensors_write(path, cb_safetensors_count(file), tensors, 4, metadata, NULL),
+                 CB_OK);
+    cb_safetensors_free(file);
+    expect_failure("head.bias is i32, not a float");
+}
+
+/* Of what is not in a weight: the checksum covers all of it. */
+Test(checkpoint, refuses_every_changed_byte) {
+    struct stat status;
+    checkpoint loaded;
+    cr_assert_eq(stat(path, &status), 0);
+    FILE *file = fopen(path, "r+b");
+    for (long at = 8; at < (long)status.st_size; at += at < 1500 ? 7 : 97) {
+        fseek(file, at, SEEK_SET);
+        int byte = fgetc(file);
+        fseek(file, at, SEEK_SET);
+        fputc(byte ^ 1, file);
+        fflush(file);
+        bool read = checkpoint_read(path, &loaded, error);
+        /* Spaces behind the header mean nothing. */
+        cr_expect(!read || byte == ' ', "byte %ld", at);
+        if (read)
+            checkpoint_free(&loaded);
+        fseek(file, at, SEEK_SET);
+        fputc(byte, file);
+    }
+    fclose(file);
 }
