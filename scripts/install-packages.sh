@@ -13,7 +13,7 @@ packages="build-essential pkgconf meson ninja-build libblis-openmp-dev libjansso
 for group in "$@"; do
     case $group in
     test) packages="$packages libcriterion-dev strace" ;;
-    check) packages="$packages clang clang-format shellcheck" ;;
+    check) packages="$packages clang libclang-rt-dev clang-format shellcheck" ;;
     *)
         echo "install-packages.sh: no group \"$group\"; there are test and check" >&2
         exit 2
