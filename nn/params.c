@@ -291,6 +291,11 @@ cb_tensor *cb_parameter(cb_tape *tape, cb_param *param) {
         return cbi_tape_fail(tape, CB_ERROR_NOT_FOUND,
                              "the parameter is NULL: see cb_params_error");
     }
+    if (tape != NULL && tape->detecting && tape->trace == NULL &&
+        cbi_first_nan(param->value) >= 0) {
+        return cbi_tape_fail(tape, CB_ERROR_VALUE, "parameter %s: element %lld is nan", param->name,
+                             (long long)cbi_first_nan(param->value));
+    }
     return param->frozen ? cb_input(tape, param->value)
                          : cb_variable_into(tape, param->value, param->gradient);
 }
