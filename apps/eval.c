@@ -61,6 +61,10 @@ static int eval(const request *asked, char *error) {
         ok = numbers != NULL && (asked->carry ? predict_carried : predict_windows)(
                                     &trained.model, numbers, (int64_t)source.count, &nats, error);
     }
+    if (ok && !isfinite(nats)) {
+        ok = failure(error, FAILURE_SIZE, "%s: the loss of this model is not a finite number",
+                     asked->checkpoint);
+    }
     if (ok) {
         print_measures(nats, source.count - 1);
     }

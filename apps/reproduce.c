@@ -234,7 +234,9 @@ static bool prepare(reproduction *run, const option_row *rows, char *error) {
             return false;
         }
     }
-    if (!make_directory(asked->out, error) || !reproduce_clean(run, error) ||
+    char report[REPRODUCE_PATH_SIZE];
+    if (!make_directory(asked->out, error) || !reproduce_path(run, "report.md", report, error) ||
+        !run_lock_take(&run->lock, report, error) || !reproduce_clean(run, error) ||
         !(asked->fresh ? reproduce_start_over(run, error) : reproduce_find(run, rows, error))) {
         return false;
     }
@@ -284,6 +286,7 @@ static void release(reproduction *run) {
         csv_free_series(&run->models[i].curve);
         csv_free_series(&run->models[i].author);
     }
+    run_lock_release(&run->lock);
     corpus_free(&run->data);
     free(run->settings);
     free(run);
@@ -295,6 +298,7 @@ static int reproduce(const reproduce_request *asked, const option_row *rows, cha
         return command_fail("reproduce", EXIT_FAILURE, "out of memory");
     }
     run->asked = asked;
+    run->lock = RUN_LOCK_NONE;
     run->settings = settings_text(rows);
     int status = EXIT_USAGE;
     if (choose_models(run, error)) {

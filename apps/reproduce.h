@@ -13,6 +13,7 @@
 
 #include "common/csv.h"
 #include "common/options.h"
+#include "common/run_lock.h"
 #include "common/trainer.h"
 
 #include <stdio.h>
@@ -62,6 +63,7 @@ typedef struct reproduced {
 /* A whole run. */
 typedef struct reproduction {
     const reproduce_request *asked;
+    run_lock lock;  /* of the directory, by its report */
     char *settings; /* JSON of the options that determine the results, see settings.h */
     corpus data;
     reproduced models[REPRODUCE_MODELS];

@@ -51,7 +51,12 @@ static bool examine(const reproduction *run, reproduced *entry, const cb_safeten
     bool ok = settings_match(&made, rows, "it", error) == SETTINGS_SAME &&
               training_state_read(stored, &run->data, &state, error);
     settings_free(&made);
-    if (ok && entry->wanted) {
+    int64_t begun = state.count + (state.step > 0);
+    if (ok && entry->wanted && begun > entry->job.options.epochs) {
+        ok = failure(error, FAILURE_SIZE,
+                     "it has come to epoch %lld, further than the %lld that are asked for",
+                     (long long)begun, (long long)entry->job.options.epochs);
+    } else if (ok && entry->wanted) {
         entry->job.resume = entry->checkpoint;
     } else if (ok && state.finished && state.count > 0) {
         ok = take_result(entry, &state, error);

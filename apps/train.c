@@ -188,7 +188,7 @@ static bool read_resumed(const char *path, resumed *r, char *error) {
     if (stored == NULL) {
         return false;
     }
-    r->log = training_state_log(stored);
+    r->log = training_state_log(stored, path);
     bool ok = settings_read(cb_safetensors_metadata(stored, "settings"), &r->settings, message);
     cb_safetensors_free(stored);
     return ok || failure(error, FAILURE_SIZE, "%s: %.900s", path, message);
@@ -287,6 +287,9 @@ static bool check(request *asked, model_init *init, char *error) {
     }
     if (same_file(asked->log, asked->checkpoint)) {
         return failure(error, FAILURE_SIZE, "--log and --checkpoint name the same file");
+    }
+    if (same_file(asked->log, asked->resume)) {
+        return failure(error, FAILURE_SIZE, "--log would overwrite the checkpoint to go on from");
     }
     if (same_file(asked->data, asked->log) || same_file(asked->data, asked->checkpoint)) {
         return failure(error, FAILURE_SIZE, "--data would be overwritten");

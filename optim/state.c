@@ -234,6 +234,9 @@ static cb_status read_state(const cb_optimizer *optimizer, const cb_optimizer_op
     const char *name = s->state_entry_name[k];
     const cb_tensor *stored = name == NULL ? NULL : cb_safetensors_find(file, name);
     const cb_tensor *value = s->param->value;
+    if (stored != NULL && r->steps == 0) {
+        return cbi_file_error(error, CB_ERROR_NOT_FOUND, s->step_name, "there is no such entry");
+    }
     if (stored == NULL) {
         bool needed = r->steps > 0 && optimizer->rule->needs_state(options, k);
         return !needed ? CB_OK
@@ -252,7 +255,17 @@ static cb_status read_state(const cb_optimizer *optimizer, const cb_optimizer_op
     if (r->state[k] == NULL) {
         return cbi_file_error(error, CB_ERROR_MEMORY, name, "no memory");
     }
-    return cb_tensor_assign(r->state[k], stored);
+    cb_status status = cb_tensor_assign(r->state[k], stored);
+    for (int64_t i = 0; status == CB_OK && i < cb_tensor_count(stored); i++) {
+        const char *at = (const char *)r->state[k]->data + (size_t)i * cb_dtype_size(value->dtype);
+        double element = value->dtype == CB_F64 ? *(const double *)(const void *)at
+                                                : (double)*(const float *)(const void *)at;
+        if (isnan(element)) {
+            status =
+                cbi_file_error(error, CB_ERROR_VALUE, name, "element %lld is nan", (long long)i);
+        }
+    }
+    return status;
 }
 
 /* Whether an entry is one that some parameter may have. */

@@ -53,6 +53,10 @@ static json_t *vocabulary_json(const vocabulary *characters) {
     return ok ? array : NULL;
 }
 
+char *checkpoint_vocabulary(const vocabulary *characters) {
+    return cbi_json_text(vocabulary_json(characters));
+}
+
 static json_t *config_json(const model_config *config) {
     return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:b}", "cell", config->cell, "vocabulary",
                      (json_int_t)config->vocabulary, "embedding", (json_int_t)config->embedding,
@@ -148,7 +152,7 @@ bool checkpoint_write(const char *path, const model *m, const vocabulary *charac
     int count = cb_params_count(m->params);
     cb_named_tensor *tensors = calloc((size_t)(count + extra->tensor_count) + 1, sizeof *tensors);
     cb_metadata *metadata = calloc((size_t)extra->metadata_count + 8, sizeof *metadata);
-    char *vocabulary_text = cbi_json_text(vocabulary_json(characters));
+    char *vocabulary_text = checkpoint_vocabulary(characters);
     char *config_text = cbi_json_text(config_json(&m->config));
     bool ok = tensors != NULL && metadata != NULL && vocabulary_text != NULL && config_text != NULL;
     if (!ok) {

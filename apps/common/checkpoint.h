@@ -24,6 +24,9 @@ typedef struct checkpoint_extra {
     const cb_metadata *metadata; /* with keys of the list above */
 } checkpoint_extra;
 
+/* The vocabulary as it is in a file; the caller frees it. NULL without memory. */
+char *checkpoint_vocabulary(const vocabulary *characters);
+
 /* Whether a checkpoint can be written at path: its directory is writable and what is there, if
    anything, is a regular file. Changes nothing. */
 bool checkpoint_check_path(const char *path, char *error);

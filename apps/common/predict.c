@@ -151,6 +151,13 @@ const cb_tensor *reader_feed(reader *r, const int32_t *characters, int64_t time,
             return NULL;
         }
     }
+    const float *scores = logits->data;
+    for (int64_t i = 0; i < cb_tensor_count(logits); i++) {
+        if (!isfinite(scores[i])) {
+            failure(error, FAILURE_SIZE, "what this model computes is not a finite number");
+            return NULL;
+        }
+    }
     return logits;
 }
 

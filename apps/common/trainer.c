@@ -25,7 +25,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* The stream of random numbers that batches are drawn from; initial values have streams chosen by
    their names. */
@@ -40,7 +39,7 @@ typedef struct training {
     const training_job *job;
     model model;
     cb_optimizer *optimizer;
-    cb_tape *tape;
+    cb_tape *tape, *judging; /* of the steps; of looking at what the last one has left */
     windows windows;
     window_batch batch;
     training_state state;
@@ -50,6 +49,8 @@ typedef struct training {
     bool told;            /* which layers run op by op */
     double epoch_started; /* on progress_clock, less what the epoch had taken before */
     double saved;         /* when, on the same clock */
+    bool has_batch;       /* a step has been taken */
+    bool has_good;        /* the checkpoint holds weights that were judged good */
     training_result *result;
     char *error;
 } training;
@@ -140,7 +141,9 @@ static bool restore(training *run) {
     }
     int64_t done = run->state.count;
     double last = done > 0 ? run->state.records[done - 1].seconds : 0;
+    last = isnan(last) ? 0 : last; /* the log that had them is gone */
     run->state.seconds = isnan(run->state.seconds) ? last : run->state.seconds;
+    run->has_good = job->checkpoint != NULL && strcmp(job->resume, job->checkpoint) == 0;
     return true;
 }
 
@@ -149,7 +152,8 @@ static bool prepare(training *run) {
     run->checkpoint_lock = run->log_lock = RUN_LOCK_NONE;
     run->result->records = calloc((size_t)job->options.epochs, sizeof(epoch_record));
     run->tape = cb_tape_new();
-    if (run->result->records == NULL || run->tape == NULL) {
+    run->judging = cb_tape_new_no_grad();
+    if (run->result->records == NULL || run->tape == NULL || run->judging == NULL) {
         return failure(run->error, FAILURE_SIZE, "out of memory");
     }
     if (!run_lock_take(&run->checkpoint_lock, job->checkpoint, run->error) ||
@@ -176,6 +180,7 @@ static bool prepare(training *run) {
 static void release(training *run) {
     progress_end(&run->progress);
     cb_tape_free(run->tape);
+    cb_tape_free(run->judging);
     cb_optimizer_free(run->optimizer);
     model_free(&run->model);
     window_batch_free(&run->batch);
@@ -227,6 +232,7 @@ static training_outcome save(training *run, bool finished) {
                   : training_state_save(job->checkpoint, &file, &run->state, run->error);
     free(description);
     run->saved = progress_clock();
+    run->has_good = run->has_good || ok;
     return ok ? TRAINING_DONE : TRAINING_FAILED;
 }
 
@@ -234,10 +240,8 @@ static training_outcome save(training *run, bool finished) {
 
 /* step: where in the epoch; -1: at its end. */
 static training_outcome diverged(training *run, int64_t step, const char *what) {
-    struct stat status;
     char place[48] = "";
-    bool kept = run->job->checkpoint != NULL && stat(run->job->checkpoint, &status) == 0 &&
-                (run->state.count > 0 || run->job->resume != NULL);
+    bool kept = run->has_good;
     if (step >= 0) {
         snprintf(place, sizeof place, ", step %" PRId64, step);
     }
@@ -263,18 +267,42 @@ static bool is_worthless(const training *run, double loss) {
     return loss > DIVERGED_TIMES * guess && loss > DIVERGED_TIMES * run->state.first_loss;
 }
 
-static training_outcome judge(training *run, double mean) {
-    char what[128];
-    snprintf(what, sizeof what, "its mean loss is %.4g, where a guess costs %.4g", mean,
+static training_outcome judge(training *run, double mean, const char *of) {
+    char what[160];
+    snprintf(what, sizeof what, "the loss %s is %.4g, where a guess costs %.4g", of, mean,
              log((double)run->job->data->characters.count));
-    return is_worthless(run, mean) ? diverged(run, -1, what) : TRAINING_DONE;
+    return !isfinite(mean) || is_worthless(run, mean) ? diverged(run, -1, what) : TRAINING_DONE;
+}
+
+/* The model on the last batch, as the last update has left it: losses are measured before updates,
+   and what is saved is what comes after. */
+static training_outcome judge_weights(training *run) {
+    cb_tensor x =
+        cb_tensor_wrap(CB_I32, CB_SHAPE(run->windows.time, run->batch.size), run->batch.x);
+    cb_tensor y =
+        cb_tensor_wrap(CB_I32, CB_SHAPE(run->windows.time, run->batch.size), run->batch.y);
+    if (!model_is_finite(&run->model)) {
+        return diverged(run, -1, "a weight is not a finite number");
+    }
+    if (!run->has_batch) { /* what was restored was judged when it was saved */
+        return TRAINING_DONE;
+    }
+    cb_tensor *logits = model_forward(&run->model, cb_input(run->judging, &x), NULL);
+    double loss = cb_item(cb_cross_entropy(logits, cb_input(run->judging, &y)));
+    bool failed = cb_tape_status(run->judging) != CB_OK;
+    if (failed) {
+        failure(run->error, FAILURE_SIZE, "%s", cb_tape_error(run->judging));
+    }
+    cb_tape_reset(run->judging);
+    return failed ? TRAINING_FAILED : judge(run, loss, "after its last step");
 }
 
 static training_outcome interrupted(training *run) {
     const char *path = run->job->checkpoint;
-    /* Weights that an update has just made infinite must not replace good ones. */
-    if (path != NULL && model_is_finite(&run->model)) {
-        training_outcome saved = save(run, false);
+    if (path != NULL) {
+        /* Weights that the last update has spoilt must not replace good ones. */
+        training_outcome saved = judge_weights(run);
+        saved = saved == TRAINING_DONE ? save(run, false) : saved;
         if (saved != TRAINING_DONE) {
             return saved;
         }
@@ -292,6 +320,7 @@ static training_outcome step(training *run, double *loss) {
     if (!window_batch_draw(&run->windows, &run->state.batches, &run->batch, run->error)) {
         return TRAINING_FAILED;
     }
+    run->has_batch = true;
     cb_tensor x =
         cb_tensor_wrap(CB_I32, CB_SHAPE(run->windows.time, run->batch.size), run->batch.x);
     cb_tensor y =
@@ -343,12 +372,12 @@ static bool is_due(const training *run) {
 }
 
 /* After a step: is training worthless, is it to stop, is a checkpoint due? */
-static training_outcome look_around(training *run, double loss) {
+static training_outcome look_around(training *run) {
     training_state *state = &run->state;
     double mean = state->loss_sum / (double)state->step;
     state->seconds = progress_clock() - run->epoch_started;
     if (state->step % JUDGED_EVERY == 0 || state->step == run->job->options.steps_per_epoch) {
-        training_outcome outcome = judge(run, mean);
+        training_outcome outcome = judge(run, mean, "of its steps");
         if (outcome != TRAINING_DONE) {
             return outcome;
         }
@@ -357,10 +386,11 @@ static training_outcome look_around(training *run, double loss) {
         return interrupted(run);
     }
     progress_step(&run->progress, state->count, state->step, mean);
-    if (is_due(run) && !is_worthless(run, loss) && model_is_finite(&run->model)) {
-        return save(run, false);
+    if (!is_due(run)) {
+        return TRAINING_DONE;
     }
-    return TRAINING_DONE;
+    training_outcome outcome = judge_weights(run);
+    return outcome == TRAINING_DONE ? save(run, false) : outcome;
 }
 
 static training_outcome train_epoch(training *run) {
@@ -376,13 +406,12 @@ static training_outcome train_epoch(training *run) {
         state->first_loss = isnan(state->first_loss) ? loss : state->first_loss;
         state->loss_sum += loss;
         state->step++;
-        outcome = look_around(run, loss);
+        outcome = look_around(run);
         if (outcome != TRAINING_DONE) {
             return outcome;
         }
     }
-    return model_is_finite(&run->model) ? TRAINING_DONE
-                                        : diverged(run, -1, "a weight is not a finite number");
+    return judge_weights(run);
 }
 
 /* Measures and records an epoch that was trained. */
@@ -395,6 +424,12 @@ static training_outcome finish_epoch(training *run) {
                                            job->data->count - job->data->training,
                                            &record.held_out_loss, run->error)) {
         return TRAINING_FAILED;
+    }
+    if (holds_out(job)) {
+        training_outcome outcome = judge(run, record.held_out_loss, "of the held-out text");
+        if (outcome != TRAINING_DONE) {
+            return outcome;
+        }
     }
     if (job->record_distance) {
         record.distance = model_halves_distance(&run->model);
@@ -417,6 +452,10 @@ training_outcome training_run(const training_job *job, training_result *result, 
     *result = (training_result){0};
     training run = {.job = job, .result = result, .error = error};
     training_outcome outcome = prepare(&run) ? TRAINING_DONE : TRAINING_FAILED;
+    /* A finished run that goes on into another file. */
+    if (outcome == TRAINING_DONE && run.state.count == job->options.epochs && !run.has_good) {
+        outcome = save(&run, true);
+    }
     while (outcome == TRAINING_DONE && run.state.count < job->options.epochs) {
         outcome = train_epoch(&run);
         if (outcome == TRAINING_DONE) {

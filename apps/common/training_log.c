@@ -13,9 +13,20 @@
 #include <string.h>
 #include <sys/stat.h>
 
+static bool is_regular(const char *path) {
+    struct stat status;
+    return strcmp(path, "-") != 0 && (stat(path, &status) != 0 || S_ISREG(status.st_mode));
+}
+
+static bool is_directory(const char *path) {
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
 bool training_log_check_path(const char *path, char *error) {
     replacement probe;
-    if (strcmp(path, "-") == 0) {
+    /* Who reads a pipe would take its being closed again for the end. */
+    if (!is_regular(path) && !is_directory(path)) {
         return true;
     }
     if (!replacement_open(&probe, path, error, FAILURE_SIZE)) {
@@ -85,11 +96,6 @@ void training_log_find_seconds(const char *path, epoch_record *records, int64_t 
     }
     csv_free_series(&losses);
     csv_free_series(&seconds);
-}
-
-static bool is_regular(const char *path) {
-    struct stat status;
-    return strcmp(path, "-") != 0 && (stat(path, &status) != 0 || S_ISREG(status.st_mode));
 }
 
 static void write_all(const training_log *log, FILE *stream, const epoch_record *records,

@@ -1,4 +1,5 @@
 /* Numbers are kept as they are: reals of JSON with all their digits, tensors in f64. */
+#define _XOPEN_SOURCE 700 /* realpath */
 #include "training_state.h"
 
 #include "failure.h"
@@ -7,6 +8,7 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,8 +27,37 @@ static json_t *text_json(const corpus *data) {
     return json_sprintf("%08lx", sum);
 }
 
+/* The log's path as it is kept: its name where it lies beside the checkpoint, so that both may be
+   moved together; else from the root. The caller frees it; NULL where it cannot be said in UTF-8.
+ */
+static char *log_place(const char *path, const char *log) {
+    char beside[PATH_MAX], own[PATH_MAX];
+    const char *slash = strrchr(log, '/');
+    const char *name = slash == NULL ? log : slash + 1;
+    int length = slash == NULL ? 0 : (int)(slash - log) + 1;
+    snprintf(own, sizeof own, "%.*s.", length, log);
+    slash = strrchr(path, '/');
+    snprintf(beside, sizeof beside, "%.*s.", slash == NULL ? 0 : (int)(slash - path) + 1, path);
+    char *a = realpath(own, NULL), *b = realpath(beside, NULL), *place = NULL;
+    if (strcmp(log, "-") == 0 || !text_is_utf8(log) || a == NULL || b == NULL || !text_is_utf8(a)) {
+        place = text_is_utf8(log) ? strdup(log) : NULL;
+    } else if (strcmp(a, b) == 0) {
+        place = strdup(name);
+    } else {
+        size_t size = strlen(a) + strlen(name) + 2;
+        place = malloc(size);
+        if (place != NULL) {
+            snprintf(place, size, "%s/%s", a, name);
+        }
+    }
+    free(a);
+    free(b);
+    return place;
+}
+
 /* The position as text, which the caller frees. */
-static char *position_text(const training_file *file, const training_state *state) {
+static char *position_text(const char *path, const training_file *file,
+                           const training_state *state) {
     json_t *object =
         json_pack("{s:I, s:I, s:f, s:o, s:o, s:o, s:b}", "epoch", (json_int_t)state->count, "step",
                   (json_int_t)state->step, "loss_sum", state->loss_sum, "batches",
@@ -40,9 +71,10 @@ static char *position_text(const training_file *file, const training_state *stat
     if (ok && !state->finished && isfinite(state->seconds)) {
         ok = json_object_set_new(object, "seconds", json_real(state->seconds)) == 0;
     }
-    /* A name that is not UTF-8 has to be given again. */
-    if (ok && !state->finished && file->log != NULL && text_is_utf8(file->log)) {
-        ok = json_object_set_new(object, "log", json_string(file->log)) == 0;
+    if (ok && !state->finished && file->log != NULL) {
+        char *place = log_place(path, file->log);
+        ok = place == NULL || json_object_set_new(object, "log", json_string(place)) == 0;
+        free(place);
     }
     if (!ok) {
         json_decref(object);
@@ -74,7 +106,7 @@ bool training_state_save(const char *path, const training_file *file, const trai
     int count = cb_optimizer_state_count(file->optimizer);
     cb_named_tensor *tensors = calloc((size_t)count + 1, sizeof *tensors);
     double *rows = calloc((size_t)(state->count * LOG_COLUMNS) + 1, sizeof *rows);
-    char *position = position_text(file, state);
+    char *position = position_text(path, file, state);
     char *optimizer = optimizer_text(file->optimizer);
     bool ok = tensors != NULL && rows != NULL && position != NULL && optimizer != NULL;
     if (!ok) {
@@ -150,10 +182,15 @@ static bool read_log(const cb_safetensors *stored, training_state *state) {
     return state->records != NULL;
 }
 
-static bool same_text(const json_t *object, const corpus *data) {
+/* The same characters in the same order. */
+static bool same_text(const cb_safetensors *stored, const json_t *object, const corpus *data) {
     json_t *now = text_json(data);
-    bool same = now != NULL && json_equal(json_object_get(object, "text"), now);
+    char *characters = checkpoint_vocabulary(&data->characters);
+    const char *before = cb_safetensors_metadata(stored, "vocabulary");
+    bool same = now != NULL && json_equal(json_object_get(object, "text"), now) &&
+                characters != NULL && before != NULL && strcmp(characters, before) == 0;
     json_decref(now);
+    free(characters);
     return same;
 }
 
@@ -172,7 +209,7 @@ bool training_state_read(const cb_safetensors *stored, const corpus *data, train
         failure(error, FAILURE_SIZE, "there is nothing in it to go on training with");
     } else if (!read_position(object, state)) {
         failure(error, FAILURE_SIZE, "its position is damaged");
-    } else if (data != NULL && !same_text(object, data)) {
+    } else if (data != NULL && !same_text(stored, object, data)) {
         failure(error, FAILURE_SIZE, "it was trained on another text than %s", data->name);
     } else if (!read_log(stored, state)) {
         failure(error, FAILURE_SIZE, "its log is missing or damaged");
@@ -228,10 +265,17 @@ bool training_state_restore(const cb_safetensors *stored, const model *m, cb_opt
     return ok;
 }
 
-char *training_state_log(const cb_safetensors *stored) {
+char *training_state_log(const cb_safetensors *stored, const char *path) {
     json_t *object = position_of(stored);
     const char *log = json_string_value(json_object_get(object, "log"));
-    char *copy = log == NULL ? NULL : strdup(log);
+    const char *slash = strrchr(path, '/');
+    bool beside = log != NULL && strcmp(log, "-") != 0 && strchr(log, '/') == NULL && slash != NULL;
+    size_t directory = beside ? (size_t)(slash - path) + 1 : 0;
+    size_t size = log == NULL ? 0 : directory + strlen(log) + 1;
+    char *copy = log == NULL ? NULL : malloc(size);
+    if (copy != NULL) {
+        snprintf(copy, size, "%.*s%s", (int)directory, path, log);
+    }
     json_decref(object);
     return copy;
 }

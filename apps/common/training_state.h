@@ -52,7 +52,8 @@ bool training_state_restore(const cb_safetensors *stored, const model *m, cb_opt
 bool training_state_read(const cb_safetensors *stored, const corpus *data, training_state *state,
                          char *error);
 
-/* The log that an unfinished run was writing, as a copy that the caller frees; NULL: none. */
-char *training_state_log(const cb_safetensors *stored);
+/* The log that an unfinished run was writing into the checkpoint at path, which the caller frees;
+   NULL: none. It is kept by its name where it lies beside the checkpoint, else from the root. */
+char *training_state_log(const cb_safetensors *stored, const char *path);
 
 #endif

@@ -113,8 +113,8 @@ CB_API size_t cb_optimizer_settings(const cb_optimizer *optimizer, char *buffer,
    be of the same name, with the same groups. Entries that do not begin with "optimizer." are the
    caller's. CB_ERROR_FORMAT: the settings are missing or damaged, or are another optimizer's;
    CB_ERROR_NOT_FOUND: an entry is missing, or is of no parameter; CB_ERROR_SHAPE, CB_ERROR_DTYPE;
-   CB_ERROR_VALUE: an option or a number of steps out of range; CB_ERROR_MEMORY. On failure nothing
-   is changed. error may be NULL. */
+   CB_ERROR_VALUE: an option or a number of steps out of range, or a NaN; CB_ERROR_MEMORY. On
+   failure nothing is changed. error may be NULL. */
 CB_API cb_status cb_optimizer_restore(cb_optimizer *optimizer, const cb_safetensors *file,
                                       cb_error *error);
 

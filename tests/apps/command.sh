@@ -250,6 +250,30 @@ refuse 2 'half.safetensors was made with --lr its default' train --resume half.s
 refuse 1 'further than the 3' train --resume half.safetensors --epochs 3
 refuse 1 'trained on another text than other.txt' train --resume half.safetensors --data other.txt
 refuse 1 'no-such-file' train --resume no-such-file
+tr a-z b-za <text.txt >shifted.txt
+refuse 1 'trained on another text than shifted.txt' train --resume half.safetensors --data shifted.txt
+refuse 2 'overwrite the checkpoint to go on from' train --resume half.safetensors \
+    --checkpoint other.safetensors --log half.safetensors
+expect 0 "$cerebra" train --resume half.safetensors --checkpoint moved.safetensors --quiet
+same whole.safetensors moved.safetensors
+# From another directory: the log is the one beside the checkpoint.
+mkdir elsewhere away
+"$cerebra" train --data text.txt $tiny --epochs 1000000 --log elsewhere/run.csv \
+    --checkpoint elsewhere/run.safetensors >out 2>err &
+process=$!
+sleep 1
+kill -TERM $process
+wait $process
+mv elsewhere away/moved
+echo mine >run.csv
+rows=$(wc -l <away/moved/run.csv)
+"$cerebra" train --resume away/moved/run.safetensors --data text.txt --quiet >out 2>err &
+process=$!
+sleep 1
+kill -TERM $process
+wait $process
+[ "$(cat run.csv)" = mine ] || complain "a log of the same name here was overwritten"
+[ "$(wc -l <away/moved/run.csv)" -gt "$rows" ] || complain "the log beside the checkpoint does not go on"
 refuse 2 '--checkpoint-every must be' train --data text.txt --checkpoint a --checkpoint-every 5h
 refuse 2 '--checkpoint-every must be' train --data text.txt --checkpoint a --checkpoint-every 0
 refuse 2 'means nothing without --checkpoint' train --data text.txt --checkpoint-every 5
@@ -261,6 +285,17 @@ printf '\377' | dd of=damaged.safetensors bs=1 seek=$(($(wc -c <whole.safetensor
 refuse 1 'damaged.safetensors: its checksum is wrong' train --resume damaged.safetensors
 refuse 1 'damaged.safetensors: its checksum is wrong' sample --checkpoint damaged.safetensors
 refuse 1 'damaged.safetensors: its checksum is wrong' eval --checkpoint damaged.safetensors
+
+# ---- Weights that the last update has spoilt are not saved, nor called good
+echo hello >old.safetensors
+for words in "--held-out 0.2" "" "--checkpoint-every 1"; do
+    expect 3 "$cerebra" train --data text.txt $tiny --cell layernorm-lstm --optimizer sgd --lr 1e30 \
+        --epochs 1 --steps-per-epoch 1 --log spoilt.csv --checkpoint old.safetensors $words
+    contains err 'diverged in epoch 0'
+    grep -q 'last good' err && complain "old.safetensors is called good: $(cat err)"
+    [ "$(cat old.safetensors)" = hello ] || complain "spoilt weights were saved"
+    [ ! -e spoilt.csv ] || complain "spoilt.csv: $(cat spoilt.csv)"
+done
 
 # ---- The op that gives the first NaN
 expect 3 "$cerebra" train --data text.txt $tiny --optimizer sgd --lr 1e39 --epochs 9 --detect-anomaly
@@ -321,6 +356,17 @@ done
 [ "$(ls all)" = "$(ls one)" ] || complain "one by one there are other files: $(ls one)"
 refuse 1 'lstm.safetensors is of another run: it was made with --seed "1", not "2"' reproduce $small --out one --seed 2
 refuse 1 'trained on another text' reproduce $small --out one --data other.txt
+results=$(cat one/*.csv one/report.md)
+refuse 1 'come to epoch 2, further than the 1' reproduce $small --out one --stacked-epochs 1 --epochs 3
+[ "$results" = "$(cat one/*.csv one/report.md)" ] || complain "a run that cannot be gone on with has changed files"
+"$cerebra" reproduce $small --out one --epochs 100000 >out1 2>err1 &
+process=$!
+sleep 1
+expect 1 "$cerebra" reproduce $small --out one --fresh
+contains err 'report.md is being written by another run'
+[ -s one/lstm.safetensors ] && [ -s one/stacked-lstm.csv ] || complain "--fresh removes what another run writes"
+kill -9 $process
+wait $process 2>/dev/null
 expect 0 "$cerebra" reproduce $small --out one --seed 2 --fresh --models lstm
 [ "$(echo one/*)" = "one/lstm.csv one/lstm.safetensors one/report.md one/table-3.md" ] ||
     complain "after --fresh there is $(echo one/*)"
