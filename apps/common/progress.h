@@ -1,5 +1,5 @@
-/* How far training has come, on standard error: a bar on a terminal, as wide as that is at the time,
-   else a line now and then. */
+/* How far training has come, on standard error: a bar on a terminal, as wide as that is at the
+   time, else a line now and then. */
 #ifndef CEREBRA_APPS_PROGRESS_H
 #define CEREBRA_APPS_PROGRESS_H
 
@@ -31,9 +31,9 @@ void progress_epoch(progress *p, int64_t epochs_done, double loss, double held_o
 /* At the end, however it came: leaves the terminal's line empty. */
 void progress_end(progress *p);
 
-/* The line that progress_step draws, without control characters, into a buffer of that size, at most
-   `width` columns of it: without the bar, and then cut, where it would be longer. pace: rate and time
-   left. */
+/* The line that progress_step draws, without control characters, into a buffer of that size, at
+   most `width` columns of it: without the bar, and then cut, where it would be longer. pace: rate
+   and time left. */
 void progress_line(const progress *p, int64_t epoch, int64_t step, double loss, const char *pace,
                    int width, char *line, size_t size);
 

@@ -42,7 +42,7 @@ typedef struct training_job {
     const char *settings;   /* JSON of the options that the run goes on with (settings.h) */
     const char *resume;     /* the checkpoint to go on from; NULL: a new run */
     checkpoint_interval every;
-    bool detect_anomaly;    /* says which op makes the first NaN */
+    bool detect_anomaly;  /* says which op makes the first NaN */
     bool record_distance; /* between the halves of a Cerebral cell */
     bool quiet;
 } training_job;

@@ -53,7 +53,8 @@ CB_API cb_tensor *cb_arange(cb_tape *tape, cb_dtype dtype, double start, double 
 
 /* From now on, or no longer: an op, or an op of a gradient, that makes a NaN where no input has one
    fails with CB_ERROR_VALUE and a message that names it, and so does an input or a parameter
-   that has one; so the first NaN of all is found. Recurrences run op by op. Slow: every element is looked at. */
+   that has one; so the first NaN of all is found. Recurrences run op by op. Slow: every element is
+   looked at. */
 CB_API void cb_tape_detect_anomaly(cb_tape *tape, bool on);
 /* The tape a tensor is on; NULL for a plain tensor. */
 CB_API cb_tape *cb_tape_of(const cb_tensor *t);

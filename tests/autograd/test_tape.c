@@ -324,10 +324,9 @@ static void log_step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
 }
 static cb_tensor *of_recurrence(cb_tensor *x) {
     const int64_t size = 3;
-    cb_scan *scan = cb_scan_new(log_step, &(cb_scan_options){.dtype = CB_F64,
-                                                             .input = 3,
-                                                             .state_count = 1,
-                                                             .state_size = &size});
+    cb_scan *scan = cb_scan_new(
+        log_step,
+        &(cb_scan_options){.dtype = CB_F64, .input = 3, .state_count = 1, .state_size = &size});
     cb_tensor *initial = cb_full(cb_tape_of(x), CB_F64, CB_SHAPE(1, 3), 0);
     cb_tensor *y = cb_scan_run(scan, cb_unsqueeze(x, 0), &(cb_scan_io){.initial = &initial});
     cb_scan_free(scan);
@@ -336,7 +335,8 @@ static cb_tensor *of_recurrence(cb_tensor *x) {
 
 Test(tape, the_op_that_makes_a_nan_is_named) {
     expect_anomaly(of_log, 1, NULL);
-    expect_anomaly(of_log, -1, "log: f64[1,3]: element 0 of the result is nan and no input has one");
+    expect_anomaly(of_log, -1,
+                   "log: f64[1,3]: element 0 of the result is nan and no input has one");
     expect_anomaly(of_norm, 1, NULL);
     expect_anomaly(of_norm, 0, "in the gradient of square");
     expect_anomaly(of_recurrence, -1, "log: ");

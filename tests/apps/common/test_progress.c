@@ -16,8 +16,9 @@ Test(progress, line_has_all_where_there_is_room) {
     char line[512];
     progress p = of(1.25);
     progress_line(&p, 24, 50, 1.5, "9.9 steps/s, 4:05 left", 200, line, sizeof line);
-    cr_expect_str_eq(line, "cerebral-lstm [#########-----------] epoch 25/50, loss 1.5000, held out "
-                           "1.2500, 9.9 steps/s, 4:05 left");
+    cr_expect_str_eq(line,
+                     "cerebral-lstm [#########-----------] epoch 25/50, loss 1.5000, held out "
+                     "1.2500, 9.9 steps/s, 4:05 left");
     p = of(NAN);
     progress_line(&p, 49, 100, 1.5, "9.9 steps/s, 0:00 left", 200, line, sizeof line);
     cr_expect_str_eq(line, "cerebral-lstm [####################] epoch 50/50, loss 1.5000, 9.9 "
