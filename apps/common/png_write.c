@@ -101,6 +101,9 @@ bool raster_write_png(const char *path, const raster_image *image, const raster_
     }
     bool ok = state.info != NULL && encode(&state, image, file.stream);
     png_destroy_write_struct(&state.png, &state.info);
+    if (!ok && ferror(file.stream)) { /* libpng does not know why: who replaces the file does */
+        return replacement_commit(&file, error, error_size);
+    }
     if (!ok) {
         replacement_abandon(&file);
         return failure(error, error_size, "cannot write %s: %s", path, state.message);
