@@ -57,6 +57,8 @@ typedef struct cbi_traced {
 cbi_traced *cbi_traced_new(const cbi_signature *signature, int64_t only_batch);
 void cbi_traced_free(cbi_traced *traced);
 
+/* What is said of a step that sets or moves a generator itself. */
+extern const char cbi_sets_generator[];
 /* Traces a step once, for a batch of that size, on an empty symbolic tape. Why it failed; NULL when
    it did not. */
 const char *cbi_trace_once(const cbi_signature *signature, cb_tape *tape, int64_t batch,
