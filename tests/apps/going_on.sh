@@ -18,7 +18,7 @@ for signal in INT=130 TERM=143 HUP=129; do
     rm -f stopped.safetensors
     "$cerebra" train --data text.txt $tiny --epochs 1000000 --checkpoint stopped.safetensors >out 2>err &
     process=$!
-    sleep 2
+    wait_for stopped.safetensors
     kill -"${signal%=*}" $process
     wait $process
     code=$?
@@ -67,7 +67,7 @@ mkdir elsewhere away
 "$cerebra" train --data text.txt $tiny --epochs 1000000 --log elsewhere/run.csv \
     --checkpoint elsewhere/run.safetensors >out 2>err &
 process=$!
-sleep 1
+wait_for elsewhere/run.safetensors
 kill -TERM $process
 wait $process
 mv elsewhere away/moved
@@ -75,7 +75,11 @@ echo mine >run.csv
 rows=$(wc -l <away/moved/run.csv)
 "$cerebra" train --resume away/moved/run.safetensors --data text.txt --quiet >out 2>err &
 process=$!
-sleep 1
+tries=0
+while [ "$(wc -l <away/moved/run.csv)" -le "$rows" ] && [ $tries -lt 300 ]; do
+    sleep 0.1
+    tries=$((tries + 1))
+done
 kill -TERM $process
 wait $process
 [ "$(cat run.csv)" = mine ] || complain "a log of the same name here was overwritten"
@@ -110,7 +114,7 @@ contains err 'diverged in epoch 0, step 1: parameter embedding.weight: element [
 # ---- Two runs that write the same file
 "$cerebra" train --data text.txt $tiny --epochs 1000000 --log busy.csv --checkpoint busy.safetensors >out1 2>err1 &
 process=$!
-sleep 1
+wait_for busy.safetensors
 expect 1 "$cerebra" train --data text.txt $tiny --checkpoint busy.safetensors
 contains err 'busy.safetensors is being written by another run'
 expect 1 "$cerebra" train --data text.txt $tiny --log ./busy.csv
@@ -160,7 +164,13 @@ refuse 1 'come to epoch 2, further than the 1' reproduce $small --out one --stac
 [ "$results" = "$(cat one/*.csv one/report.md)" ] || complain "a run that cannot be gone on with has changed files"
 "$cerebra" reproduce $small --out one --epochs 100000 >out1 2>err1 &
 process=$!
-sleep 1
+rows=0
+tries=0
+while [ "$rows" -le 3 ] && [ $tries -lt 300 ]; do
+    sleep 0.1
+    rows=$(wc -l <one/lstm.csv)
+    tries=$((tries + 1))
+done
 expect 1 "$cerebra" reproduce $small --out one --fresh
 contains err 'report.md is being written by another run'
 [ -s one/lstm.safetensors ] && [ -s one/stacked-lstm.csv ] || complain "--fresh removes what another run writes"

@@ -43,6 +43,15 @@ contains() {
     grep -q -- "$2" "$1" || complain "$1 lacks \"$2\": $(head -c 300 "$1")"
 }
 
+# wait_for FILE: until it is there and has something in it.
+wait_for() {
+    tries=0
+    while [ ! -s "$1" ] && [ $tries -lt 300 ]; do
+        sleep 0.1
+        tries=$((tries + 1))
+    done
+}
+
 # same A B: two files that are alike, byte for byte.
 same() {
     cmp "$1" "$2" >/dev/null 2>&1 || complain "$1 and $2 differ: $(cmp "$1" "$2" 2>&1)"
