@@ -86,6 +86,8 @@ bool reproduce_path(const reproduction *run, const char *name, char path[REPRODU
 bool reproduce_find(reproduction *run, const option_row *rows, char *error);
 /* The losses of a model's result as its curve. */
 bool reproduce_make_curve(reproduced *entry, char *error);
+/* Removes a file, which need not be there. */
+bool reproduce_remove(const char *path, char *error);
 /* Removes what killed runs have left half written; and all that earlier runs have written. */
 bool reproduce_clean(const reproduction *run, char *error);
 bool reproduce_start_over(const reproduction *run, char *error);

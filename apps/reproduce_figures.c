@@ -3,12 +3,9 @@
 #include "common/failure.h"
 #include "reproduce.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 enum { FIGURES = 3, MOST_CURVES = 4 };
 
@@ -127,9 +124,7 @@ static bool draw_halves(const reproduction *run, char *error) {
 /* Removes a figure that cannot be drawn: an earlier run may have left it. */
 static bool leave_out(const reproduction *run, const char *file, char *error) {
     char path[REPRODUCE_PATH_SIZE];
-    return reproduce_path(run, file, path, error) &&
-           (unlink(path) == 0 || errno == ENOENT ||
-            failure(error, FAILURE_SIZE, "cannot remove %s: %s", path, strerror(errno)));
+    return reproduce_path(run, file, path, error) && reproduce_remove(path, error);
 }
 
 static bool has_both(const reproduction *run, reproduce_model first, reproduce_model second) {

@@ -87,7 +87,7 @@ bool reproduce_find(reproduction *run, const option_row *rows, char *error) {
     return true;
 }
 
-static bool remove_file(const char *path, char *error) {
+bool reproduce_remove(const char *path, char *error) {
     return unlink(path) == 0 || errno == ENOENT ||
            failure(error, FAILURE_SIZE, "cannot remove %s: %s", path, strerror(errno));
 }
@@ -115,7 +115,7 @@ static bool clean(const char *path, char *error) {
 }
 
 bool reproduce_start_over(const reproduction *run, char *error) {
-    return for_each_file(run, remove_file, error);
+    return for_each_file(run, reproduce_remove, error);
 }
 
 bool reproduce_clean(const reproduction *run, char *error) {

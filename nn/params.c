@@ -8,6 +8,7 @@
 #include "nn/params_internal.h"
 
 #include "autograd/tape_internal.h"
+#include "tensor/hash.h"
 #include "tensor/memory.h"
 
 #include <cerebra/nn.h>
@@ -37,12 +38,8 @@ struct cb_params {
 
 /* The stream that a name selects. */
 static cb_random stream(uint64_t seed, const char *name) {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (; *name != '\0'; name++) {
-        hash = (hash ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
-    }
     cb_random parent = cb_random_seed(seed);
-    return cb_random_split(&parent, hash);
+    return cb_random_split(&parent, cbi_hash_bytes(CBI_HASH_OF_NOTHING, name, strlen(name)));
 }
 
 cb_params *cb_params_new(uint64_t seed) {

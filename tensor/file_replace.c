@@ -10,6 +10,7 @@
 #include "tensor/file_replace.h"
 
 #include "tensor/file_data.h"
+#include "tensor/hash.h"
 #include "tensor/memory.h"
 
 #include <errno.h>
@@ -84,14 +85,6 @@ static char *resolve(const char *path) {
     return NULL;
 }
 
-/* FNV-1a (Fowler, Noll and Vo), 64 bits. */
-static uint64_t hash_of(const char *text) {
-    uint64_t hash = 14695981039346656037u;
-    for (; *text != '\0'; text++)
-        hash = (hash ^ (unsigned char)*text) * 1099511628211u;
-    return hash;
-}
-
 /* "DIRECTORY/.cerebra-HASH.WHAT", the hash that of the target's name: short whatever the target is
    called, so that one whose name is as long as the file system allows has one, too. */
 static char *side_name(const char *target, const char *what) {
@@ -103,7 +96,8 @@ static char *side_name(const char *target, const char *what) {
     }
     memcpy(name, target, directory);
     snprintf(name + directory, size - directory, ".cerebra-%016" PRIx64 ".%s",
-             hash_of(target + directory), what);
+             cbi_hash_bytes(CBI_HASH_OF_NOTHING, target + directory, strlen(target + directory)),
+             what);
     return name;
 }
 

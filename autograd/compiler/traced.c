@@ -1,6 +1,7 @@
 /* Tracing a step twice, and deriving on both traces. */
 #include "autograd/compiler/traced.h"
 
+#include "tensor/hash.h"
 #include "tensor/memory.h"
 
 #include <cerebra/ops.h>
@@ -375,41 +376,35 @@ bool cbi_traced_matches(const cbi_traced *traced, const cbi_side *side) {
     return same;
 }
 
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size) {
-    for (size_t i = 0; i < size; i++) /* FNV-1a */
-        hash = (hash ^ ((const unsigned char *)bytes)[i]) * 0x100000001b3;
-    return hash;
-}
-
 /* Of what is drawn, which generator it is drawn from. */
 static uint64_t hash_options(uint64_t hash, const cb_node *n) {
     const cb_op *op = n->op;
     if (op->option_list == NULL)
-        return hash_bytes(hash, n->options, op->options_size);
+        return cbi_hash_bytes(hash, n->options, op->options_size);
     for (int i = 0; i < op->option_count; i++) {
         const cb_option *option = &op->option_list[i];
         const char *at = (const char *)n->options + option->offset;
         cb_draw draw;
         if (option->kind != CB_OPTION_DRAW) {
-            hash = hash_bytes(hash, at, option->size * (size_t)option->count);
+            hash = cbi_hash_bytes(hash, at, option->size * (size_t)option->count);
             continue;
         }
         memcpy(&draw, at, sizeof(draw));
-        hash = hash_bytes(hash, &draw.generator, sizeof(draw.generator));
+        hash = cbi_hash_bytes(hash, &draw.generator, sizeof(draw.generator));
     }
     return hash;
 }
 
 uint64_t cbi_side_hash(const cbi_side *side) {
     const cbi_trace *trace = side->tape->trace;
-    uint64_t hash = 0xcbf29ce484222325;
+    uint64_t hash = CBI_HASH_OF_NOTHING;
     for (int i = 0; i < trace->count; i++) {
         const cb_node *n = trace->nodes[i];
-        hash = hash_bytes(hash, &n->op, sizeof(n->op));
-        hash = hash_bytes(hash, &n->requires_grad, sizeof(n->requires_grad));
-        hash = hash_bytes(hash, n->tensor.shape, sizeof(int64_t) * (size_t)n->tensor.rank);
+        hash = cbi_hash_bytes(hash, &n->op, sizeof(n->op));
+        hash = cbi_hash_bytes(hash, &n->requires_grad, sizeof(n->requires_grad));
+        hash = cbi_hash_bytes(hash, n->tensor.shape, sizeof(int64_t) * (size_t)n->tensor.rank);
         for (int k = 0; k < n->count; k++)
-            hash = hash_bytes(hash, &n->in[k]->node->index, sizeof(n->in[k]->node->index));
+            hash = cbi_hash_bytes(hash, &n->in[k]->node->index, sizeof(n->in[k]->node->index));
         hash = n->op != NULL && n->op->options_size > 0 ? hash_options(hash, n) : hash;
     }
     return hash;
