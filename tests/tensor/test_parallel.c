@@ -173,16 +173,39 @@ Test(parallel, a_thread_that_sleeps_is_woken, .timeout = 60) {
     cb_set_spinning(2000);
 }
 
+typedef struct meeting {
+    atomic_int here, met;
+} meeting;
+
+/* Waits, for ten seconds at most, until another thread is at work, too. */
+static void meet(void *context, int64_t begin, int64_t end) {
+    const struct timespec moment = {0, 1000000};
+    meeting *m = context;
+    (void)begin;
+    (void)end;
+    atomic_fetch_add(&m->here, 1);
+    for (int i = 0; i < 10000 && atomic_load(&m->here) < 2; i++) {
+        nanosleep(&moment, NULL);
+    }
+    atomic_fetch_add(&m->met, atomic_load(&m->here) == 2);
+}
+
+static bool two_threads_meet(void) {
+    meeting m = {0};
+    cbi_parallel_for_on(2, 2, 1, meet, &m);
+    return atomic_load(&m.met) == 2;
+}
+
 /* After fork there are none of the threads; the child makes its own. */
 Test(parallel, a_child_computes, .timeout = 60) {
     cb_set_threads(3);
-    cr_assert(loops_are_right(10));
+    cr_assert(loops_are_right(10) && two_threads_meet());
     for (int i = 0; i < 10; i++) {
         pid_t child = fork();
         cr_assert_geq(child, 0);
         if (child == 0) {
             alarm(20);
-            _exit(loops_are_right(200) ? 0 : 1);
+            _exit(loops_are_right(200) && two_threads_meet() ? 0 : 1);
         }
         int status = -1;
         cr_assert_eq(waitpid(child, &status, 0), child);
