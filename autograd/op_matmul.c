@@ -2,6 +2,7 @@
 #include <cerebra/ops.h>
 
 #include "autograd/compiler/lower.h"
+#include "autograd/op_list.h"
 #include "autograd/samples.h"
 #include "autograd/tape_internal.h"
 #include "tensor/kernels.h"
@@ -173,7 +174,32 @@ const cb_op cbi_matmul_op = {
     .lowering = &(const cbi_lowering){.lower = matmul_lower, .is_cheap = is_outer},
 };
 
+/* [a1 a2 ...] B = a1 B1 + a2 B2 + ..., with B's rows in parts as long as those of the left side. A
+   step that is traced has it so: what does not depend on the states can then leave the recurrence,
+   x out of [h, x]. */
+static cb_tensor *matmul_parts(cb_tensor *a, cb_tensor *b) {
+    cb_tensor *sum = NULL;
+    int64_t at = 0;
+    for (int i = 0; i < a->node->count; i++) {
+        cb_tensor *part = a->node->in[i];
+        int64_t end = at + part->shape[1];
+        cb_tensor *product = cb_matmul(part, cb_slice(b, 0, at, end, 1));
+        sum = sum == NULL ? product : cb_add(sum, product);
+        at = end;
+    }
+    return sum;
+}
+
+static bool is_joined_while_traced(const cb_tensor *a, const cb_tensor *b) {
+    const cb_node *n = a != NULL ? a->node : NULL;
+    return n != NULL && n->tape != NULL && n->tape->trace != NULL && n->op == &cbi_concat_op &&
+           n->count > 1 && a->rank == 2 && *(const int *)n->options == 1 && b != NULL &&
+           b->rank == 2 && b->shape[0] == a->shape[1];
+}
+
 cb_tensor *cb_matmul(cb_tensor *a, cb_tensor *b) {
+    if (is_joined_while_traced(a, b))
+        return matmul_parts(a, b);
     return cb_apply(&cbi_matmul_op, 2, (cb_tensor *[]){a, b}, NULL);
 }
 

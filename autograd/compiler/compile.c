@@ -4,6 +4,7 @@
    is given. */
 #include "autograd/compiler/compile.h"
 
+#include "autograd/compiler/join_boundary.h"
 #include "autograd/compiler/verify.h"
 #include "tensor/memory.h"
 
@@ -184,8 +185,8 @@ cbi_compiled *cbi_compile_watched(cbi_compilation *c, const cbi_variant *variant
     cbi_compiled *compiled = NULL;
     if (c->reason[0] != '\0')
         return NULL;
-    if (lower(&m) && run_passes(&m, m.step, variant->looked_up) &&
-        run_passes(&m, m.sequence, false))
+    if (lower(&m) && cbi_join_boundary(m.sequence, m.step) &&
+        run_passes(&m, m.step, variant->looked_up) && run_passes(&m, m.sequence, false))
         compiled = plan(&m);
     cbi_graph_free(m.step);
     cbi_graph_free(m.sequence);

@@ -76,6 +76,51 @@ static bool is_candidate(const cbi_rewrite *rewrite, int term, int sum) {
            v->weights.count == 1 && same_step(rewrite, term, sum);
 }
 
+/* The concatenation whose pieces are the operands of these products, all of them; -1. */
+static int find_joined(const cbi_rewrite *rewrite, int count, const int *products) {
+    for (int v = 0; v < rewrite->old_count; v++) {
+        const cbi_value *value = &rewrite->old[v];
+        int found = 0;
+        for (int i = 0; i < count && value->kind == CBI_CONCAT && value->count == count; i++)
+            for (int k = 0; k < count; k++)
+                found += value->in[k] == rewrite->old[products[i]].in[0];
+        if (found == count && rewrite->uses[v] > 0)
+            return v;
+    }
+    return -1;
+}
+
+/* Where the operand of a product lies in what it is joined from or with: in a concatenation, or in
+   what it is a slice of. */
+static int64_t place_of(const cbi_rewrite *rewrite, int joined, int product) {
+    int operand = rewrite->old[product].in[0];
+    const cbi_value *v = &rewrite->old[operand];
+    for (int k = 0; joined >= 0 && k < rewrite->old[joined].count; k++)
+        if (rewrite->old[joined].in[k] == operand)
+            return rewrite->old[joined].places[k].offset;
+    return v->kind == CBI_VIEW ? v->view.offset : 0;
+}
+
+/* Puts products into the order in which their operands lie: then what they are joined to is there
+   already, or need not be copied. */
+static void put_in_order(const cbi_rewrite *rewrite, int count, int *products) {
+    int joined = find_joined(rewrite, count, products), base = -1;
+    for (int i = 0; i < count && joined < 0; i++) {
+        const cbi_value *v = &rewrite->old[rewrite->old[products[i]].in[0]];
+        if (v->kind != CBI_VIEW || !cbi_view_is_run(&v->view) || (base >= 0 && v->in[0] != base))
+            return;
+        base = v->in[0];
+    }
+    for (int i = 1; i < count; i++)
+        for (int k = i; k > 0 && place_of(rewrite, joined, products[k - 1]) >
+                                     place_of(rewrite, joined, products[k]);
+             k--) {
+            int other = products[k];
+            products[k] = products[k - 1];
+            products[k - 1] = other;
+        }
+}
+
 /* Takes the products that can be one out of the terms, in the order of their numbers, so that sums
    over the same operands join them in the same order. None is computed from another: each is used
    once, in this sum. */
@@ -96,6 +141,7 @@ static int take_products(const cbi_rewrite *rewrite, int sum, int *count) {
         if (!is_candidate(rewrite, s->terms[i], sum))
             s->terms[left++] = s->terms[i];
     *count = left;
+    put_in_order(rewrite, taken, s->products);
     return taken;
 }
 

@@ -72,7 +72,7 @@ const char *cbi_trace_once(const cbi_signature *s, cb_tape *tape, int64_t batch,
         return cb_tape_error(tape);
     int leaves = tape->trace->count;
     cbi_trace_step_begins(tape->trace, __builtin_frame_address(0));
-    s->step(side->weights, side->x, side->states, side->next);
+    cbi_call_step(s, side->weights, side->x, side->states, side->next);
     cbi_trace_step_ends(tape->trace);
     if (cbi_unread_was_touched(&tape->trace->unread))
         return reads_elements;

@@ -18,6 +18,8 @@
 /* What a recurrence is made of. The arrays are the caller's. */
 typedef struct cbi_signature {
     cb_scan_step *step;
+    cb_scan_context_step *context_step; /* in place of it, with its context; NULL: step */
+    const void *context;
     cb_dtype dtype;
     int64_t input;
     int state_count, weight_count;
@@ -25,6 +27,15 @@ typedef struct cbi_signature {
     const cb_tensor *const *weights; /* shapes; NULL: left out */
     bool evaluating; /* modules in the step compute what they do outside of training */
 } cbi_signature;
+
+/* Calls the step. */
+static inline void cbi_call_step(const cbi_signature *s, cb_tensor *const *weights, cb_tensor *x,
+                                 cb_tensor *const *state, cb_tensor **next) {
+    if (s->context_step != NULL)
+        s->context_step(s->context, weights, x, state, next);
+    else
+        s->step(weights, x, state, next);
+}
 
 /* What a trace's tensors are: where the step was given or left them. */
 typedef struct cbi_side {

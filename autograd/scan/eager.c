@@ -67,7 +67,7 @@ cb_tensor *cbi_scan_eager(const cb_scan *scan, cb_tensor *x, const cb_scan_io *i
         cb_tensor *mask = masks != NULL ? cb_select(masks, 0, t) : NULL;
         for (int i = 0; i < states; i++)
             next[i] = NULL;
-        scan->signature.step(io->weights, cb_select(x, 0, t), state, next);
+        cbi_call_step(&scan->signature, io->weights, cb_select(x, 0, t), state, next);
         check_states(scan, x, next);
         if (cb_tape_status(tape) != CB_OK)
             return cbi_poison(tape);

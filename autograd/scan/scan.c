@@ -24,10 +24,12 @@ static bool refuse(cb_error *error, cb_status status, const char *format, ...) {
 }
 
 static bool check_options(cb_scan_step *step, const cb_scan_options *o, cb_error *error) {
-    if (step == NULL || o == NULL)
+    if (o == NULL || (step == NULL && o->context_step == NULL))
         return refuse(error, CB_ERROR_VALUE, "scan: the %s NULL",
-                      step == NULL ? "step is" : "options are");
+                      o == NULL ? "options are" : "step is");
     const char *name = o->name != NULL ? o->name : "step";
+    if (step != NULL && o->context_step != NULL)
+        return refuse(error, CB_ERROR_VALUE, "scan \"%s\": two steps are given", name);
     if (cb_dtype_size(o->dtype) == 0)
         return refuse(error, CB_ERROR_DTYPE, "scan \"%s\": there is no dtype %d", name,
                       (int)o->dtype);
@@ -87,6 +89,8 @@ cb_scan *cb_scan_new_with(cb_scan_step *step, const cb_scan_options *options, cb
         return NULL;
     }
     scan->signature.step = step;
+    scan->signature.context_step = options->context_step;
+    scan->signature.context = options->context;
     scan->signature.dtype = options->dtype;
     scan->signature.input = options->input;
     scan->signature.state_count = options->state_count;
@@ -105,6 +109,11 @@ cb_scan *cb_scan_new(cb_scan_step *step, const cb_scan_options *options) {
     return cb_scan_new_with(step, options, NULL);
 }
 
+void cbi_scan_own(cb_scan *scan, void *context, void (*end)(void *context)) {
+    scan->owned = context;
+    scan->end_owned = end;
+}
+
 /* A run's hold on the scan, or the owner's, ends; with the last one, so does the scan. */
 static void let_go(cb_scan *scan, cbi_compilation *of_run) {
     pthread_mutex_lock(&scan->lock);
@@ -120,6 +129,8 @@ static void let_go(cb_scan *scan, cbi_compilation *of_run) {
     for (int i = 0; i < scan->tape_count; i++)
         cbi_call_tapes_free(scan->tapes[i]);
     cbi_free(scan->tapes);
+    if (scan->end_owned != NULL)
+        scan->end_owned(scan->owned);
     cbi_free(scan);
 }
 

@@ -28,7 +28,9 @@ struct cb_scan {
     cbi_compilation *compilations[CBI_MOST_COMPILATIONS];
     int tape_count, tape_room;
     cbi_call_tapes **tapes; /* not in use */
-    char reason[400];       /* why the last run ran op by op; "": it did not */
+    void *owned; /* what the context is part of, and what ends it; NULL: it is the program's */
+    void (*end_owned)(void *context);
+    char reason[400]; /* why the last run ran op by op; "": it did not */
 };
 
 /* A run while it is prepared: what is compiled for it, and the inputs that it takes. */
@@ -53,6 +55,9 @@ typedef struct cbi_scan_run {
    been checked. */
 typedef enum cbi_way { CBI_AS_IT_IS, CBI_OP_BY_OP, CBI_UNCHECKED } cbi_way;
 cb_tensor *cbi_scan_run_as(cb_scan *scan, cb_tensor *x, const cb_scan_io *io, cbi_way way);
+
+/* Hands what the step's context is part of to the recurrence, which ends it when it ends itself. */
+void cbi_scan_own(cb_scan *scan, void *context, void (*end)(void *context));
 
 /* The signature of the step as it is on a tape. */
 static inline cbi_signature cbi_signature_on(const cb_scan *scan, const cb_tape *tape) {

@@ -39,7 +39,7 @@ static inline int cbi_state_count(const cbi_application *a) {
     return a->compilation->split->traced->signature.state_count;
 }
 static inline int cbi_boundary_count(const cbi_application *a) {
-    return a->compilation->split->boundary_count;
+    return a->compiled->step->graph->row_input_count;
 }
 static inline int64_t cbi_state_size(const cbi_application *a, int i) {
     return a->compilation->split->traced->signature.state_size[i];

@@ -26,6 +26,10 @@ CB_BEGIN_DECLS
 typedef void cb_scan_step(cb_tensor *const *weights, cb_tensor *x, cb_tensor *const *state,
                           cb_tensor **next);
 
+/* A step that is given something of the program's besides: the options' context. */
+typedef void cb_scan_context_step(const void *context, cb_tensor *const *weights, cb_tensor *x,
+                                  cb_tensor *const *state, cb_tensor **next);
+
 typedef struct cb_scan cb_scan;
 
 typedef struct cb_scan_options {
@@ -39,6 +43,8 @@ typedef struct cb_scan_options {
     bool eager; /* never compile: for a debugger, or for gradients of gradients, which a compiled
                    recurrence does not have */
     bool unchecked; /* leave out the check of each plan at first use, see cb_scan_reason */
+    cb_scan_context_step *context_step; /* in place of the step, which is then NULL */
+    const void *context;                /* of the program's; must live as long as the recurrence */
 } cb_scan_options;
 
 /* A recurrence, ended by cb_scan_free; everything in options is copied. NULL, with what is wrong in

@@ -38,6 +38,8 @@ STEP(constant_piece) {
     cb_tensor *two = cb_full(cb_tape_of(x), x->dtype, CB_SHAPE(x->shape[0], 2), 0.5);
     cb_tensor *row = cb_concat(
         3, (cb_tensor *[]){cb_chunk(state[0], -1, 4, 0), two, cb_chunk(state[1], -1, 4, 1)}, -1);
+    /* As a view: a product of what is joined is taken apart. */
+    row = cb_reshape(row, CB_SHAPE(x->shape[0], N));
     next[0] = cb_tanh(cb_add(cb_linear(row, w[1], NULL), x));
     next[1] = cb_sub(state[1], next[0]);
 }
