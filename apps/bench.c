@@ -28,7 +28,7 @@ static const char notes[] =
 
 /* The command line. */
 typedef struct request {
-    const char *cell, *step, *dtype;
+    const char *cell, *set, *step, *dtype;
     int64_t layers, threads;
     bool layers_given;
     bench_sizes sizes;
@@ -44,9 +44,11 @@ static const request defaults = {
 static options_outcome parse(request *asked, int argc, char **argv, char *error) {
     bench_sizes *sizes = &asked->sizes;
     option_row rows[] = {
-        {"cell", .string = &asked->cell, .value = "NAME",
-         .help = "only this cell, see cerebra cells (the paper's models: lstm,\nlstm in two "
-                 "layers, and cerebral-lstm)"},
+        {"cell", .string = &asked->cell, .value = "CELL,...",
+         .help = "only these cells: names (see cerebra cells), files of\nequations, or "
+                 "FILE.so[:NAME] (the paper's models: lstm,\nlstm in two layers, and "
+                 "cerebral-lstm)"},
+        {"set", .string = &asked->set, .value = "NAME=X", .help = SET_OPTION_HELP, .joined = true},
         {"layers", .whole = &asked->layers, .value = "N", .help = "recurrent layers of --cell",
          .low = 1, .high = MODEL_MOST_LAYERS, .given = &asked->layers_given},
         {"step", .string = &asked->step, .value = "NAME",
@@ -73,22 +75,29 @@ static options_outcome parse(request *asked, int argc, char **argv, char *error)
         {"quiet", 'q', .flag = &asked->quiet, .help = "do not say what is being measured"},
         {.name = NULL},
     };
-    const option_table table = {"bench", usage, notes, rows};
+    const option_table table = {.command = "bench", .usage = usage, .notes = notes, .rows = rows};
     return options_parse(&table, argc, argv, error);
 }
 
 static bool choose_models(const request *asked, bench_run *run, char *error) {
     if (asked->cell != NULL) {
-        run->models[run->model_count++] =
-            (bench_model){asked->cell, model_cell(asked->cell), asked->layers};
-        return model_check_cell(asked->cell, error);
+        const chosen_cell *cells[BENCH_MOST_MODELS];
+        int count = cell_choose_list(asked->cell, asked->set, cells, BENCH_MOST_MODELS, error);
+        for (int i = 0; i < count; i++) {
+            run->models[run->model_count++] =
+                (bench_model){cells[i]->name, cells[i]->cell, asked->layers, cells[i]->settings};
+        }
+        return count > 0;
+    }
+    if (asked->set != NULL) {
+        return failure(error, FAILURE_SIZE, "--set means nothing without --cell");
     }
     if (asked->layers_given) {
         return failure(error, FAILURE_SIZE, "--layers means nothing without --cell");
     }
-    run->models[run->model_count++] = (bench_model){"lstm", &cb_lstm, 1};
-    run->models[run->model_count++] = (bench_model){"stacked-lstm", &cb_lstm, 2};
-    run->models[run->model_count++] = (bench_model){"cerebral-lstm", &cb_cerebral_lstm, 1};
+    run->models[run->model_count++] = (bench_model){"lstm", &cb_lstm, 1, NULL};
+    run->models[run->model_count++] = (bench_model){"stacked-lstm", &cb_lstm, 2, NULL};
+    run->models[run->model_count++] = (bench_model){"cerebral-lstm", &cb_cerebral_lstm, 1, NULL};
     return true;
 }
 

@@ -36,6 +36,7 @@ typedef struct bench_model {
     const char *name;
     const cb_cell *cell;
     int64_t layers;
+    const cb_setting *settings; /* hyperparameters; may be NULL */
 } bench_model;
 
 /* What measuring gave; plain data, so that it passes through a pipe. */
@@ -54,7 +55,7 @@ typedef struct bench_result {
 } bench_result;
 
 /* A whole run; bench.c fills it, bench_report.c prints it. */
-enum { BENCH_MOST_MODELS = 4 };
+enum { BENCH_MOST_MODELS = 16 };
 typedef struct bench_run {
     bench_sizes sizes;
     int threads;
@@ -87,9 +88,10 @@ void bench_in_process(const bench_sizes *sizes, const bench_model *model, bench_
    addition counted each:
      forward = 2 (min(S, T B) W_in + (L - 1) T B W_in' + L T B W_rec + T B H S),  training = 3 x
    with S symbols, T time steps, batch B, hidden size H, L layers; W_in and W_rec are the elements
-   of a layer's matrices of role CB_INPUT_WEIGHT and CB_RECURRENT_WEIGHT. Layer 0 reads rows of the
-   embedding's table, so that no more than S different rows need to be projected. The factor of 3:
-   each product Y = X W of the forward pass has dX = dY W' and dW = X' dY, of the same size. */
+   of a layer's matrices that multiply x, and others: of W [h, x], the columns of x and the rest.
+   Layer 0 reads rows of the embedding's table, so that no more than S different rows need to be
+   projected. The factor of 3: each product Y = X W of the forward pass has dX = dY W' and dW = X'
+   dY, of the same size. */
 double bench_gflop(const bench_sizes *sizes, const bench_model *model, bench_step step);
 
 void bench_print_table(const bench_run *run);

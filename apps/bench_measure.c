@@ -44,9 +44,10 @@ static bool make(subject *made, const bench_sizes *sizes, const bench_model *mod
     }
     int64_t hidden = sizes->hidden;
     made->embedding = cb_embedding_new(made->params, "embedding", sizes->symbols, hidden);
-    made->rnn = cb_rnn_new(made->params, "rnn", model->cell, hidden, hidden,
-                           .layers = (int)model->layers, .recompute = sizes->recompute);
-    made->head = cb_linear_new(made->params, "head", hidden, sizes->symbols);
+    made->rnn =
+        cb_rnn_new(made->params, "rnn", model->cell, hidden, hidden, .layers = (int)model->layers,
+                   .recompute = sizes->recompute, .settings = model->settings);
+    made->head = cb_linear_new(made->params, "head", cb_rnn_output_size(made->rnn), sizes->symbols);
     if (step == BENCH_TRAINING) {
         made->optimizer = cb_adagrad_new(made->params, .lr = 0.05, .initial_accumulator = 0.1);
     }

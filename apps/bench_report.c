@@ -9,20 +9,21 @@
 #include <stdio.h>
 #include <string.h>
 
-static int64_t extent(cb_cell_extent e, int64_t input, int64_t hidden) {
-    return e.times * (e.size == CB_INPUT ? input : hidden);
-}
-
-/* Elements of a layer's matrices of one role. */
-static double matrix_elements(const cb_cell *cell, cb_cell_role role, int64_t input,
-                              int64_t hidden) {
+/* Elements of a layer's matrices that multiply x, or others: W [h, x] is both. */
+static double matrix_elements(const bench_model *model, bool of_x, int64_t input, int64_t hidden) {
+    const cb_cell *cell = model->cell;
     double sum = 0;
     for (int i = 0; i < cell->param_count; i++) {
         const cb_cell_param *param = &cell->params[i];
-        if (param->role == role && param->columns.times > 0) {
-            sum += (double)extent(param->rows, input, hidden) *
-                   (double)extent(param->columns, input, hidden);
-        }
+        double rows = (double)cb_cell_extent_of(cell, &param->rows, input, hidden, model->settings);
+        double columns =
+            (double)cb_cell_extent_of(cell, &param->columns, input, hidden, model->settings);
+        double over = param->columns.over > 1 ? param->columns.over : 1;
+        double columns_of_x = param->role == CB_INPUT_WEIGHT ? columns
+                              : param->columns.of == NULL
+                                  ? (double)param->columns.input * (double)input / over
+                                  : 0;
+        sum += rows * (of_x ? columns_of_x : columns - columns_of_x);
     }
     return sum;
 }
@@ -31,8 +32,8 @@ double bench_gflop(const bench_sizes *sizes, const bench_model *model, bench_ste
     double rows = (double)sizes->time * (double)sizes->batch;
     double symbols = (double)sizes->symbols;
     int64_t hidden = sizes->hidden;
-    double input = matrix_elements(model->cell, CB_INPUT_WEIGHT, hidden, hidden);
-    double recurrent = matrix_elements(model->cell, CB_RECURRENT_WEIGHT, hidden, hidden);
+    double input = matrix_elements(model, true, hidden, hidden);
+    double recurrent = matrix_elements(model, false, hidden, hidden);
     double layers = (double)model->layers;
     double products = (symbols < rows ? symbols : rows) * input + (layers - 1) * rows * input +
                       layers * rows * recurrent + rows * (double)hidden * symbols;

@@ -1,5 +1,7 @@
-/* `cerebra cells`: what cells there are, from their own declarations. */
+/* `cerebra cells`: what cells there are, from their own declarations, and what a file of equations
+   says. */
 #include "command.h"
+#include "common/chosen_cell.h"
 #include "common/failure.h"
 #include "common/model.h"
 #include "common/options.h"
@@ -10,71 +12,179 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char usage[] = "Usage: cerebra cells [OPTION ...]\n"
-                            "Lists the recurrent cells: name, source, equations, and the number of "
-                            "parameters of one layer\n"
-                            "of the given sizes, with biases and without.\n";
+static const char usage[] =
+    "Usage: cerebra cells [OPTION ...] [CELL ...]\n"
+    "Lists the recurrent cells: name, source, equations, and the number of parameters of one "
+    "layer\n"
+    "of the given sizes, with biases and without. With CELL, a name, a file of equations, or\n"
+    "FILE.so[:NAME], only these; of a file, after checking it, the equations as they were read, "
+    "with\n"
+    "the size of each, and the parameters with their shapes, roles and first values.\n";
 
-static void print_cell(const cb_cell *cell, int64_t input, int64_t hidden) {
-    printf("%s\n    %s\n", cell->name, cell->summary);
-    for (const char *line = cell->equations; *line != '\0';) {
+static const char notes[] = "Exit status: 0 done, 1 failure, 2 wrong usage.\n";
+
+enum { MOST_CELLS = 300 };
+
+typedef struct request {
+    int64_t input, hidden;
+    const char *set;
+    bool json, names;
+    int count;
+    const char *which[MOST_CELLS];
+} request;
+
+/* ---- For people ------------------------------------------------------------------------------ */
+
+static void print_lines(const char *text) {
+    for (const char *line = text; *line != '\0';) {
         int length = (int)strcspn(line, "\n");
-        printf("        %.*s\n", length, line);
+        printf("%s%.*s\n", length > 0 ? "        " : "", length, line);
         line += length + (line[length] == '\n');
+    }
+}
+
+/* Equations that were asked for as they were read; others as they are written. */
+static bool print_equations(const chosen_cell *chosen, bool asked) {
+    size_t length = asked ? cb_cell_equations(chosen->cell, NULL, 0) : 0;
+    char *text = length > 0 ? malloc(length + 1) : NULL;
+    if (text != NULL) {
+        cb_cell_equations(chosen->cell, text, length + 1);
+    }
+    if (length == 0 || text != NULL) {
+        print_lines(text != NULL ? text : chosen->cell->equations);
+    }
+    free(text);
+    return length == 0 || text != NULL;
+}
+
+/* The equations of a text without its comments in front, which are the summary and the source. */
+static const char *without_comments(const char *text) {
+    while (*text == '#' || *text == '\n') {
+        text += strcspn(text, "\n");
+        text += *text == '\n';
+    }
+    return text;
+}
+
+static bool print_cell(const chosen_cell *chosen, const request *asked) {
+    const cb_cell *cell = chosen->cell;
+    bool alone = asked->count > 0;
+    printf("%s\n    %s\n", cell->name, cell->summary == NULL ? "" : cell->summary);
+    if (chosen->text != NULL && !alone) {
+        print_lines(without_comments(chosen->text));
+    } else if (cell->equations != NULL && !print_equations(chosen, alone)) {
+        return false;
     }
     printf("    %" PRId64 " parameters with input %" PRId64 " and hidden %" PRId64 ", %" PRId64
            " without biases\n",
-           cb_cell_parameters(cell, input, hidden, false), input, hidden,
-           cb_cell_parameters(cell, input, hidden, true));
+           cb_cell_parameters(cell, asked->input, asked->hidden, false, chosen->settings),
+           asked->input, asked->hidden,
+           cb_cell_parameters(cell, asked->input, asked->hidden, true, chosen->settings));
+    return true;
 }
 
-static json_t *cell_json(const cb_cell *cell, int64_t input, int64_t hidden) {
-    return json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "name", cell->name, "summary", cell->summary,
-        "equations", cell->equations, "input", (json_int_t)input, "hidden", (json_int_t)hidden,
-        "parameters", (json_int_t)cb_cell_parameters(cell, input, hidden, false),
-        "parameters_without_biases", (json_int_t)cb_cell_parameters(cell, input, hidden, true));
-}
-
-static int print_json(int64_t input, int64_t hidden) {
-    json_t *list = json_array();
-    for (const cb_cell *const *cell = model_cells(); *cell != NULL; cell++) {
-        json_array_append_new(list, cell_json(*cell, input, hidden));
+static bool print_cells(const chosen_cell *const *cells, int count, const request *asked) {
+    for (int i = 0; i < count; i++) {
+        fputs(i == 0 ? "" : "\n", stdout);
+        if (!print_cell(cells[i], asked)) {
+            return false;
+        }
     }
-    int written = json_dumpf(list, stdout, JSON_INDENT(2));
+    return true;
+}
+
+/* ---- For programs ---------------------------------------------------------------------------- */
+
+static json_t *cell_json(const chosen_cell *chosen, const request *asked) {
+    const cb_cell *cell = chosen->cell;
+    return json_pack(
+        "{s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "name", cell->name, "summary",
+        cell->summary == NULL ? "" : cell->summary, "equations",
+        cell->equations == NULL ? "" : cell->equations, "input", (json_int_t)asked->input, "hidden",
+        (json_int_t)asked->hidden, "parameters",
+        (json_int_t)cb_cell_parameters(cell, asked->input, asked->hidden, false, chosen->settings),
+        "parameters_without_biases",
+        (json_int_t)cb_cell_parameters(cell, asked->input, asked->hidden, true, chosen->settings));
+}
+
+static bool print_json(const chosen_cell *const *cells, int count, const request *asked) {
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++) {
+        json_array_append_new(list, cell_json(cells[i], asked));
+    }
+    bool complete = json_array_size(list) == (size_t)count;
+    int written = complete ? json_dumpf(list, stdout, JSON_INDENT(2)) : -1;
     json_decref(list);
     fputc('\n', stdout);
-    return written == 0 ? EXIT_SUCCESS
-                        : command_fail("cells", EXIT_FAILURE, "cannot write standard output");
+    return written == 0;
+}
+
+/* ---- The command ----------------------------------------------------------------------------- */
+
+static options_outcome parse(request *asked, int argc, char **argv, char *error) {
+    option_row rows[] = {
+        {"input", .whole = &asked->input, .value = "N", .help = "features of the input", .low = 1,
+         .high = MODEL_LARGEST},
+        {"hidden", .whole = &asked->hidden, .value = "N", .help = "hidden size", .low = 1,
+         .high = MODEL_LARGEST},
+        {"set", .string = &asked->set, .value = "NAME=X", .help = SET_OPTION_HELP, .joined = true},
+        {"names", .flag = &asked->names, .help = "print the names only, one in a line"},
+        {"json", .flag = &asked->json, .help = "print a JSON array of objects"},
+        {.name = NULL},
+    };
+    const option_table table = {.command = "cells",
+                                .usage = usage,
+                                .notes = notes,
+                                .rows = rows,
+                                .most_operands = MOST_CELLS,
+                                .operands = asked->which,
+                                .operand_count = &asked->count};
+    options_outcome outcome = options_parse(&table, argc, argv, error);
+    if (outcome == OPTIONS_RUN && asked->set != NULL && asked->count == 0) {
+        failure(error, FAILURE_SIZE, "--set means nothing without CELL");
+        return OPTIONS_BAD;
+    }
+    return outcome;
+}
+
+/* The cells that are asked for, or all; how many, or -1. */
+static int choose(const request *asked, const chosen_cell **cells, char *error) {
+    const char **names = asked->count == 0 ? cell_names() : NULL;
+    const char *const *which = asked->count == 0 ? names : asked->which;
+    int count = 0;
+    bool good = which != NULL || failure(error, FAILURE_SIZE, "out of memory");
+    for (; good && count < MOST_CELLS && (asked->count == 0 || count < asked->count) &&
+           which[count] != NULL;
+         count++) {
+        cells[count] = cell_choose(which[count], asked->set, error);
+        good = cells[count] != NULL;
+    }
+    free(names);
+    return good ? count : -1;
 }
 
 int cerebra_cells(int argc, char **argv) {
     char error[FAILURE_SIZE] = "";
-    int64_t input = 512;
-    int64_t hidden = 512;
-    bool json = false;
-    option_row rows[] = {
-        {"input", .whole = &input, .value = "N", .help = "features of the input", .low = 1,
-         .high = MODEL_LARGEST},
-        {"hidden", .whole = &hidden, .value = "N", .help = "hidden size", .low = 1,
-         .high = MODEL_LARGEST},
-        {"json", .flag = &json, .help = "print a JSON array of objects"},
-        {.name = NULL},
-    };
-    const option_table table = {"cells", usage, NULL, rows};
-    options_outcome outcome = options_parse(&table, argc, argv, error);
+    request asked = {.input = 512, .hidden = 512};
+    const chosen_cell *cells[MOST_CELLS];
+    options_outcome outcome = parse(&asked, argc, argv, error);
     if (outcome == OPTIONS_HELP) {
         return EXIT_SUCCESS;
     }
     if (outcome == OPTIONS_BAD) {
         return command_fail("cells", EXIT_USAGE, error);
     }
-    if (json) {
-        return print_json(input, hidden);
+    int count = choose(&asked, cells, error);
+    if (count < 0) {
+        return command_fail("cells", EXIT_FAILURE, error);
     }
-    for (const cb_cell *const *cell = model_cells(); *cell != NULL; cell++) {
-        fputs(*cell == model_cells()[0] ? "" : "\n", stdout);
-        print_cell(*cell, input, hidden);
+    for (int i = 0; i < count && asked.names; i++) {
+        puts(cells[i]->name);
     }
-    return EXIT_SUCCESS;
+    bool good = asked.names  ? true
+                : asked.json ? print_json(cells, count, &asked)
+                             : print_cells(cells, count, &asked);
+    return good && !ferror(stdout)
+               ? EXIT_SUCCESS
+               : command_fail("cells", EXIT_FAILURE, "cannot write standard output");
 }

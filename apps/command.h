@@ -19,9 +19,9 @@ int cerebra_bench(int argc, char **argv);
 int cerebra_explain(int argc, char **argv);
 int cerebra_reproduce(int argc, char **argv);
 
-/* Writes "cerebra COMMAND: message" to standard error, as one line whatever the message holds
-   (control characters become '?'; with EXIT_USAGE it ends in a hint at --help), and returns
-   status. */
+/* Writes "cerebra COMMAND: message" to standard error (control characters become '?', but for the
+   ends of lines in a message that shows a place in a file; with EXIT_USAGE, one line ends in a hint
+   at --help), and returns status. */
 int command_fail(const char *command, int status, const char *message);
 
 #endif

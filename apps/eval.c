@@ -22,7 +22,7 @@ static const char notes[] =
     "Exit status: 0 done, 1 failure, 2 wrong usage.\n";
 
 typedef struct request {
-    const char *checkpoint, *data;
+    const char *checkpoint, *data, *cell;
     int64_t threads;
     bool carry;
 } request;
@@ -30,6 +30,8 @@ typedef struct request {
 static options_outcome parse(request *asked, int argc, char **argv, char *error) {
     option_row rows[] = {
         {"checkpoint", .string = &asked->checkpoint, .value = "FILE", .help = "the trained model"},
+        {"cell", .string = &asked->cell, .value = "FILE.so[:NAME]",
+         .help = "the shared library that its cell is from, if it is"},
         {"data", .string = &asked->data, .value = "FILE",
          .help = "UTF-8 text; \"-\": standard input (the bundled script)"},
         {"carry", .flag = &asked->carry, .help = "carry the state through the whole text"},
@@ -37,7 +39,7 @@ static options_outcome parse(request *asked, int argc, char **argv, char *error)
          .low = 0, .high = 1024},
         {.name = NULL},
     };
-    const option_table table = {"eval", usage, notes, rows};
+    const option_table table = {.command = "eval", .usage = usage, .notes = notes, .rows = rows};
     return options_parse(&table, argc, argv, error);
 }
 
@@ -81,7 +83,10 @@ int cerebra_eval(int argc, char **argv) {
     if (outcome == OPTIONS_HELP) {
         return EXIT_SUCCESS;
     }
-    if (outcome == OPTIONS_RUN && asked.checkpoint == NULL) {
+    if (outcome == OPTIONS_RUN && asked.cell != NULL &&
+        cell_choose(asked.cell, NULL, error) == NULL) {
+        outcome = OPTIONS_BAD;
+    } else if (outcome == OPTIONS_RUN && asked.checkpoint == NULL) {
         failure(error, FAILURE_SIZE, "--checkpoint FILE is needed");
         outcome = OPTIONS_BAD;
     }

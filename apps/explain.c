@@ -29,9 +29,11 @@ static const char notes[] =
     "\n"
     "Exit status: 0 done, 1 failure, or a check that did not pass, 2 wrong usage.\n";
 
+enum { MOST_CELLS = 300 };
+
 /* The command line. */
 typedef struct request {
-    const char *cell, *dtype;
+    const char *cell, *set, *dtype;
     int64_t input, hidden, batch, time, symbols;
     bool batch_given, time_given, symbols_given, no_bias, check;
 } request;
@@ -41,8 +43,9 @@ static const request defaults = {
 
 static options_outcome parse(request *asked, int argc, char **argv, char *error) {
     option_row rows[] = {
-        {"cell", .string = &asked->cell, .value = "NAME",
-         .help = "the cell, see cerebra cells (all, in a line each)"},
+        {"cell", .string = &asked->cell, .value = "CELL,...",
+         .help = CELL_OPTION_HELP " (all, in a line each)"},
+        {"set", .string = &asked->set, .value = "NAME=X", .help = SET_OPTION_HELP, .joined = true},
         {"input", .whole = &asked->input, .value = "N", .help = "features of the input", .low = 1,
          .high = MODEL_LARGEST},
         {"hidden", .whole = &asked->hidden, .value = "N", .help = "hidden size", .low = 1,
@@ -59,7 +62,7 @@ static options_outcome parse(request *asked, int argc, char **argv, char *error)
         {"no-bias", .flag = &asked->no_bias, .help = "leave the cell's biases out"},
         {.name = NULL},
     };
-    const option_table table = {"explain", usage, notes, rows};
+    const option_table table = {.command = "explain", .usage = usage, .notes = notes, .rows = rows};
     return options_parse(&table, argc, argv, error);
 }
 
@@ -77,39 +80,20 @@ static bool check_meaning(const request *asked, char *error) {
 
 static bool check(const request *asked, char *error) {
     static const char *const dtypes[] = {"f32", "f64", NULL};
-    return options_check_name("dtype", asked->dtype, dtypes, error) &&
-           check_meaning(asked, error) &&
-           (asked->cell == NULL || model_check_cell(asked->cell, error));
+    return options_check_name("dtype", asked->dtype, dtypes, error) && check_meaning(asked, error);
 }
 
-static int64_t extent_of(cb_cell_extent extent, const request *asked) {
-    return extent.times * (extent.size == CB_INPUT ? asked->input : asked->hidden);
-}
-
-/* The recurrence that a layer of the cell is; names gets those of the weights. NULL: no memory. */
-static cb_scan *recurrence(const cb_cell *cell, const request *asked, const char **names) {
-    cb_tensor shapes[CB_CELL_MAX_PARAMS];
-    cb_tensor *weights[CB_CELL_MAX_PARAMS] = {NULL};
-    int64_t state_size[CB_CELL_MAX_STATES];
-    cb_dtype dtype = strcmp(asked->dtype, "f64") == 0 ? CB_F64 : CB_F32;
+/* The recurrence that a layer of the cell is; names gets those of the weights. */
+static cb_scan *recurrence(const chosen_cell *chosen, const request *asked, const char **names,
+                           cb_error *error) {
+    const cb_cell *cell = chosen->cell;
+    const cb_rnn_options options = {
+        .hidden = asked->hidden, .no_bias = asked->no_bias, .settings = chosen->settings};
     for (int i = 0; i < cell->param_count; i++) {
-        const cb_cell_param *p = &cell->params[i];
-        int64_t shape[2] = {extent_of(p->rows, asked), extent_of(p->columns, asked)};
-        shapes[i] = cb_tensor_wrap(dtype, p->columns.times > 0 ? 2 : 1, shape, NULL);
-        weights[i] = asked->no_bias && p->role == CB_BIAS ? NULL : &shapes[i];
-        names[i] = p->name;
+        names[i] = cell->params[i].name;
     }
-    for (int i = 0; i < cell->state_count; i++) {
-        state_size[i] = asked->hidden;
-    }
-    const cb_scan_options options = {.name = cell->name,
-                                     .dtype = dtype,
-                                     .input = asked->input,
-                                     .state_count = cell->state_count,
-                                     .state_size = state_size,
-                                     .weight_count = cell->param_count,
-                                     .weights = weights};
-    return cb_scan_new(cell->step, &options);
+    return cb_cell_scan_new(cell, strcmp(asked->dtype, "f64") == 0 ? CB_F64 : CB_F32, asked->input,
+                            &options, error);
 }
 
 static bool print_description(cb_scan *scan, const cb_scan_sizes *sizes) {
@@ -140,9 +124,11 @@ static bool check_cell(const cb_cell *cell, cb_scan *scan, const request *asked,
 }
 
 /* The whole description of a cell, or a line that says whether it is compiled. */
-static bool explain(const cb_cell *cell, const request *asked, bool *passed) {
+static bool explain(const chosen_cell *chosen, const request *asked, bool *passed, char *error) {
+    const cb_cell *cell = chosen->cell;
     const char *names[CB_CELL_MAX_PARAMS];
-    cb_scan *scan = recurrence(cell, asked, names);
+    cb_error why = {.message = ""};
+    cb_scan *scan = recurrence(chosen, asked, names, &why);
     bool explained = scan != NULL;
     if (explained && asked->check) {
         *passed = check_cell(cell, scan, asked, names) && *passed;
@@ -159,7 +145,8 @@ static bool explain(const cb_cell *cell, const request *asked, bool *passed) {
                reason == NULL ? "compiled" : "op by op: ", reason == NULL ? "" : reason);
     }
     cb_scan_free(scan);
-    return explained;
+    return explained || failure(error, FAILURE_SIZE, "%s",
+                                why.message[0] != '\0' ? why.message : "out of memory");
 }
 
 int cerebra_explain(int argc, char **argv) {
@@ -173,15 +160,27 @@ int cerebra_explain(int argc, char **argv) {
         return command_fail("explain", EXIT_USAGE, error);
     }
     bool explained = true, passed = true;
+    const char **names = asked.cell == NULL ? cell_names() : NULL;
+    const chosen_cell *cells[MOST_CELLS];
+    int count = 0;
     if (asked.cell != NULL) {
-        explained = explain(model_cell(asked.cell), &asked, &passed);
+        count = cell_choose_list(asked.cell, asked.set, cells, MOST_CELLS, error);
     }
-    for (const cb_cell *const *cell = model_cells();
-         asked.cell == NULL && explained && *cell != NULL; cell++) {
-        explained = explain(*cell, &asked, &passed);
+    for (; asked.cell == NULL && count >= 0 && names != NULL && names[count] != NULL; count++) {
+        cells[count] = cell_choose(names[count], NULL, error);
+        if (cells[count] == NULL) {
+            count = -2;
+        }
+    }
+    free(names);
+    if (count < 0) {
+        return command_fail("explain", EXIT_USAGE, error);
+    }
+    for (int i = 0; i < count && explained; i++) {
+        explained = explain(cells[i], &asked, &passed, error);
     }
     if (explained && !passed) {
         return command_fail("explain", EXIT_FAILURE, "a cell differs from its step run op by op");
     }
-    return explained ? EXIT_SUCCESS : command_fail("explain", EXIT_FAILURE, "out of memory");
+    return explained ? EXIT_SUCCESS : command_fail("explain", EXIT_FAILURE, error);
 }

@@ -1,7 +1,7 @@
 /* `cerebra`: one command with subcommands. This file only chooses which of them runs. */
 #include "command.h"
-#include "common/suggest.h"
 #include "plot.h"
+#include "tensor/nearest.h"
 
 #include <cerebra/version.h>
 
@@ -47,7 +47,7 @@ static int unknown_subcommand(const char *name) {
     for (int i = 0; i < SUBCOMMANDS; i++) {
         names[i] = subcommands[i].name;
     }
-    const char *nearest = suggest_nearest(name, names);
+    const char *nearest = cbi_nearest_name(name, names);
     fprintf(stderr, "cerebra: unknown %s \"%s\"", name[0] == '-' ? "option" : "subcommand", name);
     if (nearest != NULL) {
         fprintf(stderr, " (did you mean %s?)\n", nearest);

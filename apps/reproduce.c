@@ -94,7 +94,8 @@ static void fill_rows(reproduce_request *asked, bool given[2], option_row rows[O
 
 static options_outcome parse(reproduce_request *asked, option_row *rows, const bool given[2],
                              int argc, char **argv, char *error) {
-    const option_table table = {"reproduce", usage, notes, rows};
+    const option_table table = {
+        .command = "reproduce", .usage = usage, .notes = notes, .rows = rows};
     options_outcome outcome = options_parse(&table, argc, argv, error);
     asked->stacked_epochs = given[0] ? asked->stacked_epochs : asked->epochs;
     asked->halves_epochs = given[1] ? asked->halves_epochs : asked->epochs;

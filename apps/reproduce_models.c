@@ -12,6 +12,7 @@
    "controlled" gives every model the same start: Glorot uniform gate by gate for all matrices, with
    the fans of the gate's own matrix, and ordinary biases that start at zero. It adds an LSTM whose
    hidden size makes up for the parameters that the Cerebral LSTM has more. */
+#include "common/failure.h"
 #include "reproduce.h"
 
 #include <stdlib.h>
@@ -66,9 +67,10 @@ static const char *cell_of(const reproduction *run, reproduce_model which) {
     }
 }
 
-static void set_cell(model_config *config, const char *cell) {
-    memset(config->cell, 0, sizeof config->cell);
-    memcpy(config->cell, cell, strlen(cell));
+/* A cell that is always there. */
+static const chosen_cell *named(const char *name) {
+    char error[FAILURE_SIZE];
+    return cell_choose(name, NULL, error);
 }
 
 int64_t reproduce_widened_hidden(const model_config *lstm, int64_t parameters) {
@@ -101,7 +103,7 @@ void reproduce_configure(const reproduction *run, reproduce_model which, trainin
                                 .hidden = asked->hidden,
                                 .layers = which == REPRODUCE_STACKED ? 2 : 1,
                                 .seq_len = asked->seq_len};
-    set_cell(&job->model, cell_of(run, which));
+    job->model.cell = named(cell_of(run, which));
     job->init = (model_init){.embedding = {.kind = CB_INIT_GLOROT_UNIFORM},
                              .head = {.kind = CB_INIT_GLOROT_UNIFORM},
                              .head_bias = {.kind = CB_INIT_ZEROS},
@@ -113,7 +115,7 @@ void reproduce_configure(const reproduction *run, reproduce_model which, trainin
     }
     if (which == REPRODUCE_WIDENED) {
         model_config cerebral = job->model;
-        set_cell(&cerebral, "cerebral-lstm");
+        cerebral.cell = named("cerebral-lstm");
         job->model.hidden = reproduce_widened_hidden(&job->model, model_parameters(&cerebral));
     }
     job->options = asked->training;

@@ -88,7 +88,7 @@ static void write_models(const reproduction *run, FILE *out) {
         if (entry->curve.count > 0) {
             const training_result *result = &entry->result;
             fprintf(out, "| %s | %s | %" PRId64 " | %" PRId64 " | %" PRId64 " | %" PRId64 " |",
-                    reproduce_names[i].title, entry->job.model.cell, entry->job.model.layers,
+                    reproduce_names[i].title, entry->job.model.cell->name, entry->job.model.layers,
                     entry->job.model.hidden, result->parameters, result->count);
             write_number(out, result->records[result->count - 1].seconds / (double)result->count);
             fputc('\n', out);

@@ -26,7 +26,7 @@ static const char notes[] =
     "Exit status: 0 done, 1 failure, 2 wrong usage.\n";
 
 typedef struct request {
-    const char *checkpoint, *prompt;
+    const char *checkpoint, *prompt, *cell;
     int64_t length, threads;
     double temperature;
     uint64_t seed;
@@ -35,6 +35,8 @@ typedef struct request {
 static options_outcome parse(request *asked, int argc, char **argv, char *error) {
     option_row rows[] = {
         {"checkpoint", .string = &asked->checkpoint, .value = "FILE", .help = "the trained model"},
+        {"cell", .string = &asked->cell, .value = "FILE.so[:NAME]",
+         .help = "the shared library that its cell is from, if it is"},
         {"length", .whole = &asked->length, .value = "N", .help = "characters to write", .low = 0,
          .high = 1e15},
         {"temperature", .number = &asked->temperature, .value = "T",
@@ -45,7 +47,7 @@ static options_outcome parse(request *asked, int argc, char **argv, char *error)
          .low = 0, .high = 1024},
         {.name = NULL},
     };
-    const option_table table = {"sample", usage, notes, rows};
+    const option_table table = {.command = "sample", .usage = usage, .notes = notes, .rows = rows};
     return options_parse(&table, argc, argv, error);
 }
 
@@ -124,7 +126,10 @@ int cerebra_sample(int argc, char **argv) {
     if (outcome == OPTIONS_HELP) {
         return EXIT_SUCCESS;
     }
-    if (outcome == OPTIONS_RUN && asked.checkpoint == NULL) {
+    if (outcome == OPTIONS_RUN && asked.cell != NULL &&
+        cell_choose(asked.cell, NULL, error) == NULL) {
+        outcome = OPTIONS_BAD;
+    } else if (outcome == OPTIONS_RUN && asked.checkpoint == NULL) {
         failure(error, FAILURE_SIZE, "--checkpoint FILE is needed");
         outcome = OPTIONS_BAD;
     }

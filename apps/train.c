@@ -42,13 +42,14 @@ static const char notes[] =
 
 /* The command line. NaN: not given. */
 typedef struct request {
-    const char *data, *cell, *optimizer, *init;
+    const char *data, *cell, *set, *optimizer, *init;
+    const chosen_cell *chosen; /* what cell and set name */
     const char *log, *checkpoint, *resume, *every;
     int64_t layers, hidden, embedding, seq_len, recompute, threads;
     double dropout, lr, initial_accumulator, momentum, weight_decay, held_out;
     training_options training;
     checkpoint_interval interval;
-    bool detect_anomaly, quiet;
+    bool detect_anomaly, quiet, cell_given;
 } request;
 
 static const request defaults = {
@@ -80,8 +81,10 @@ static void add_model_options(request *asked, option_row *rows, int *count) {
         {"held-out", .number = &asked->held_out, .value = "X",
          .help = "part of the text, at its end, that is only measured on", .low = 0, .high = 1,
          .below_high = true, .keep = OPTION_FIXED},
-        {"cell", .string = &asked->cell, .value = "NAME",
-         .help = "recurrent cell, see cerebra cells", .keep = OPTION_FIXED},
+        {"cell", .string = &asked->cell, .value = "CELL", .help = CELL_OPTION_HELP,
+         .keep = OPTION_FIXED, .given = &asked->cell_given},
+        {"set", .string = &asked->set, .value = "NAME=X", .help = SET_OPTION_HELP,
+         .keep = OPTION_FIXED, .joined = true},
         {"layers", .whole = &asked->layers, .value = "N", .help = "recurrent layers", .low = 1,
          .high = MODEL_MOST_LAYERS, .keep = OPTION_FIXED},
         {"hidden", .whole = &asked->hidden, .value = "N", .help = "hidden size of each layer",
@@ -167,13 +170,14 @@ static void fill_rows(request *asked, option_row rows[OPTIONS_MOST]) {
 }
 
 static options_outcome parse(option_row *rows, int argc, char **argv, char *error) {
-    const option_table table = {"train", usage, notes, rows};
+    const option_table table = {.command = "train", .usage = usage, .notes = notes, .rows = rows};
     return options_parse(&table, argc, argv, error);
 }
 
 /* What a resumed run takes from its checkpoint. */
 typedef struct resumed {
     settings settings;
+    const chosen_cell *cell;
     char *log;
 } resumed;
 
@@ -190,6 +194,9 @@ static bool read_resumed(const char *path, resumed *r, char *error) {
     }
     r->log = training_state_log(stored, path);
     bool ok = settings_read(cb_safetensors_metadata(stored, "settings"), &r->settings, message);
+    /* As it was, whatever has become of a file of equations since. */
+    r->cell = ok ? checkpoint_cell(stored, message) : NULL;
+    ok = r->cell != NULL;
     cb_safetensors_free(stored);
     return ok || failure(error, FAILURE_SIZE, "%s: %.900s", path, message);
 }
@@ -201,9 +208,14 @@ static int resume(request *asked, resumed *r, int argc, char **argv, char *error
     char message[FAILURE_SIZE] = "";
     option_row rows[OPTIONS_MOST];
     request again = defaults;
+    /* A shared library is loaded only where the command line names it. */
+    if (asked->cell_given && cell_choose(asked->cell, asked->set, error) == NULL) {
+        return EXIT_USAGE;
+    }
     if (!read_resumed(path, r, error)) {
         return EXIT_FAILURE;
     }
+    again.chosen = r->cell;
     again.log = r->log;
     again.checkpoint = path;
     fill_rows(&again, rows);
@@ -271,7 +283,10 @@ static bool same_file(const char *a, const char *b) {
 
 /* What is wrong with a command line whose values are well-formed one by one. */
 static bool check(request *asked, model_init *init, char *error) {
-    if (!model_check_cell(asked->cell, error) || !set_optimizer(asked, error) ||
+    if (asked->chosen == NULL) {
+        asked->chosen = cell_choose(asked->cell, asked->set, error);
+    }
+    if (asked->chosen == NULL || !set_optimizer(asked, error) ||
         !options_check_name("init", asked->init, model_init_names, error)) {
         return false;
     }
@@ -303,9 +318,10 @@ static int train(const request *asked, const model_init *init, const char *kept,
     if (!corpus_load(asked->data, asked->held_out, &data, error)) {
         return command_fail("train", EXIT_FAILURE, error);
     }
-    training_job job = {.label = asked->cell,
+    training_job job = {.label = asked->chosen->name,
                         .data = &data,
-                        .model = {.embedding = asked->embedding,
+                        .model = {.cell = asked->chosen,
+                                  .embedding = asked->embedding,
                                   .hidden = asked->hidden,
                                   .layers = asked->layers,
                                   .seq_len = asked->seq_len,
@@ -320,7 +336,6 @@ static int train(const request *asked, const model_init *init, const char *kept,
                         .every = asked->interval,
                         .detect_anomaly = asked->detect_anomaly,
                         .quiet = asked->quiet};
-    snprintf(job.model.cell, sizeof job.model.cell, "%s", asked->cell);
     int status = EXIT_FAILURE;
     if (training_check(&job, error)) {
         interrupt_watch();
@@ -330,8 +345,8 @@ static int train(const request *asked, const model_init *init, const char *kept,
         command_fail("train", status, error);
     } else if (!asked->quiet) {
         fprintf(stderr, "cerebra train: %s, %lld parameters, loss %#.6g after %lld epochs\n",
-                asked->cell, (long long)result.parameters, result.records[result.count - 1].loss,
-                (long long)result.count);
+                asked->chosen->name, (long long)result.parameters,
+                result.records[result.count - 1].loss, (long long)result.count);
     }
     training_result_free(&result);
     corpus_free(&data);
@@ -363,7 +378,7 @@ static int run(request *asked, char *error) {
 int cerebra_train(int argc, char **argv) {
     char error[FAILURE_SIZE] = "";
     request asked = defaults;
-    resumed before = {{NULL}, NULL};
+    resumed before = {{NULL}, NULL, NULL};
     option_row rows[OPTIONS_MOST];
     fill_rows(&asked, rows);
     options_outcome outcome = parse(rows, argc, argv, error);

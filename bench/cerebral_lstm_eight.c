@@ -6,11 +6,11 @@
 enum { WEIGHT_IH = 0, WEIGHT_HH = 8, BIAS = 16 };
 
 #define FROM_X(gate)                                                                               \
-    { "weight_ih_" gate, {1, CB_HIDDEN}, {1, CB_INPUT}, .role = CB_INPUT_WEIGHT }
+    { "weight_ih_" gate, {.hidden = 1}, {.input = 1}, .role = CB_INPUT_WEIGHT }
 #define FROM_H(gate)                                                                               \
-    { "weight_hh_" gate, {1, CB_HIDDEN}, {1, CB_HIDDEN}, .role = CB_RECURRENT_WEIGHT }
+    { "weight_hh_" gate, {.hidden = 1}, {.hidden = 1}, .role = CB_RECURRENT_WEIGHT }
 #define ADDED(gate)                                                                                \
-    { "bias_" gate, {1, CB_HIDDEN}, .role = CB_BIAS }
+    { "bias_" gate, {.hidden = 1}, .role = CB_BIAS }
 
 static const cb_cell_param params[] = {
     FROM_X("ui"), FROM_X("uf"), FROM_X("ug"), FROM_X("uo"), FROM_X("li"), FROM_X("lf"),
@@ -25,17 +25,17 @@ static cb_tensor *into(int k, cb_tensor *const *w, cb_tensor *x, cb_tensor *h) {
                   cb_linear(h, w[WEIGHT_HH + k], NULL));
 }
 
-static void step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
-    cb_tensor *h = state[0], *output[2];
+static void step(const cb_cell_step *s) {
+    cb_tensor *h = s->recurrent[0], *output[2];
     for (int half = 0; half < 2; half++) {
-        cb_tensor *i = cb_sigmoid(into(4 * half, w, x, h));
-        cb_tensor *f = cb_sigmoid(into(4 * half + 1, w, x, h));
-        cb_tensor *g = cb_tanh(into(4 * half + 2, w, x, h));
-        cb_tensor *o = cb_sigmoid(into(4 * half + 3, w, x, h));
-        next[1 + half] = cb_add(cb_mul(f, state[1 + half]), cb_mul(i, g));
-        output[half] = cb_mul(o, cb_tanh(next[1 + half]));
+        cb_tensor *i = cb_sigmoid(into(4 * half, s->weights, s->x, h));
+        cb_tensor *f = cb_sigmoid(into(4 * half + 1, s->weights, s->x, h));
+        cb_tensor *g = cb_tanh(into(4 * half + 2, s->weights, s->x, h));
+        cb_tensor *o = cb_sigmoid(into(4 * half + 3, s->weights, s->x, h));
+        s->next[1 + half] = cb_add(cb_mul(f, s->state[1 + half]), cb_mul(i, g));
+        output[half] = cb_mul(o, cb_tanh(s->next[1 + half]));
     }
-    next[0] = cb_add(output[0], output[1]);
+    s->next[0] = cb_add(output[0], output[1]);
 }
 
 const cb_cell bench_cerebral_lstm_eight = {

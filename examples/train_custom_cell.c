@@ -18,9 +18,12 @@
 static cb_tensor *two_steps(cb_tensor *const *inputs, void *context) {
     cb_tensor *const *state = inputs + 2, *const *weights = state + custom_cell.state_count;
     cb_tensor *after_one[CB_CELL_MAX_STATES], *after_two[CB_CELL_MAX_STATES];
+    cb_cell_step s = {.cell = &custom_cell, .weights = weights};
     (void)context;
-    custom_cell.step(weights, inputs[0], state, after_one);
-    custom_cell.step(weights, inputs[1], after_one, after_two);
+    s.x = inputs[0], s.state = s.recurrent = state, s.next = after_one;
+    custom_cell.step(&s);
+    s.x = inputs[1], s.state = s.recurrent = after_one, s.next = after_two;
+    custom_cell.step(&s);
     return cb_concat(custom_cell.state_count, after_two, -1);
 }
 
@@ -35,19 +38,20 @@ static cb_tensor *drawn(cb_random *random, int64_t rows, int64_t columns) {
 /* Compares all gradients of two steps with central differences. */
 static bool gradients_right(void) {
     enum { BATCH = 2 };
-    const int64_t size[] = {[CB_INPUT] = 3, [CB_HIDDEN] = 4};
+    const int64_t input = 3, hidden = 4;
     cb_tensor *inputs[2 + CB_CELL_MAX_STATES + CB_CELL_MAX_PARAMS];
     cb_random random = cb_random_seed(1);
     cb_check_report report = {.message = "no memory"};
     int count = 0;
     while (count < 2)
-        inputs[count++] = drawn(&random, BATCH, size[CB_INPUT]);
+        inputs[count++] = drawn(&random, BATCH, input);
     while (count < 2 + custom_cell.state_count)
-        inputs[count++] = drawn(&random, BATCH, size[CB_HIDDEN]);
+        inputs[count++] = drawn(&random, BATCH, hidden);
     for (int i = 0; i < custom_cell.param_count; i++) {
-        cb_cell_extent rows = custom_cell.params[i].rows, columns = custom_cell.params[i].columns;
+        const cb_cell_param *p = &custom_cell.params[i];
         inputs[count++] =
-            drawn(&random, rows.times * size[rows.size], columns.times * size[columns.size]);
+            drawn(&random, cb_cell_extent_of(&custom_cell, &p->rows, input, hidden, NULL),
+                  cb_cell_extent_of(&custom_cell, &p->columns, input, hidden, NULL));
     }
     bool passed = true;
     for (int i = 0; i < count; i++)

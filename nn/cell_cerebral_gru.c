@@ -22,35 +22,40 @@
 enum { WEIGHT_IH, WEIGHT_HH, BIAS_IH, BIAS_HH };
 
 static const cb_cell_param params[] = {
-    {"weight_ih", .rows = {6, CB_HIDDEN}, .columns = {1, CB_INPUT}, .blocks = 6, .halves = 2,
+    {"weight_ih", .rows = {.hidden = 6}, .columns = {.input = 1}, .blocks = 6, .halves = 2,
      .role = CB_INPUT_WEIGHT},
-    {"weight_hh", .rows = {6, CB_HIDDEN}, .columns = {1, CB_HIDDEN}, .blocks = 6, .halves = 2,
+    {"weight_hh", .rows = {.hidden = 6}, .columns = {.hidden = 1}, .blocks = 6, .halves = 2,
      .role = CB_RECURRENT_WEIGHT},
-    {"bias_ih", .rows = {6, CB_HIDDEN}, .blocks = 6, .halves = 2, .role = CB_BIAS},
-    {"bias_hh", .rows = {6, CB_HIDDEN}, .blocks = 6, .halves = 2, .role = CB_BIAS},
+    {"bias_ih", .rows = {.hidden = 6}, .blocks = 6, .halves = 2, .role = CB_BIAS},
+    {"bias_hh", .rows = {.hidden = 6}, .blocks = 6, .halves = 2, .role = CB_BIAS},
 };
 
-static void step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
-    cb_tensor *a = cb_linear(x, w[WEIGHT_IH], w[BIAS_IH]);
-    cb_tensor *e = cb_linear(state[0], w[WEIGHT_HH], w[BIAS_HH]);
+static void step(const cb_cell_step *s) {
+    cb_tensor *a = cb_linear(s->x, s->weights[WEIGHT_IH], s->weights[BIAS_IH]);
+    cb_tensor *e = cb_linear(s->recurrent[0], s->weights[WEIGHT_HH], s->weights[BIAS_HH]);
     for (int half = 0; half < 2; half++) {
-        cb_tensor *memory = state[1 + half];
+        cb_tensor *memory = s->state[1 + half];
         int at = 3 * half;
         cb_tensor *r = cb_sigmoid(cb_add(cb_chunk(a, -1, 6, at), cb_chunk(e, -1, 6, at)));
         cb_tensor *z = cb_sigmoid(cb_add(cb_chunk(a, -1, 6, at + 1), cb_chunk(e, -1, 6, at + 1)));
         cb_tensor *recalled = cb_mul(r, cb_chunk(e, -1, 6, at + 2));
         cb_tensor *n = cb_tanh(cb_add(cb_chunk(a, -1, 6, at + 2), recalled));
-        next[1 + half] = cb_add(n, cb_mul(z, cb_sub(memory, n)));
+        s->next[1 + half] = cb_add(n, cb_mul(z, cb_sub(memory, n)));
     }
-    next[0] = cb_add(next[1], next[2]);
+    s->next[0] = cb_add(s->next[1], s->next[2]);
 }
 
 const cb_cell cb_cerebral_gru = {
     .name = "cerebral-gru",
     .summary = "two memories, one hidden state, six gates: the Cerebral idea in a GRU",
-    .equations = "r, z = sigma(W x + b + U h + c)               for m = u and for m = l\n"
-                 "n  = tanh(W_n x + b_n + r (U_n h + c_n))\n"
-                 "m' = (1 - z) n + z m\n"
+    .equations = "r_ux, z_ux, n_ux, r_lx, z_lx, n_lx = split(W x + b_x)\n"
+                 "r_uh, z_uh, n_uh, r_lh, z_lh, n_lh = split(U h + b_h)\n"
+                 "z_u = sigmoid(z_ux + z_uh)\n"
+                 "n_u = tanh(n_ux + sigmoid(r_ux + r_uh) * n_uh)\n"
+                 "z_l = sigmoid(z_lx + z_lh)\n"
+                 "n_l = tanh(n_lx + sigmoid(r_lx + r_lh) * n_lh)\n"
+                 "u' = (1 - z_u) * n_u + z_u * u\n"
+                 "l' = (1 - z_l) * n_l + z_l * l\n"
                  "h' = u' + l'\n",
     .state_count = 3,
     .state_names = (const char *const[]){"h", "u", "l"},

@@ -12,12 +12,12 @@
 enum { WEIGHT_IH, WEIGHT_HH, BIAS_IH, BIAS_HH };
 
 static const cb_cell_param params[] = {
-    {"weight_ih", .rows = {8, CB_HIDDEN}, .columns = {1, CB_INPUT}, .blocks = 8, .halves = 2,
+    {"weight_ih", .rows = {.hidden = 8}, .columns = {.input = 1}, .blocks = 8, .halves = 2,
      .role = CB_INPUT_WEIGHT},
-    {"weight_hh", .rows = {8, CB_HIDDEN}, .columns = {1, CB_HIDDEN}, .blocks = 8, .halves = 2,
+    {"weight_hh", .rows = {.hidden = 8}, .columns = {.hidden = 1}, .blocks = 8, .halves = 2,
      .role = CB_RECURRENT_WEIGHT},
-    {"bias_ih", .rows = {8, CB_HIDDEN}, .blocks = 8, .halves = 2, .role = CB_BIAS},
-    {"bias_hh", .rows = {8, CB_HIDDEN}, .blocks = 8, .halves = 2, .role = CB_BIAS},
+    {"bias_ih", .rows = {.hidden = 8}, .blocks = 8, .halves = 2, .role = CB_BIAS},
+    {"bias_hh", .rows = {.hidden = 8}, .blocks = 8, .halves = 2, .role = CB_BIAS},
 };
 
 /* The gates of one half (0: upper, 1: lower), from z. */
@@ -42,22 +42,21 @@ static cb_tensor *hidden(gates upper, cb_tensor *u, gates lower, cb_tensor *l) {
     return cb_add(cb_mul(upper.o, cb_tanh(u)), cb_mul(lower.o, cb_tanh(l)));
 }
 
-static void step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
-    cb_tensor *h = state[0], *u = state[1], *l = state[2];
-    cb_tensor *z = gate_inputs(w, x, h);
+static void step(const cb_cell_step *s) {
+    cb_tensor *u = s->state[1], *l = s->state[2];
+    cb_tensor *z = gate_inputs(s->weights, s->x, s->recurrent[0]);
     gates upper = gates_of(z, 0), lower = gates_of(z, 1);
-    next[1] = cb_add(cb_mul(upper.f, u), cb_mul(upper.i, upper.g));
-    next[2] = cb_add(cb_mul(lower.f, l), cb_mul(lower.i, lower.g));
-    next[0] = hidden(upper, next[1], lower, next[2]);
+    s->next[1] = cb_add(cb_mul(upper.f, u), cb_mul(upper.i, upper.g));
+    s->next[2] = cb_add(cb_mul(lower.f, l), cb_mul(lower.i, lower.g));
+    s->next[0] = hidden(upper, s->next[1], lower, s->next[2]);
 }
 
-static void step_as_printed(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
-                            cb_tensor **next) {
-    cb_tensor *z = gate_inputs(w, x, state[0]);
+static void step_as_printed(const cb_cell_step *s) {
+    cb_tensor *z = gate_inputs(s->weights, s->x, s->recurrent[0]);
     gates upper = gates_of(z, 0), lower = gates_of(z, 1);
-    next[1] = cb_add(cb_mul(upper.f, upper.g), cb_mul(upper.i, upper.g));
-    next[2] = cb_add(cb_mul(lower.f, lower.g), cb_mul(lower.i, lower.g));
-    next[0] = hidden(upper, next[1], lower, next[2]);
+    s->next[1] = cb_add(cb_mul(upper.f, upper.g), cb_mul(upper.i, upper.g));
+    s->next[2] = cb_add(cb_mul(lower.f, lower.g), cb_mul(lower.i, lower.g));
+    s->next[0] = hidden(upper, s->next[1], lower, s->next[2]);
 }
 
 static const char *const state_names[] = {"h", "u", "l"};
@@ -65,11 +64,10 @@ static const char *const state_names[] = {"h", "u", "l"};
 const cb_cell cb_cerebral_lstm = {
     .name = "cerebral-lstm",
     .summary = "two cell states, one hidden state, eight gates (Kumar 2020)",
-    .equations = "i_u, f_u, o_u, i_l, f_l, o_l = sigma(W x + U h + b)\n"
-                 "g_u, g_l = tanh(W_g x + U_g h + b_g)\n"
-                 "u' = f_u u + i_u g_u\n"
-                 "l' = f_l l + i_l g_l\n"
-                 "h' = o_u tanh(u') + o_l tanh(l')\n",
+    .equations = "i_u, f_u, g_u, o_u, i_l, f_l, g_l, o_l = split(W x + U h + b_x + b_h)\n"
+                 "u' = sigmoid(f_u) * u + sigmoid(i_u) * tanh(g_u)\n"
+                 "l' = sigmoid(f_l) * l + sigmoid(i_l) * tanh(g_l)\n"
+                 "h' = sigmoid(o_u) * tanh(u') + sigmoid(o_l) * tanh(l')\n",
     .state_count = 3,
     .state_names = state_names,
     .param_count = sizeof(params) / sizeof(params[0]),
@@ -80,11 +78,10 @@ const cb_cell cb_cerebral_lstm = {
 const cb_cell cb_cerebral_lstm_as_printed = {
     .name = "cerebral-lstm-as-printed",
     .summary = "Cerebral LSTM with the cell states as the paper misprints them (Kumar 2020)",
-    .equations = "i_u, f_u, o_u, i_l, f_l, o_l = sigma(W x + U h + b)\n"
-                 "g_u, g_l = tanh(W_g x + U_g h + b_g)\n"
-                 "u' = f_u g_u + i_u g_u\n"
-                 "l' = f_l g_l + i_l g_l\n"
-                 "h' = o_u tanh(u') + o_l tanh(l')\n",
+    .equations = "i_u, f_u, g_u, o_u, i_l, f_l, g_l, o_l = split(W x + U h + b_x + b_h)\n"
+                 "u' = sigmoid(f_u) * tanh(g_u) + sigmoid(i_u) * tanh(g_u)\n"
+                 "l' = sigmoid(f_l) * tanh(g_l) + sigmoid(i_l) * tanh(g_l)\n"
+                 "h' = sigmoid(o_u) * tanh(u') + sigmoid(o_l) * tanh(l')\n",
     .state_count = 3,
     .state_names = state_names,
     .param_count = sizeof(params) / sizeof(params[0]),

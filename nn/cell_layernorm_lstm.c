@@ -17,50 +17,51 @@
 enum { WEIGHT_IH, WEIGHT_HH, GAIN_IH, GAIN_HH, GAIN_C, BIAS_IH, BIAS_HH, BIAS_C };
 
 static const cb_cell_param params[] = {
-    {"weight_ih", .rows = {4, CB_HIDDEN}, .columns = {1, CB_INPUT}, .blocks = 4,
+    {"weight_ih", .rows = {.hidden = 4}, .columns = {.input = 1}, .blocks = 4,
      .role = CB_INPUT_WEIGHT},
-    {"weight_hh", .rows = {4, CB_HIDDEN}, .columns = {1, CB_HIDDEN}, .blocks = 4,
+    {"weight_hh", .rows = {.hidden = 4}, .columns = {.hidden = 1}, .blocks = 4,
      .role = CB_RECURRENT_WEIGHT},
-    {"gain_ih", .rows = {4, CB_HIDDEN}, .blocks = 4, .role = CB_UNIT_WEIGHT,
+    {"gain_ih", .rows = {.hidden = 4}, .blocks = 4, .role = CB_UNIT_WEIGHT,
      .init = {.kind = CB_INIT_CONSTANT, .a = 1}},
-    {"gain_hh", .rows = {4, CB_HIDDEN}, .blocks = 4, .role = CB_UNIT_WEIGHT,
+    {"gain_hh", .rows = {.hidden = 4}, .blocks = 4, .role = CB_UNIT_WEIGHT,
      .init = {.kind = CB_INIT_CONSTANT, .a = 1}},
-    {"gain_c", .rows = {1, CB_HIDDEN}, .role = CB_UNIT_WEIGHT,
+    {"gain_c", .rows = {.hidden = 1}, .role = CB_UNIT_WEIGHT,
      .init = {.kind = CB_INIT_CONSTANT, .a = 1}},
-    {"bias_ih", .rows = {4, CB_HIDDEN}, .blocks = 4, .role = CB_BIAS,
+    {"bias_ih", .rows = {.hidden = 4}, .blocks = 4, .role = CB_BIAS,
      .init = {.kind = CB_INIT_ZEROS}},
-    {"bias_hh", .rows = {4, CB_HIDDEN}, .blocks = 4, .role = CB_BIAS,
+    {"bias_hh", .rows = {.hidden = 4}, .blocks = 4, .role = CB_BIAS,
      .init = {.kind = CB_INIT_ZEROS}},
-    {"bias_c", .rows = {1, CB_HIDDEN}, .role = CB_BIAS, .init = {.kind = CB_INIT_ZEROS}},
+    {"bias_c", .rows = {.hidden = 1}, .role = CB_BIAS, .init = {.kind = CB_INIT_ZEROS}},
 };
 
 static const double epsilon = 1e-5;
 
-static void step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
-    cb_tensor *h = state[0], *c = state[1];
-    cb_tensor *from_x =
-        cb_layer_norm(cb_linear(x, w[WEIGHT_IH], NULL), w[GAIN_IH], w[BIAS_IH], epsilon);
-    cb_tensor *from_h =
-        cb_layer_norm(cb_linear(h, w[WEIGHT_HH], NULL), w[GAIN_HH], w[BIAS_HH], epsilon);
+static void step(const cb_cell_step *s) {
+    cb_tensor *c = s->state[1];
+    cb_tensor *from_x = cb_layer_norm(cb_linear(s->x, s->weights[WEIGHT_IH], NULL),
+                                      s->weights[GAIN_IH], s->weights[BIAS_IH], epsilon);
+    cb_tensor *from_h = cb_layer_norm(cb_linear(s->recurrent[0], s->weights[WEIGHT_HH], NULL),
+                                      s->weights[GAIN_HH], s->weights[BIAS_HH], epsilon);
     cb_tensor *z = cb_add(from_x, from_h);
     cb_tensor *i = cb_sigmoid(cb_chunk(z, -1, 4, 0));
     cb_tensor *f = cb_sigmoid(cb_chunk(z, -1, 4, 1));
     cb_tensor *g = cb_tanh(cb_chunk(z, -1, 4, 2));
     cb_tensor *o = cb_sigmoid(cb_chunk(z, -1, 4, 3));
-    next[1] = cb_add(cb_mul(f, c), cb_mul(i, g));
-    cb_tensor *normalized = cb_layer_norm(next[1], w[GAIN_C], w[BIAS_C], epsilon);
-    next[0] = cb_mul(o, cb_tanh(normalized));
+    s->next[1] = cb_add(cb_mul(f, c), cb_mul(i, g));
+    cb_tensor *normalized =
+        cb_layer_norm(s->next[1], s->weights[GAIN_C], s->weights[BIAS_C], epsilon);
+    s->next[0] = cb_mul(o, cb_tanh(normalized));
 }
 
 const cb_cell cb_layernorm_lstm = {
     .name = "layernorm-lstm",
     .summary = "LSTM with layer normalization (Ba, Kiros & Hinton 2016)",
-    .equations = "z  = LN(W x) + LN(U h), each LN over the units of all four gates\n"
-                 "i, f, o = sigma(z_i, z_f, z_o)\n"
-                 "g  = tanh(z_g)\n"
-                 "c' = f c + i g\n"
-                 "h' = o tanh(LN(c'))\n"
-                 "LN(v) = a (v - mean v) / sqrt(var v + 1e-5) + b\n",
+    .equations = "z  = a_x * layernorm(W x) + b_x + a_h * layernorm(U h) + b_h\n"
+                 "i, f, g, o = split(z)\n"
+                 "c' = sigmoid(f) * c + sigmoid(i) * tanh(g)\n"
+                 "h' = sigmoid(o) * tanh(a_c * layernorm(c') + b_c)\n"
+                 "init a_x, a_h, a_c = 1\n"
+                 "init b_x, b_h, b_c = 0\n",
     .state_count = 2,
     .state_names = (const char *const[]){"h", "c"},
     .param_count = sizeof(params) / sizeof(params[0]),

@@ -11,33 +11,32 @@
 enum { WEIGHT_IH, WEIGHT_HH, BIAS_IH, BIAS_HH };
 
 static const cb_cell_param params[] = {
-    {"weight_ih", .rows = {4, CB_HIDDEN}, .columns = {1, CB_INPUT}, .blocks = 4,
+    {"weight_ih", .rows = {.hidden = 4}, .columns = {.input = 1}, .blocks = 4,
      .role = CB_INPUT_WEIGHT},
-    {"weight_hh", .rows = {4, CB_HIDDEN}, .columns = {1, CB_HIDDEN}, .blocks = 4,
+    {"weight_hh", .rows = {.hidden = 4}, .columns = {.hidden = 1}, .blocks = 4,
      .role = CB_RECURRENT_WEIGHT},
-    {"bias_ih", .rows = {4, CB_HIDDEN}, .blocks = 4, .role = CB_BIAS},
-    {"bias_hh", .rows = {4, CB_HIDDEN}, .blocks = 4, .role = CB_BIAS},
+    {"bias_ih", .rows = {.hidden = 4}, .blocks = 4, .role = CB_BIAS},
+    {"bias_hh", .rows = {.hidden = 4}, .blocks = 4, .role = CB_BIAS},
 };
 
-static void step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
-    cb_tensor *h = state[0], *c = state[1];
-    cb_tensor *z =
-        cb_add(cb_linear(x, w[WEIGHT_IH], w[BIAS_IH]), cb_linear(h, w[WEIGHT_HH], w[BIAS_HH]));
+static void step(const cb_cell_step *s) {
+    cb_tensor *c = s->state[1];
+    cb_tensor *z = cb_add(cb_linear(s->x, s->weights[WEIGHT_IH], s->weights[BIAS_IH]),
+                          cb_linear(s->recurrent[0], s->weights[WEIGHT_HH], s->weights[BIAS_HH]));
     cb_tensor *i = cb_sigmoid(cb_chunk(z, -1, 4, 0));
     cb_tensor *f = cb_sigmoid(cb_chunk(z, -1, 4, 1));
     cb_tensor *g = cb_tanh(cb_chunk(z, -1, 4, 2));
     cb_tensor *o = cb_sigmoid(cb_chunk(z, -1, 4, 3));
-    next[1] = cb_add(cb_mul(f, c), cb_mul(i, g));
-    next[0] = cb_mul(o, cb_tanh(next[1]));
+    s->next[1] = cb_add(cb_mul(f, c), cb_mul(i, g));
+    s->next[0] = cb_mul(o, cb_tanh(s->next[1]));
 }
 
 const cb_cell cb_lstm = {
     .name = "lstm",
     .summary = "long short-term memory (Hochreiter & Schmidhuber 1997)",
-    .equations = "i, f, o = sigma(W x + U h + b)\n"
-                 "g  = tanh(W_g x + U_g h + b_g)\n"
-                 "c' = f c + i g\n"
-                 "h' = o tanh(c')\n",
+    .equations = "i, f, g, o = split(W x + U h + b_x + b_h)\n"
+                 "c' = sigmoid(f) * c + sigmoid(i) * tanh(g)\n"
+                 "h' = sigmoid(o) * tanh(c')\n",
     .state_count = 2,
     .state_names = (const char *const[]){"h", "c"},
     .param_count = sizeof(params) / sizeof(params[0]),

@@ -16,38 +16,37 @@
 enum { WEIGHT_IH, WEIGHT_HH, WEIGHT_CH, BIAS_IH, BIAS_HH };
 
 static const cb_cell_param params[] = {
-    {"weight_ih", .rows = {4, CB_HIDDEN}, .columns = {1, CB_INPUT}, .blocks = 4,
+    {"weight_ih", .rows = {.hidden = 4}, .columns = {.input = 1}, .blocks = 4,
      .role = CB_INPUT_WEIGHT},
-    {"weight_hh", .rows = {4, CB_HIDDEN}, .columns = {1, CB_HIDDEN}, .blocks = 4,
+    {"weight_hh", .rows = {.hidden = 4}, .columns = {.hidden = 1}, .blocks = 4,
      .role = CB_RECURRENT_WEIGHT},
-    {"weight_ch", .rows = {3, CB_HIDDEN}, .blocks = 3, .role = CB_UNIT_WEIGHT},
-    {"bias_ih", .rows = {4, CB_HIDDEN}, .blocks = 4, .role = CB_BIAS},
-    {"bias_hh", .rows = {4, CB_HIDDEN}, .blocks = 4, .role = CB_BIAS},
+    {"weight_ch", .rows = {.hidden = 3}, .blocks = 3, .role = CB_UNIT_WEIGHT},
+    {"bias_ih", .rows = {.hidden = 4}, .blocks = 4, .role = CB_BIAS},
+    {"bias_hh", .rows = {.hidden = 4}, .blocks = 4, .role = CB_BIAS},
 };
 
-static void step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
-    cb_tensor *h = state[0], *c = state[1];
-    cb_tensor *p_i = cb_chunk(w[WEIGHT_CH], 0, 3, 0);
-    cb_tensor *p_f = cb_chunk(w[WEIGHT_CH], 0, 3, 1);
-    cb_tensor *p_o = cb_chunk(w[WEIGHT_CH], 0, 3, 2);
-    cb_tensor *z =
-        cb_add(cb_linear(x, w[WEIGHT_IH], w[BIAS_IH]), cb_linear(h, w[WEIGHT_HH], w[BIAS_HH]));
+static void step(const cb_cell_step *s) {
+    cb_tensor *c = s->state[1];
+    cb_tensor *p_i = cb_chunk(s->weights[WEIGHT_CH], 0, 3, 0);
+    cb_tensor *p_f = cb_chunk(s->weights[WEIGHT_CH], 0, 3, 1);
+    cb_tensor *p_o = cb_chunk(s->weights[WEIGHT_CH], 0, 3, 2);
+    cb_tensor *z = cb_add(cb_linear(s->x, s->weights[WEIGHT_IH], s->weights[BIAS_IH]),
+                          cb_linear(s->recurrent[0], s->weights[WEIGHT_HH], s->weights[BIAS_HH]));
     cb_tensor *i = cb_sigmoid(cb_add(cb_chunk(z, -1, 4, 0), cb_mul(p_i, c)));
     cb_tensor *f = cb_sigmoid(cb_add(cb_chunk(z, -1, 4, 1), cb_mul(p_f, c)));
     cb_tensor *g = cb_tanh(cb_chunk(z, -1, 4, 2));
-    next[1] = cb_add(cb_mul(f, c), cb_mul(i, g));
-    cb_tensor *o = cb_sigmoid(cb_add(cb_chunk(z, -1, 4, 3), cb_mul(p_o, next[1])));
-    next[0] = cb_mul(o, cb_tanh(next[1]));
+    s->next[1] = cb_add(cb_mul(f, c), cb_mul(i, g));
+    cb_tensor *o = cb_sigmoid(cb_add(cb_chunk(z, -1, 4, 3), cb_mul(p_o, s->next[1])));
+    s->next[0] = cb_mul(o, cb_tanh(s->next[1]));
 }
 
 const cb_cell cb_peephole_lstm = {
     .name = "peephole-lstm",
     .summary = "LSTM whose gates see the cell state (Gers, Schraudolph & Schmidhuber 2002)",
-    .equations = "i, f = sigma(W x + U h + p c + b)\n"
-                 "g  = tanh(W_g x + U_g h + b_g)\n"
-                 "c' = f c + i g\n"
-                 "o  = sigma(W_o x + U_o h + p_o c' + b_o)\n"
-                 "h' = o tanh(c')\n",
+    .equations = "i, f, g, o = split(W x + U h + b_x + b_h)\n"
+                 "p_i, p_f, p_o = split(p)\n"
+                 "c' = sigmoid(f + p_f * c) * c + sigmoid(i + p_i * c) * tanh(g)\n"
+                 "h' = sigmoid(o + p_o * c') * tanh(c')\n",
     .state_count = 2,
     .state_names = (const char *const[]){"h", "c"},
     .param_count = sizeof(params) / sizeof(params[0]),

@@ -6,21 +6,22 @@
 enum { WEIGHT_IH, WEIGHT_HH, BIAS_IH, BIAS_HH };
 
 static const cb_cell_param params[] = {
-    {"weight_ih", .rows = {1, CB_HIDDEN}, .columns = {1, CB_INPUT}, .role = CB_INPUT_WEIGHT},
-    {"weight_hh", .rows = {1, CB_HIDDEN}, .columns = {1, CB_HIDDEN}, .role = CB_RECURRENT_WEIGHT},
-    {"bias_ih", .rows = {1, CB_HIDDEN}, .role = CB_BIAS},
-    {"bias_hh", .rows = {1, CB_HIDDEN}, .role = CB_BIAS},
+    {"weight_ih", .rows = {.hidden = 1}, .columns = {.input = 1}, .role = CB_INPUT_WEIGHT},
+    {"weight_hh", .rows = {.hidden = 1}, .columns = {.hidden = 1}, .role = CB_RECURRENT_WEIGHT},
+    {"bias_ih", .rows = {.hidden = 1}, .role = CB_BIAS},
+    {"bias_hh", .rows = {.hidden = 1}, .role = CB_BIAS},
 };
 
-static void step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
-    next[0] = cb_tanh(cb_add(cb_linear(x, w[WEIGHT_IH], w[BIAS_IH]),
-                             cb_linear(state[0], w[WEIGHT_HH], w[BIAS_HH])));
+static void step(const cb_cell_step *s) {
+    s->next[0] =
+        cb_tanh(cb_add(cb_linear(s->x, s->weights[WEIGHT_IH], s->weights[BIAS_IH]),
+                       cb_linear(s->recurrent[0], s->weights[WEIGHT_HH], s->weights[BIAS_HH])));
 }
 
 const cb_cell cb_rnn_tanh = {
     .name = "rnn",
     .summary = "simple recurrent network (Elman 1990)",
-    .equations = "h' = tanh(W x + U h + b)\n",
+    .equations = "h' = tanh(W x + U h + b_x + b_h)\n",
     .state_count = 1,
     .state_names = (const char *const[]){"h"},
     .param_count = sizeof(params) / sizeof(params[0]),

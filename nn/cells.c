@@ -8,6 +8,7 @@ static const cb_cell *const cells[] = {
     &cb_lstm,
     &cb_peephole_lstm,
     &cb_layernorm_lstm,
+    &cb_projected_lstm,
     &cb_gru,
     &cb_gru_reset_before,
     &cb_cerebral_lstm,

@@ -8,8 +8,32 @@
 #include "nn/params_internal.h"
 #include "nn/rnn_internal.h"
 
-/* Fails unless x fits the network. */
-static cb_status check_input(const cb_rnn *rnn, cb_tensor *x) {
+/* ---- What a run is given --------------------------------------------------------------------- */
+
+static cb_status check_further_input(const cb_rnn *rnn, int i, cb_tensor *x, cb_tensor *given) {
+    char shape[160];
+    const cbi_rnn_vector *input = &rnn->inputs[i];
+    const char *name = rnn->module.name;
+    if (given == NULL)
+        cb_fail(x, CB_ERROR_NOT_FOUND, "rnn \"%s\": the further input \"%s\" is not given", name,
+                input->name);
+    else if (cbi_is_poisoned(given) || cb_tape_of(given) != cb_tape_of(x))
+        cb_fail(x, CB_ERROR_TAPE, "rnn \"%s\": the further input \"%s\" is not on x's tape", name,
+                input->name);
+    else if (given->rank != 3 || given->shape[0] != x->shape[0] || given->shape[1] != x->shape[1] ||
+             given->shape[2] != input->size)
+        cb_fail(x, CB_ERROR_SHAPE,
+                "rnn \"%s\": the further input \"%s\" is %s, not [%lld,%lld,%lld]", name,
+                input->name, cb_shape_format(given, shape, sizeof(shape)), (long long)x->shape[0],
+                (long long)x->shape[1], (long long)input->size);
+    else if (given->dtype != x->dtype)
+        cb_fail(x, CB_ERROR_DTYPE, "rnn \"%s\": the further input \"%s\" is %s and x is %s", name,
+                input->name, cb_dtype_name(given->dtype), cb_dtype_name(x->dtype));
+    return cb_tape_status(cb_tape_of(x));
+}
+
+/* Fails unless what is given fits the network. */
+static cb_status check_input(const cb_rnn *rnn, cb_tensor *x, const cb_rnn_io *io) {
     char shape[160];
     if (x == NULL || cb_tape_of(x) == NULL || cbi_is_poisoned(x))
         return CB_ERROR_TAPE;
@@ -22,34 +46,10 @@ static cb_status check_input(const cb_rnn *rnn, cb_tensor *x) {
         cb_fail(x, CB_ERROR_DTYPE, "rnn \"%s\": the input is %s and the weights are %s",
                 rnn->module.name, cb_dtype_name(x->dtype),
                 cb_dtype_name(cb_params_dtype(rnn->params)));
+    for (int i = 0; rnn != NULL && i < rnn->input_count && cb_tape_status(cb_tape_of(x)) == CB_OK;
+         i++)
+        check_further_input(rnn, i, x, io->inputs != NULL ? io->inputs[i] : NULL);
     return cb_tape_status(cb_tape_of(x));
-}
-
-cb_tensor *cbi_rnn_run_direction(const cbi_rnn_run *run, const cbi_rnn_input *input,
-                                 cb_tensor *lengths, cb_tensor *const *given, cb_tensor **final) {
-    cb_tensor *weights[CB_CELL_MAX_PARAMS] = {NULL}, *initial[CB_CELL_MAX_STATES];
-    cb_tape *tape = cb_tape_of(input->x);
-    for (int i = 0; i < run->cell->param_count; i++)
-        if (run->weights[i] != NULL)
-            weights[i] = cb_parameter(tape, run->weights[i]);
-    for (int i = 0; i < run->cell->state_count; i++)
-        initial[i] = given != NULL
-                         ? given[i]
-                         : cb_full(tape, input->x->dtype, CB_SHAPE(input->batch, run->hidden), 0);
-    return cb_scan_run(run->scan, input->x,
-                       &(cb_scan_io){.weights = weights,
-                                     .initial = initial,
-                                     .final = final,
-                                     .lengths = lengths,
-                                     .reverse = run->reverse,
-                                     .rows = input->rows});
-}
-
-/* Every final state poisoned: what a run that failed leaves. */
-static cb_tensor *give_up(const cb_rnn *rnn, cb_tape *tape, const cb_rnn_io *io) {
-    for (int i = 0; io->final != NULL && i < cb_rnn_state_count(rnn); i++)
-        io->final[i] = cbi_poison(tape);
-    return cbi_poison(tape);
 }
 
 /* What lies past the end must not matter, even NaN: 0 * NaN would reach the gradients. Rows of a
@@ -61,36 +61,175 @@ static cb_tensor *masked(cb_tensor *x, cb_tensor *lengths) {
     return cb_where(masks, x, cb_full_like(x, 0));
 }
 
+/* What a direction reads: the layer's input, with the cell's further inputs beside it. */
+static cbi_rnn_input input_of(const cbi_rnn_run *run, const cbi_rnn_input *layer,
+                              const cb_rnn_io *io) {
+    cb_tensor *parts[1 + CB_CELL_MAX_VECTORS];
+    cbi_rnn_input input = *layer;
+    if (run->cell->input_count == 0)
+        return input;
+    parts[0] = input.rows != NULL ? cb_gather_rows(input.x, input.rows) : input.x;
+    for (int i = 0; i < run->cell->input_count; i++)
+        parts[1 + i] = masked(io->inputs[run->input_of[i]], io->lengths);
+    input.x = cb_concat(1 + run->cell->input_count, parts, 2);
+    input.rows = NULL;
+    return input;
+}
+
+/* ---- One direction of one layer -------------------------------------------------------------- */
+
+/* What a direction takes and leaves of a run's, and what the direction is given. */
+typedef struct direction {
+    const cbi_rnn_form *form;
+    cb_tensor *const *initial;              /* of the cell's states; NULL: what they begin with */
+    cb_tensor **final, **observed, **masks; /* NULL: unwanted */
+} direction;
+
+static cb_tensor *new_mask(const cbi_rnn_run *run, const cbi_rnn_input *input, int i) {
+    int64_t size = run->state_size[run->masked[i]];
+    cb_tensor *ones =
+        cb_full(cb_tape_of(input->x), input->x->dtype, CB_SHAPE(input->batch, size), 1);
+    return cb_dropout(ones, run->rnn->recurrent_dropout, cb_params_random(run->rnn->params));
+}
+
+/* What a state begins with when it is not given. */
+static double first_value(const cbi_rnn_run *run, int i) {
+    const cb_cell *cell = run->cell;
+    if (cell->state_value != NULL)
+        return cell->state_value(cell, i, run->input, run->hidden, run->settings);
+    return cell->state_initial != NULL ? cell->state_initial[i] : 0;
+}
+
+/* The states that the recurrence starts from. */
+static void first_states(const direction *d, const cbi_rnn_input *input, cb_tensor **state) {
+    const cbi_rnn_run *run = d->form->run;
+    const cb_cell *cell = run->cell;
+    cb_tape *tape = cb_tape_of(input->x);
+    for (int i = 0; i < cell->state_count; i++) {
+        double value = first_value(run, i);
+        state[i] = d->initial != NULL ? d->initial[i]
+                                      : cb_full(tape, input->x->dtype,
+                                                CB_SHAPE(input->batch, run->state_size[i]), value);
+        if (state[i] == NULL)
+            state[i] = cb_fail(input->x, CB_ERROR_VALUE, "rnn \"%s\": initial state %d is NULL",
+                               run->rnn->module.name, i);
+    }
+    if (d->form->observing) {
+        int64_t size = cbi_rnn_form_state_size(d->form, 0) - run->state_size[0];
+        cb_tensor *parts[2] = {state[0],
+                               cb_full(tape, input->x->dtype, CB_SHAPE(input->batch, size), 0)};
+        state[0] = cb_concat(2, parts, 1);
+    }
+    for (int i = 0; i < run->masked_count && d->form->masked; i++) {
+        bool given = d->masks != NULL && d->masks[i] != NULL;
+        state[cell->state_count + i] = given ? d->masks[i] : new_mask(run, input, i);
+        if (d->masks != NULL)
+            d->masks[i] = state[cell->state_count + i];
+    }
+}
+
+/* Columns first to first + count of the last axis, at all time steps. */
+static cb_tensor *columns(cb_tensor *x, int64_t first, int64_t count) {
+    return cb_slice(x, -1, first, first + count, 1);
+}
+
+static cb_tensor *run_direction(const direction *d, const cbi_rnn_input *input,
+                                const cb_rnn_io *io) {
+    const cbi_rnn_run *run = d->form->run;
+    cb_tensor *state[CBI_MOST_STATES];
+    int64_t size = run->state_size[0], at = size;
+    first_states(d, input, state);
+    if (cb_tape_status(cb_tape_of(input->x)) != CB_OK)
+        return cbi_poison(cb_tape_of(input->x));
+    cb_tensor *output =
+        run->rnn->recompute > 0
+            ? cbi_rnn_run_segments(d->form, run->rnn->recompute, input, io->lengths, state)
+            : cbi_rnn_run_form(d->form, input, io->lengths, state);
+    for (int i = 0; i < run->cell->observed_count && d->form->observing;
+         at += run->observed_size[i++])
+        d->observed[i] = columns(output, at, run->observed_size[i]);
+    for (int i = 0; i < run->cell->state_count && d->final != NULL; i++)
+        d->final[i] = i == 0 && d->form->observing ? columns(state[0], 0, size) : state[i];
+    return d->form->observing ? columns(output, 0, size) : output;
+}
+
+cb_tensor *cbi_rnn_run_form(const cbi_rnn_form *form, const cbi_rnn_input *input,
+                            cb_tensor *lengths, cb_tensor **state) {
+    const cbi_rnn_run *run = form->run;
+    cb_tensor *weights[CB_CELL_MAX_PARAMS] = {NULL};
+    cb_tape *tape = cb_tape_of(input->x);
+    for (int i = 0; i < run->cell->param_count; i++)
+        weights[i] = run->constants[i] != NULL ? cb_input(tape, run->constants[i])
+                     : run->weights[i] != NULL ? cb_parameter(tape, run->weights[i])
+                                               : NULL;
+    return cb_scan_run(form->scan, input->x,
+                       &(cb_scan_io){.weights = weights,
+                                     .initial = state,
+                                     .final = state,
+                                     .lengths = lengths,
+                                     .reverse = run->reverse,
+                                     .rows = input->rows});
+}
+
+/* ---- The network ----------------------------------------------------------------------------- */
+
+/* Every final state and observed value poisoned: what a run that failed leaves. */
+static cb_tensor *give_up(const cb_rnn *rnn, cb_tape *tape, const cb_rnn_io *io) {
+    for (int i = 0; io->final != NULL && i < cb_rnn_state_count(rnn); i++)
+        io->final[i] = cbi_poison(tape);
+    for (int i = 0; io->observed != NULL && i < cb_rnn_observed_count(rnn); i++)
+        io->observed[i] = cbi_poison(tape);
+    return cbi_poison(tape);
+}
+
 cb_tensor *cb_rnn_forward(const cb_rnn *rnn, cb_tensor *x, const cb_rnn_io *io) {
     const cb_rnn_io none = {0};
     cb_tape *tape = cb_tape_of(x);
     io = io != NULL ? io : &none;
-    if (check_input(rnn, x) != CB_OK)
+    if (check_input(rnn, x, io) != CB_OK)
         return give_up(rnn, tape, io);
-    cbi_rnn_input input = {.time = x->shape[0], .batch = x->shape[1]};
-    input.x = cbi_looked_up(x, &input.rows);
-    if (input.x == NULL)
-        input.x = masked(x, io->lengths);
-    int at = 0; /* number of the first state of the run */
+    cbi_rnn_input layer_input = {.time = x->shape[0], .batch = x->shape[1]};
+    layer_input.x = cbi_looked_up(x, &layer_input.rows);
+    if (layer_input.x == NULL)
+        layer_input.x = masked(x, io->lengths);
+    bool masks = rnn->recurrent_dropout > 0 && !tape->evaluating;
+    int state = 0, observed = 0, mask = 0; /* number of the first one of the run */
     for (int layer = 0; layer < rnn->layers && cb_tape_status(tape) == CB_OK; layer++) {
         cb_tensor *outputs[2];
-        for (int d = 0; d < rnn->directions && cb_tape_status(tape) == CB_OK; d++) {
-            const cbi_rnn_run *run = &rnn->runs[layer * rnn->directions + d];
-            cb_tensor *const *given = io->initial != NULL ? io->initial + at : NULL;
-            cb_tensor **final = io->final != NULL ? io->final + at : NULL;
-            outputs[d] =
-                rnn->recompute > 0
-                    ? cbi_rnn_run_segments(run, rnn->recompute, &input, io->lengths, given, final)
-                    : cbi_rnn_run_direction(run, &input, io->lengths, given, final);
-            at += run->cell->state_count;
+        for (int k = 0; k < rnn->directions && cb_tape_status(tape) == CB_OK; k++) {
+            const cbi_rnn_run *run = &rnn->runs[layer * rnn->directions + k];
+            bool observing = io->observed != NULL && run->cell->observed_count > 0;
+            direction d = {.form = &run->forms[masks][observing],
+                           .initial = io->initial != NULL ? io->initial + state : NULL,
+                           .final = io->final != NULL ? io->final + state : NULL,
+                           .observed = observing ? io->observed + observed : NULL,
+                           .masks = io->masks != NULL ? io->masks + mask : NULL};
+            cbi_rnn_input input = input_of(run, &layer_input, io);
+            outputs[k] = run_direction(&d, &input, io);
+            state += run->cell->state_count;
+            observed += run->cell->observed_count;
+            mask += run->masked_count;
         }
         if (cb_tape_status(tape) != CB_OK)
             break;
         x = rnn->directions == 2 ? cb_concat(2, outputs, -1) : outputs[0];
         if (rnn->dropout > 0 && layer + 1 < rnn->layers && !tape->evaluating)
             x = cb_dropout(x, rnn->dropout, cb_params_random(rnn->params));
-        input.x = x;
-        input.rows = NULL;
+        layer_input.x = x;
+        layer_input.rows = NULL;
     }
     return cb_tape_status(tape) == CB_OK ? x : give_up(rnn, tape, io);
+}
+
+cb_tensor *cb_rnn_step(const cb_rnn *rnn, cb_tensor *x, const cb_rnn_io *io) {
+    cb_rnn_io step = io != NULL ? *io : (cb_rnn_io){0};
+    cb_tensor *inputs[CB_CELL_MAX_VECTORS];
+    step.lengths = NULL;
+    for (int i = 0; step.inputs != NULL && i < cb_rnn_input_count(rnn); i++)
+        inputs[i] = step.inputs[i] != NULL ? cb_unsqueeze(step.inputs[i], 0) : NULL;
+    step.inputs = step.inputs != NULL ? inputs : NULL;
+    cb_tensor *output = cb_rnn_forward(rnn, cb_unsqueeze(x, 0), &step);
+    for (int i = 0; step.observed != NULL && i < cb_rnn_observed_count(rnn); i++)
+        step.observed[i] = cb_squeeze(step.observed[i], 0);
+    return cb_squeeze(output, 0);
 }

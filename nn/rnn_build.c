@@ -1,4 +1,4 @@
-/* Building a recurrent network: its weights, from the cells' tables of parameters. */
+/* Building a recurrent network: its weights and recurrences, from the cells' tables. */
 #include "nn/params_internal.h"
 #include "nn/rnn_internal.h"
 
@@ -8,28 +8,7 @@
 
 enum { MOST_LAYERS = 1024 };
 
-/* a * b for numbers that are not negative; what overflows is too large for any memory, and so is
-   INT64_MAX. */
-static int64_t multiply(int64_t a, int64_t b) {
-    return b != 0 && a > INT64_MAX / b ? INT64_MAX : a * b;
-}
-
-static int64_t extent_of(cb_cell_extent extent, int64_t input, int64_t hidden) {
-    return multiply(extent.times, extent.size == CB_INPUT ? input : hidden);
-}
-
-int64_t cb_cell_parameters(const cb_cell *cell, int64_t input, int64_t hidden, bool no_bias) {
-    int64_t count = 0;
-    for (int i = 0; cell != NULL && i < cell->param_count; i++) {
-        const cb_cell_param *p = &cell->params[i];
-        if (no_bias && p->role == CB_BIAS)
-            continue;
-        int64_t columns = p->columns.times > 0 ? extent_of(p->columns, input, hidden) : 1;
-        int64_t weights = multiply(extent_of(p->rows, input, hidden), columns);
-        count = weights > INT64_MAX - count ? INT64_MAX : count + weights;
-    }
-    return count;
-}
+/* ---- Weights --------------------------------------------------------------------------------- */
 
 /* Whether every draw from an initialiser is the same number. */
 static bool is_constant(const cb_init *init) {
@@ -38,17 +17,26 @@ static bool is_constant(const cb_init *init) {
            (init->kind == CB_INIT_UNIFORM && init->a == init->b);
 }
 
-static cb_init init_for(const cb_cell_param *p, const cb_rnn_options *options, int64_t hidden) {
+/* The cell's own first values of a parameter. */
+static cb_init first_of(const cbi_rnn_run *run, int i) {
+    const cb_cell *cell = run->cell;
+    return cell->param_init != NULL
+               ? cell->param_init(cell, i, run->input, run->hidden, run->settings)
+               : cell->params[i].init;
+}
+
+static cb_init init_for(cb_init own, cb_cell_role role, const cb_rnn_options *options,
+                        int64_t hidden) {
     const cb_init *by_role[] = {
         [CB_INPUT_WEIGHT] = &options->input_init,
         [CB_RECURRENT_WEIGHT] = &options->recurrent_init,
         [CB_BIAS] = &options->bias_init,
         [CB_UNIT_WEIGHT] = &options->unit_init,
     };
-    if (by_role[p->role]->kind != CB_INIT_DEFAULT)
-        return *by_role[p->role];
-    if (p->init.kind != CB_INIT_DEFAULT)
-        return p->init;
+    if (by_role[role]->kind != CB_INIT_DEFAULT)
+        return *by_role[role];
+    if (own.kind != CB_INIT_DEFAULT)
+        return own;
     double bound = 1 / sqrt((double)hidden); /* as PyTorch */
     return (cb_init){.kind = CB_INIT_UNIFORM, .a = -bound, .b = bound};
 }
@@ -59,48 +47,57 @@ static void equalise_halves(cb_tensor *value) {
     memcpy((char *)value->data + half, value->data, half);
 }
 
-static cb_status add_weight(cb_params *params, const char *prefix, const char *suffix,
-                            cbi_rnn_run *run, int i, const cb_rnn_options *options) {
+static cb_status fail(const cb_rnn *rnn, cb_status status, const char *format, const char *name) {
+    cbi_params_fail(rnn->params, status, format, name);
+    return status;
+}
+
+static void end_constant(void *constant) {
+    cb_tensor_free(constant);
+}
+
+static cb_status add_constant(cbi_rnn_run *run, int i, const char *name, int rank,
+                              const int64_t *shape) {
+    const cb_cell_param *p = &run->cell->params[i];
+    cb_tensor *constant = cb_tensor_new(cb_params_dtype(run->rnn->params), rank, shape);
+    if (!cbi_params_own(run->rnn->params, constant, end_constant)) {
+        cb_tensor_free(constant);
+        return fail(run->rnn, CB_ERROR_MEMORY, "constant %s: no memory", name);
+    }
+    p->fill(constant, run->input, run->hidden, run->settings);
+    run->constants[i] = constant;
+    return CB_OK;
+}
+
+static cb_status add_weight(cbi_rnn_run *run, const char *suffix, int i,
+                            const cb_rnn_options *options) {
+    const cb_rnn *rnn = run->rnn;
     const cb_cell_param *p = &run->cell->params[i];
     char name[256];
-    cb_init init = init_for(p, options, run->hidden);
-    int64_t shape[2] = {extent_of(p->rows, run->input, run->hidden),
-                        extent_of(p->columns, run->input, run->hidden)};
-    int length = snprintf(name, sizeof(name), "%s.%s_%s", prefix, p->name, suffix);
-    if (length < 0 || (size_t)length >= sizeof(name)) {
-        cbi_params_fail(params, CB_ERROR_VALUE, "rnn: the name \"%s\" is too long", prefix);
-        return CB_ERROR_VALUE;
-    }
-    if (shape[0] == INT64_MAX || shape[1] == INT64_MAX) {
-        cbi_params_fail(params, CB_ERROR_MEMORY, "parameter %s: no memory", name);
-        return CB_ERROR_MEMORY;
-    }
-    run->weights[i] =
-        cb_params_add(params, name, p->columns.times > 0 ? 2 : 1, shape, p->blocks, &init);
+    int rank;
+    int64_t shape[2];
+    cbi_cell_shape(run, p, &rank, shape);
+    int length = snprintf(name, sizeof(name), "%s.%s_%s", rnn->module.name, p->name, suffix);
+    if (length < 0 || (size_t)length >= sizeof(name))
+        return fail(rnn, CB_ERROR_VALUE, "rnn: the name \"%s\" is too long", rnn->module.name);
+    if (shape[0] == INT64_MAX || shape[1] == INT64_MAX)
+        return fail(rnn, CB_ERROR_MEMORY, "parameter %s: no memory", name);
+    if (shape[0] == 0 || shape[1] == 0)
+        return fail(rnn, CB_ERROR_VALUE,
+                    "parameter %s: with these sizes, an extent is no whole number of at least 1",
+                    name);
+    if (p->role == CB_CONSTANT)
+        return add_constant(run, i, name, rank, shape);
+    cb_init init = init_for(first_of(run, i), p->role, options, run->hidden);
+    run->weights[i] = cb_params_add(rnn->params, name, rank, shape, p->blocks, &init);
     if (run->weights[i] == NULL)
-        return cb_params_status(params);
+        return cb_params_status(rnn->params);
     if (p->halves == 2 && options->equal_halves)
         equalise_halves(run->weights[i]->value);
     return CB_OK;
 }
 
-static bool has_size(cb_cell_extent e) {
-    return e.size == CB_INPUT || e.size == CB_HIDDEN;
-}
-
-/* Why a row of a cell's table of parameters cannot be used; NULL when it can. */
-static const char *fault_of_row(const cb_cell_param *p) {
-    return p->name == NULL        ? "it has no name"
-           : p->rows.times < 1    ? "its rows are below 1 x a size"
-           : p->columns.times < 0 ? "its columns are below 0 x a size"
-           : !has_size(p->rows) || !has_size(p->columns)
-               ? "its extents are of no size: CB_INPUT or CB_HIDDEN"
-           : (unsigned)p->role > CB_UNIT_WEIGHT       ? "there is no such role"
-           : p->blocks < 0                            ? "its blocks are below 0"
-           : p->halves < 0 || p->halves > 2           ? "its halves are outside 0..2"
-           : p->halves == 2 && p->rows.times % 2 != 0 ? "its rows have no two halves"
-                                                      : NULL;
-}
+/* ---- Cells and options ----------------------------------------------------------------------- */
 
 /* Whether the cell has halves and these initialisers give both the same products. */
 static bool halves_start_equal(const cb_cell *cell, const cb_rnn_options *options) {
@@ -109,7 +106,7 @@ static bool halves_start_equal(const cb_cell *cell, const cb_rnn_options *option
         const cb_cell_param *p = &cell->params[i];
         if (p->halves != 2 || (p->role != CB_INPUT_WEIGHT && p->role != CB_RECURRENT_WEIGHT))
             continue;
-        cb_init init = init_for(p, options, 1);
+        cb_init init = init_for(p->init, p->role, options, 1);
         if (!is_constant(&init))
             return false;
         has_halves = true;
@@ -117,28 +114,19 @@ static bool halves_start_equal(const cb_cell *cell, const cb_rnn_options *option
     return has_halves;
 }
 
+static bool is_rate(double rate) {
+    return rate >= 0 && rate < 1;
+}
+
 /* Why a cell, or the options with it, cannot be used, in text; false when it can. */
 static bool is_unusable(const cb_cell *cell, const cb_rnn_options *options, char *text,
                         size_t size) {
     const char *why = NULL;
-    if (cell == NULL || cell->name == NULL || cell->step == NULL)
-        why = cell == NULL ? "the cell is NULL" : "the cell has no name, or no step";
-    else if (cell->state_count < 1 || cell->state_count > CB_CELL_MAX_STATES)
-        return snprintf(text, size, "cell \"%s\": %d states are outside 1..%d", cell->name,
-                        cell->state_count, CB_CELL_MAX_STATES) > 0;
-    else if (cell->param_count < 0 || cell->param_count > CB_CELL_MAX_PARAMS)
-        return snprintf(text, size, "cell \"%s\": %d parameters are outside 0..%d", cell->name,
-                        cell->param_count, CB_CELL_MAX_PARAMS) > 0;
-    else if (cell->param_count > 0 && cell->params == NULL)
-        why = "the cell's table of parameters is NULL";
-    for (int i = 0; why == NULL && i < cell->param_count; i++) {
-        const char *fault = fault_of_row(&cell->params[i]);
-        if (fault != NULL)
-            return snprintf(text, size, "cell \"%s\", parameter %d (%s): %s", cell->name, i,
-                            cell->params[i].name != NULL ? cell->params[i].name : "no name",
-                            fault) > 0;
-    }
-    if (why == NULL && !options->equal_halves && halves_start_equal(cell, options))
+    if (cbi_cell_fault(cell, text, size))
+        return true;
+    if (options->recurrent_dropout > 0 && cell->recurrent_states == CB_CELL_NO_RECURRENT_STATES)
+        why = "recurrent_dropout: the cell has no state that a recurrent weight multiplies";
+    else if (!options->equal_halves && halves_start_equal(cell, options))
         why = "these initialisers make the halves equal; ask for equal_halves if that is meant";
     snprintf(text, size, "%s", why != NULL ? why : "");
     return why != NULL;
@@ -155,8 +143,12 @@ static const char *options_fault(const char *name, const cb_stack_layer *layers,
         return "the name is NULL";
     if (layers == NULL)
         return "the array of layers is NULL";
-    if (!(options->dropout >= 0 && options->dropout < 1))
+    if (!is_rate(options->dropout))
         return "dropout is outside [0, 1)";
+    if (!is_rate(options->recurrent_dropout))
+        return "recurrent_dropout is outside [0, 1)";
+    if (!is_rate(options->zoneout) || !is_rate(options->zoneout_cell))
+        return "zoneout is outside [0, 1)";
     if (options->recompute < 0)
         return "recompute is below 0";
     if (options->reverse && options->bidirectional)
@@ -164,42 +156,83 @@ static const char *options_fault(const char *name, const cb_stack_layer *layers,
     return NULL;
 }
 
+/* ---- Sizes and recurrences of one direction of a layer --------------------------------------- */
+
+/* Finds the cell's further inputs among the network's, or adds them. */
+static cb_status join_inputs(cb_rnn *rnn, cbi_rnn_run *run) {
+    for (int i = 0; i < run->cell->input_count; i++) {
+        const char *name = run->cell->inputs[i].name;
+        int at = 0;
+        while (at < rnn->input_count && strcmp(rnn->inputs[at].name, name) != 0)
+            at++;
+        if (at == CB_CELL_MAX_VECTORS)
+            return fail(rnn, CB_ERROR_VALUE, "rnn \"%s\": too many further inputs",
+                        rnn->module.name);
+        if (at == rnn->input_count)
+            rnn->inputs[rnn->input_count++] = (cbi_rnn_vector){name, run->input_size[i]};
+        if (rnn->inputs[at].size != run->input_size[i])
+            return fail(rnn, CB_ERROR_VALUE,
+                        "the further input \"%s\" has another size in another layer", name);
+        run->input_of[i] = at;
+    }
+    return CB_OK;
+}
+
 static void end_scan(void *scan) {
     cb_scan_free(scan);
 }
 
-/* The recurrence of a run whose weights are there; the set's. */
-static cb_status add_scan(cb_rnn *rnn, cbi_rnn_run *run, const cb_rnn_options *options) {
-    int64_t sizes[CB_CELL_MAX_STATES];
+/* The recurrence of a form of a run whose weights are there; the set's. */
+static cb_status add_scan(cbi_rnn_run *run, cbi_rnn_form *form, const cb_rnn_options *options) {
+    const cb_rnn *rnn = run->rnn;
+    int64_t sizes[CBI_MOST_STATES];
     cb_tensor *weights[CB_CELL_MAX_PARAMS];
-    for (int i = 0; i < run->cell->state_count; i++)
-        sizes[i] = run->hidden;
+    int states = cbi_rnn_form_states(form);
+    for (int i = 0; i < states; i++)
+        sizes[i] = cbi_rnn_form_state_size(form, i);
     for (int i = 0; i < run->cell->param_count; i++)
-        weights[i] = run->weights[i] != NULL ? run->weights[i]->value : NULL;
+        weights[i] = run->weights[i] != NULL ? run->weights[i]->value : run->constants[i];
     cb_scan_options scan = {.name = run->cell->name,
                             .dtype = cb_params_dtype(rnn->params),
-                            .input = run->input,
-                            .state_count = run->cell->state_count,
+                            .input = cbi_rnn_form_input(form),
+                            .state_count = states,
                             .state_size = sizes,
                             .weight_count = run->cell->param_count,
                             .weights = weights,
-                            .eager = options->eager};
-    run->scan = cb_scan_new(run->cell->step, &scan);
-    if (cbi_params_own(rnn->params, run->scan, end_scan))
+                            .eager = options->eager,
+                            .context_step = cbi_rnn_step,
+                            .context = form};
+    form->scan = cb_scan_new(NULL, &scan);
+    if (cbi_params_own(rnn->params, form->scan, end_scan))
         return CB_OK;
-    cb_scan_free(run->scan);
-    cbi_params_fail(rnn->params, CB_ERROR_MEMORY, "rnn \"%s\": no memory", rnn->module.name);
-    return CB_ERROR_MEMORY;
+    cb_scan_free(form->scan);
+    form->scan = NULL;
+    return fail(rnn, CB_ERROR_MEMORY, "rnn \"%s\": no memory", rnn->module.name);
+}
+
+static cb_status add_scans(cbi_rnn_run *run, const cb_rnn_options *options) {
+    cb_status status = CB_OK;
+    for (int masked = 0; masked < 2; masked++)
+        for (int observing = 0; observing < 2 && status == CB_OK; observing++) {
+            cbi_rnn_form *form = &run->forms[masked][observing];
+            *form = (cbi_rnn_form){.run = run, .masked = masked, .observing = observing};
+            if ((masked && options->recurrent_dropout == 0) ||
+                (observing && run->cell->observed_count == 0))
+                continue;
+            status = add_scan(run, form, options);
+        }
+    return status;
 }
 
 /* Fills in run number k of a network and makes its weights. */
 static cb_status start_run(cb_rnn *rnn, int k, int64_t input, const cb_stack_layer *layer,
                            const cb_rnn_options *options) {
     const char *name = rnn->module.name;
-    char why[256];
+    char why[400];
     int number = k / rnn->directions;
     bool backward = options->reverse || k % rnn->directions == 1;
     char suffix[32];
+    cbi_rnn_run *run = &rnn->runs[k];
     if (input < 1 || layer->hidden < 1) {
         cbi_params_fail(rnn->params, CB_ERROR_SHAPE,
                         "rnn \"%s\", layer %d: sizes %lld and %lld; "
@@ -207,22 +240,30 @@ static cb_status start_run(cb_rnn *rnn, int k, int64_t input, const cb_stack_lay
                         name, number, (long long)input, (long long)layer->hidden);
         return CB_ERROR_SHAPE;
     }
-    if (is_unusable(layer->cell, options, why, sizeof(why))) {
+    *run = (cbi_rnn_run){.rnn = rnn,
+                         .cell = layer->cell,
+                         .input = input,
+                         .hidden = layer->hidden,
+                         .reverse = backward};
+    if (is_unusable(layer->cell, options, why, sizeof(why)) ||
+        !cbi_cell_settings(layer->cell, layer->settings, run->settings, why, sizeof(why))) {
         cbi_params_fail(rnn->params, CB_ERROR_VALUE, "rnn \"%s\", layer %d: %s", name, number, why);
         return CB_ERROR_VALUE;
     }
+    const char *without = cbi_rnn_set_sizes(run);
+    if (without != NULL)
+        return fail(rnn, CB_ERROR_VALUE,
+                    "rnn: the size of %s is no whole number of at least 1 with these sizes",
+                    without);
     snprintf(suffix, sizeof(suffix), "l%d%s", number, backward ? "_reverse" : "");
-    rnn->runs[k] = (cbi_rnn_run){
-        .cell = layer->cell, .input = input, .hidden = layer->hidden, .reverse = backward};
-    for (int i = 0; i < layer->cell->param_count; i++) {
-        bool dropped = options->no_bias && layer->cell->params[i].role == CB_BIAS;
-        cb_status status =
-            dropped ? CB_OK : add_weight(rnn->params, name, suffix, &rnn->runs[k], i, options);
-        if (status != CB_OK)
-            return status;
-    }
-    return add_scan(rnn, &rnn->runs[k], options);
+    cb_status status = join_inputs(rnn, run);
+    for (int i = 0; i < layer->cell->param_count && status == CB_OK; i++)
+        if (!options->no_bias || layer->cell->params[i].role != CB_BIAS)
+            status = add_weight(run, suffix, i, options);
+    return status == CB_OK ? add_scans(run, options) : status;
 }
+
+/* ---- The network ----------------------------------------------------------------------------- */
 
 cb_rnn *cb_stack_new(cb_params *params, const char *name, int64_t input, int count,
                      const cb_stack_layer *layers, const cb_rnn_options *options) {
@@ -249,13 +290,18 @@ cb_rnn *cb_stack_new(cb_params *params, const char *name, int64_t input, int cou
     rnn->layers = count;
     rnn->directions = directions;
     rnn->dropout = options->dropout;
+    rnn->recurrent_dropout = options->recurrent_dropout;
+    rnn->zoneout = options->zoneout;
+    rnn->zoneout_cell = options->zoneout_cell;
     rnn->recompute = options->recompute;
     rnn->runs = runs;
     for (int k = 0; k < count * directions; k++) {
         if (start_run(rnn, k, input, &layers[k / directions], options) != CB_OK)
             return NULL;
         if (k % directions == directions - 1)
-            input = multiply(layers[k / directions].hidden, directions);
+            input = runs[k].state_size[0] > INT64_MAX / directions
+                        ? INT64_MAX
+                        : directions * runs[k].state_size[0];
     }
     return rnn;
 }
@@ -265,7 +311,7 @@ cb_rnn *cb_rnn_new_with(cb_params *params, const char *name, const cb_cell *cell
     cb_stack_layer layers[MOST_LAYERS];
     int count = options->layers == 0 ? 1 : options->layers;
     for (int i = 0; i < count && i < MOST_LAYERS; i++)
-        layers[i] = (cb_stack_layer){cell, options->hidden};
+        layers[i] = (cb_stack_layer){cell, options->hidden, options->settings};
     return cb_stack_new(params, name, input, count, layers, options);
 }
 
@@ -283,7 +329,7 @@ int cb_rnn_state_count(const cb_rnn *rnn) {
 int64_t cb_rnn_state_size(const cb_rnn *rnn, int i) {
     for (int k = 0; rnn != NULL && i >= 0 && k < rnn->layers * rnn->directions; k++) {
         if (i < rnn->runs[k].cell->state_count)
-            return rnn->runs[k].hidden;
+            return rnn->runs[k].state_size[i];
         i -= rnn->runs[k].cell->state_count;
     }
     return 0;
@@ -296,9 +342,47 @@ int cb_rnn_layers(const cb_rnn *rnn) {
 const char *cb_rnn_eager_reason(const cb_rnn *rnn, int layer) {
     if (rnn == NULL || layer < 0 || layer >= rnn->layers)
         return "there is no such layer";
-    return cb_scan_reason(rnn->runs[layer * rnn->directions].scan);
+    return cb_scan_reason(cbi_rnn_training_form(&rnn->runs[layer * rnn->directions])->scan);
 }
 
 int64_t cb_rnn_output_size(const cb_rnn *rnn) {
-    return rnn != NULL ? rnn->runs[rnn->layers * rnn->directions - 1].hidden * rnn->directions : 0;
+    return rnn != NULL
+               ? rnn->runs[rnn->layers * rnn->directions - 1].state_size[0] * rnn->directions
+               : 0;
+}
+
+int cb_rnn_input_count(const cb_rnn *rnn) {
+    return rnn != NULL ? rnn->input_count : 0;
+}
+
+const char *cb_rnn_input_name(const cb_rnn *rnn, int i) {
+    return i >= 0 && i < cb_rnn_input_count(rnn) ? rnn->inputs[i].name : NULL;
+}
+
+int64_t cb_rnn_input_size(const cb_rnn *rnn, int i) {
+    return i >= 0 && i < cb_rnn_input_count(rnn) ? rnn->inputs[i].size : 0;
+}
+
+int cb_rnn_observed_count(const cb_rnn *rnn) {
+    int count = 0;
+    for (int k = 0; rnn != NULL && k < rnn->layers * rnn->directions; k++)
+        count += rnn->runs[k].cell->observed_count;
+    return count;
+}
+
+int64_t cb_rnn_observed_size(const cb_rnn *rnn, int i) {
+    for (int k = 0; rnn != NULL && i >= 0 && k < rnn->layers * rnn->directions; k++) {
+        if (i < rnn->runs[k].cell->observed_count)
+            return rnn->runs[k].observed_size[i];
+        i -= rnn->runs[k].cell->observed_count;
+    }
+    return 0;
+}
+
+int cb_rnn_mask_count(const cb_rnn *rnn) {
+    int count = 0;
+    for (int k = 0; rnn != NULL && rnn->recurrent_dropout > 0 && k < rnn->layers * rnn->directions;
+         k++)
+        count += rnn->runs[k].masked_count;
+    return count;
 }

@@ -6,16 +6,18 @@
 static bool check_direction(const cbi_rnn_run *run, const cb_scan_check_options *asked,
                             cb_scan_check_report *report) {
     cb_tensor *weights[CB_CELL_MAX_PARAMS];
-    const char *names[CB_CELL_MAX_PARAMS];
+    const cbi_rnn_form *form = cbi_rnn_training_form(run);
+    const char *names[CB_CELL_MAX_PARAMS], *state_names[CBI_MOST_STATES];
     cb_scan_check_options options = *asked;
     for (int i = 0; i < run->cell->param_count; i++) {
-        weights[i] = run->weights[i] != NULL ? run->weights[i]->value : NULL;
+        weights[i] = run->weights[i] != NULL ? run->weights[i]->value : run->constants[i];
         names[i] = run->cell->params[i].name;
     }
     options.weights = weights;
     options.weight_names = names;
-    options.state_names = run->cell->state_names;
-    return cb_scan_check(run->scan, &options, report);
+    options.state_names = state_names;
+    cbi_rnn_form_names(form, state_names);
+    return cb_scan_check(form->scan, &options, report);
 }
 
 bool cb_rnn_check(const cb_rnn *rnn, int layer, const cb_scan_check_options *options,

@@ -11,27 +11,41 @@
 /* What a segment's function knows besides its inputs: x, or a table and the rows of it that x is;
    the states; the lengths, if there are any. */
 typedef struct segment {
-    const cbi_rnn_run *run;
+    const cbi_rnn_form *form;
     bool looked_up, has_lengths;
 } segment;
 
-enum { MOST_INPUTS = CB_CELL_MAX_STATES + 3 };
+enum { MOST_INPUTS = CBI_MOST_STATES + 3 };
 
-/* -> [steps + states, batch, hidden]: the output, then the states after the last step. */
+/* -> the elements of the output, then those of the states after the last step, one after the other:
+   a checkpoint has one result. */
 static cb_tensor *run_segment(const void *context, cb_tensor *const *in) {
     const segment *s = context;
-    int states = s->run->cell->state_count;
-    cb_tensor *results[CB_CELL_MAX_STATES + 1], *final[CB_CELL_MAX_STATES];
+    int states = cbi_rnn_form_states(s->form);
+    cb_tensor *results[CBI_MOST_STATES + 1], *state[CBI_MOST_STATES];
     cbi_rnn_input input = {.x = in[0], .rows = s->looked_up ? in[1] : NULL};
     const cb_tensor *shape = s->looked_up ? in[1] : in[0];
     input.time = shape->shape[0];
     input.batch = shape->shape[1];
     in += s->looked_up ? 2 : 1;
-    results[0] =
-        cbi_rnn_run_direction(s->run, &input, s->has_lengths ? in[states] : NULL, in, final);
     for (int i = 0; i < states; i++)
-        results[i + 1] = cb_unsqueeze(final[i], 0);
+        state[i] = in[i];
+    results[0] = cbi_rnn_run_form(s->form, &input, s->has_lengths ? in[states] : NULL, state);
+    for (int i = 0; i < states; i++)
+        results[i + 1] = state[i];
+    for (int i = 0; i <= states; i++)
+        results[i] = cb_reshape(results[i], CB_SHAPE(-1));
     return cb_concat(states + 1, results, 0);
+}
+
+/* The next [rows..., size] elements of those of a segment. */
+static cb_tensor *take(cb_tensor *all, int64_t *at, int rank, const int64_t *shape) {
+    int64_t count = 1;
+    for (int i = 0; i < rank; i++)
+        count *= shape[i];
+    cb_tensor *part = cb_slice(all, 0, *at, *at + count, 1);
+    *at += count;
+    return cb_reshape(part, rank, shape);
 }
 
 /* Lengths as seen from a segment: of steps first to first + steps, those that count. */
@@ -45,11 +59,12 @@ static cb_tensor *lengths_within(cb_tensor *lengths, int64_t first, int64_t step
 }
 
 /* Runs one segment from the states, which are left with the last ones; returns its output. */
-static cb_tensor *checkpoint(const cbi_rnn_run *run, const cbi_rnn_input *input, int64_t first,
+static cb_tensor *checkpoint(const cbi_rnn_form *form, const cbi_rnn_input *input, int64_t first,
                              int64_t steps, cb_tensor *lengths, cb_tensor **state) {
-    int states = run->cell->state_count, count = 0;
-    segment s = {.run = run, .looked_up = input->rows != NULL, .has_lengths = lengths != NULL};
+    int states = cbi_rnn_form_states(form), count = 0;
+    segment s = {.form = form, .looked_up = input->rows != NULL, .has_lengths = lengths != NULL};
     cb_tensor *in[MOST_INPUTS];
+    int64_t at = 0;
     if (s.looked_up)
         in[count++] = input->x;
     in[count++] = cb_slice(s.looked_up ? input->rows : input->x, 0, first, first + steps, 1);
@@ -58,37 +73,30 @@ static cb_tensor *checkpoint(const cbi_rnn_run *run, const cbi_rnn_input *input,
     if (lengths != NULL)
         in[count++] = lengths_within(lengths, first, steps);
     cb_tensor *all = cb_checkpoint(run_segment, &s, sizeof(s), count, in);
+    cb_tensor *output =
+        take(all, &at, 3, (int64_t[]){steps, input->batch, cbi_rnn_form_state_size(form, 0)});
     for (int i = 0; i < states; i++)
-        state[i] = cb_select(all, 0, steps + i);
-    return cb_slice(all, 0, 0, steps, 1);
+        state[i] = take(all, &at, 2, (int64_t[]){input->batch, cbi_rnn_form_state_size(form, i)});
+    return output;
 }
 
-cb_tensor *cbi_rnn_run_segments(const cbi_rnn_run *run, int64_t steps, const cbi_rnn_input *input,
-                                cb_tensor *lengths, cb_tensor *const *given, cb_tensor **final) {
+cb_tensor *cbi_rnn_run_segments(const cbi_rnn_form *form, int64_t steps, const cbi_rnn_input *input,
+                                cb_tensor *lengths, cb_tensor **state) {
     cb_tensor *x = input->x;
     cb_tape *tape = cb_tape_of(x);
     int64_t time = input->time, count = time / steps + (time % steps > 0);
-    cb_tensor *state[CB_CELL_MAX_STATES];
     if (time == 0)
-        return cbi_rnn_run_direction(run, input, lengths, given, final);
+        return cbi_rnn_run_form(form, input, lengths, state);
     if (lengths != NULL && cbi_scan_check_lengths(x, lengths, time, input->batch) != CB_OK)
         return cbi_poison(tape);
-    for (int i = 0; i < run->cell->state_count; i++) {
-        state[i] = given != NULL ? given[i]
-                                 : cb_full(tape, x->dtype, CB_SHAPE(input->batch, run->hidden), 0);
-        if (state[i] == NULL)
-            return cb_fail(x, CB_ERROR_VALUE, "rnn: an initial state is NULL");
-    }
     cbi_block *block = cbi_block_new(tape, sizeof(cb_tensor *) * (size_t)count);
     if (block == NULL)
         return cbi_poison(tape);
     cb_tensor **outputs = block->data;
     for (int64_t i = 0; i < count && cb_tape_status(tape) == CB_OK; i++) {
-        int64_t k = run->reverse ? count - 1 - i : i, first = k * steps;
-        outputs[k] = checkpoint(run, input, first, time - first < steps ? time - first : steps,
+        int64_t k = form->run->reverse ? count - 1 - i : i, first = k * steps;
+        outputs[k] = checkpoint(form, input, first, time - first < steps ? time - first : steps,
                                 lengths, state);
     }
-    for (int i = 0; i < run->cell->state_count && final != NULL; i++)
-        final[i] = state[i];
     return cb_tape_status(tape) == CB_OK ? cb_concat((int)count, outputs, 0) : cbi_poison(tape);
 }

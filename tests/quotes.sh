@@ -38,5 +38,5 @@ quotes() {
 }
 
 quotes docs/adding-a-cell.md examples/custom_cell.c examples/train_custom_cell.c \
-    nn/cell_peephole_cerebral_lstm.c tests/nn/test_carried_state.c
+    nn/cell_peephole_cerebral_lstm.c tests/nn/test_carried_state.c tests/nn/test_cell_tables.c
 exit $failed

@@ -212,3 +212,11 @@ cb_status cbt_copy_forward(const cb_call *call) {
 cb_status cbt_number_forward(const cb_call *call) {
     return copy_rows(call, true);
 }
+
+const cb_setting *cbt_small(const cb_cell *cell) {
+    static const cb_setting small[] = {{"projection", 3}, {NULL, 0}};
+    for (int i = 0; i < cell->setting_count; i++)
+        if (strcmp(cell->settings[i].name, small[0].name) == 0)
+            return small;
+    return NULL;
+}

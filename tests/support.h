@@ -5,6 +5,7 @@
 
 #include <cerebra/files.h>
 #include <cerebra/op.h>
+#include <cerebra/rnn.h>
 #include <cerebra/tensor.h>
 #include <criterion/criterion.h>
 
@@ -43,5 +44,9 @@ unsigned char *cbt_read_file(const char *path, size_t *size);
    it is row by row. */
 cb_status cbt_copy_forward(const cb_call *call);
 cb_status cbt_number_forward(const cb_call *call);
+
+/* Hyperparameters with which a cell of the library is as small as the tests' networks; NULL: those
+   that it has. */
+const cb_setting *cbt_small(const cb_cell *cell);
 
 #endif

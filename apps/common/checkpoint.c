@@ -20,8 +20,9 @@ static const char format_version[] = "2";
 static const char old_version[] = "1";
 static const char checksum_key[] = "checksum";
 /* What the checksum covers, as far as it is there. */
-static const char *const covered_keys[] = {"format",   "format_version", "vocabulary", "config",
-                                           "training", "settings",       "position",   "optimizer"};
+static const char *const covered_keys[] = {"format",    "format_version", "vocabulary", "config",
+                                           "training",  "settings",       "position",   "optimizer",
+                                           "cell_text", "cell_library",   "cell_set"};
 enum { COVERED = sizeof covered_keys / sizeof covered_keys[0], CHECKSUM_SIZE = 9 };
 
 bool checkpoint_check_path(const char *path, char *error) {
@@ -58,11 +59,11 @@ char *checkpoint_vocabulary(const vocabulary *characters) {
 }
 
 static json_t *config_json(const model_config *config) {
-    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:b}", "cell", config->cell, "vocabulary",
-                     (json_int_t)config->vocabulary, "embedding", (json_int_t)config->embedding,
-                     "hidden", (json_int_t)config->hidden, "layers", (json_int_t)config->layers,
-                     "seq_len", (json_int_t)config->seq_len, "dropout", config->dropout, "no_bias",
-                     (int)config->no_bias);
+    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:b}", "cell", config->cell->name,
+                     "vocabulary", (json_int_t)config->vocabulary, "embedding",
+                     (json_int_t)config->embedding, "hidden", (json_int_t)config->hidden, "layers",
+                     (json_int_t)config->layers, "seq_len", (json_int_t)config->seq_len, "dropout",
+                     config->dropout, "no_bias", (int)config->no_bias);
 }
 
 /* ---- The checksum ---------------------------------------------------------------------------- */
@@ -128,7 +129,9 @@ static int list_metadata(const cb_metadata *own, int own_count, const checkpoint
     const char *values[COVERED] = {NULL};
     int count = 0;
     for (int i = 0; i < own_count; i++) {
-        list[count++] = own[i];
+        if (own[i].value != NULL) {
+            list[count++] = own[i];
+        }
     }
     for (int i = 0; i < extra->metadata_count; i++) {
         list[count++] = extra->metadata[i];
@@ -151,7 +154,7 @@ bool checkpoint_write(const char *path, const model *m, const vocabulary *charac
     extra = extra == NULL ? &nothing : extra;
     int count = cb_params_count(m->params);
     cb_named_tensor *tensors = calloc((size_t)(count + extra->tensor_count) + 1, sizeof *tensors);
-    cb_metadata *metadata = calloc((size_t)extra->metadata_count + 8, sizeof *metadata);
+    cb_metadata *metadata = calloc((size_t)extra->metadata_count + 16, sizeof *metadata);
     char *vocabulary_text = checkpoint_vocabulary(characters);
     char *config_text = cbi_json_text(config_json(&m->config));
     bool ok = tensors != NULL && metadata != NULL && vocabulary_text != NULL && config_text != NULL;
@@ -167,10 +170,14 @@ bool checkpoint_write(const char *path, const model *m, const vocabulary *charac
         tensors[count++] = extra->tensors[i];
     }
     qsort(tensors, (size_t)count, sizeof *tensors, by_name);
+    const chosen_cell *cell = m->config.cell;
     const cb_metadata own[] = {{"format", format_name},
                                {"format_version", format_version},
                                {"vocabulary", vocabulary_text},
-                               {"config", config_text}};
+                               {"config", config_text},
+                               {"cell_text", cell->text},
+                               {"cell_library", cell->library},
+                               {"cell_set", cell->set[0] == '\0' ? NULL : cell->set}};
     char checksum[CHECKSUM_SIZE];
     int metadata_count = list_metadata(own, (int)(sizeof own / sizeof own[0]), extra, count,
                                        tensors, checksum, metadata);
@@ -210,7 +217,15 @@ static bool read_vocabulary(const char *json_text, vocabulary *characters, char 
     return ok;
 }
 
-static bool read_config(const char *json_text, model_config *config, char *error) {
+/* The cell of that name, with what the file keeps of it. */
+static const chosen_cell *read_cell(const cb_safetensors *file, const char *name, char *error) {
+    return cell_choose_kept(name, cb_safetensors_metadata(file, "cell_text"),
+                            cb_safetensors_metadata(file, "cell_library"),
+                            cb_safetensors_metadata(file, "cell_set"), error);
+}
+
+static bool read_config(const cb_safetensors *file, model_config *config, char *error) {
+    const char *json_text = cb_safetensors_metadata(file, "config");
     json_t *object = json_text == NULL ? NULL : json_loads(json_text, JSON_REJECT_DUPLICATES, NULL);
     const char *cell = NULL;
     json_int_t characters, embedding, hidden, layers, seq_len;
@@ -224,20 +239,19 @@ static bool read_config(const char *json_text, model_config *config, char *error
     ok = ok && characters >= 1 && characters <= 0x110000 && embedding >= 1 &&
          embedding <= MODEL_LARGEST && hidden >= 1 && hidden <= MODEL_LARGEST && layers >= 1 &&
          layers <= MODEL_MOST_LAYERS && seq_len >= 1 && seq_len <= MODEL_LARGEST && dropout >= 0 &&
-         dropout < 1 && strlen(cell) < sizeof config->cell;
+         dropout < 1;
     if (!ok) {
         failure(error, FAILURE_SIZE, "its configuration is missing or damaged");
-    } else if (model_cell(cell) == NULL) {
-        ok = failure(error, FAILURE_SIZE, "its cell \"%s\" is unknown to this version", cell);
     } else {
-        *config = (model_config){.vocabulary = characters,
+        *config = (model_config){.cell = read_cell(file, cell, error),
+                                 .vocabulary = characters,
                                  .embedding = embedding,
                                  .hidden = hidden,
                                  .layers = layers,
                                  .seq_len = seq_len,
                                  .dropout = dropout,
                                  .no_bias = no_bias != 0};
-        memcpy(config->cell, cell, strlen(cell) + 1);
+        ok = config->cell != NULL;
     }
     json_decref(object);
     return ok;
@@ -303,7 +317,7 @@ cb_safetensors *checkpoint_open(const char *path, char *error) {
 
 static bool read_model(const cb_safetensors *file, checkpoint *loaded, char *error) {
     model_config config = {0};
-    if (!read_config(cb_safetensors_metadata(file, "config"), &config, error) ||
+    if (!read_config(file, &config, error) ||
         !read_vocabulary(cb_safetensors_metadata(file, "vocabulary"), &loaded->characters, error)) {
         return false;
     }
@@ -315,6 +329,11 @@ static bool read_model(const cb_safetensors *file, checkpoint *loaded, char *err
     return check_size(file, &config, error) &&
            model_make(&config, &any, 0, &loaded->model, error) &&
            read_weights(file, &loaded->model, error);
+}
+
+const chosen_cell *checkpoint_cell(const cb_safetensors *file, char *error) {
+    model_config config = {0};
+    return read_config(file, &config, error) ? config.cell : NULL;
 }
 
 bool checkpoint_read(const char *path, checkpoint *loaded, char *error) {

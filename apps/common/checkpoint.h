@@ -12,6 +12,9 @@
      vocabulary      JSON, an array of strings of one character each
      config          JSON, an object: cell, vocabulary, embedding, hidden, layers, seq_len, dropout,
                      no_bias
+     cell_text       the cell's equations, when it was read from a file
+     cell_library    the shared library that the cell is from, when it is
+     cell_set        hyperparameters of the cell that were set, "name=value,..."
      training        JSON, an object for people: how the model was trained
      settings, position, optimizer   what training goes on with, see training_state.h
      checksum        CRC-32 of all tensors and of the metadata above, eight hexadecimal digits
@@ -38,6 +41,9 @@ bool checkpoint_write(const char *path, const model *m, const vocabulary *charac
 /* The file, once its format and checksum are known to be right; the caller ends it with
    cb_safetensors_free. NULL, with one line in error, otherwise. */
 cb_safetensors *checkpoint_open(const char *path, char *error);
+
+/* The cell of the model in a file; NULL, with one line in error, otherwise. */
+const chosen_cell *checkpoint_cell(const cb_safetensors *file, char *error);
 
 /* A model read from a file; owns everything. */
 typedef struct checkpoint {

@@ -4,7 +4,7 @@
 #include "csv.h"
 
 #include "failure.h"
-#include "suggest.h"
+#include "tensor/nearest.h"
 
 #include <errno.h>
 #include <math.h>
@@ -197,7 +197,7 @@ static bool no_column(reader *in, char **fields, size_t count, const char *name)
                            "numbers",
                            "");
     }
-    const char *nearest = suggest_nearest(name, candidates);
+    const char *nearest = cbi_nearest_name(name, candidates);
     return failure(in->error, in->error_size,
                    "%s:%zu: no column named \"%s\"%s%s%s; the columns are: %s", in->path,
                    in->line_number, name, nearest == NULL ? "" : " (did you mean \"",

@@ -3,43 +3,10 @@
 #include "model.h"
 
 #include "failure.h"
-#include "options.h"
-#include "published_cells.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { MOST_CELLS = 63 };
-
-const cb_cell *const *model_cells(void) {
-    static const cb_cell *cells[MOST_CELLS + 1];
-    int count = 0;
-    for (const cb_cell *const *cell = cb_cells(); *cell != NULL && count < MOST_CELLS - 1; cell++) {
-        cells[count++] = *cell;
-    }
-    cells[count++] = &published_lstm_state_bias;
-    cells[count] = NULL;
-    return cells;
-}
-
-const cb_cell *model_cell(const char *name) {
-    for (const cb_cell *const *cell = model_cells(); *cell != NULL; cell++) {
-        if (strcmp((*cell)->name, name) == 0) {
-            return *cell;
-        }
-    }
-    return NULL;
-}
-
-bool model_check_cell(const char *name, char *error) {
-    const char *names[MOST_CELLS + 1] = {NULL};
-    const cb_cell *const *cells = model_cells();
-    for (int i = 0; cells[i] != NULL; i++) {
-        names[i] = cells[i]->name;
-    }
-    return options_check_name("cell", name, names, error);
-}
 
 /* One row per name: the rule for recurrent matrices and the rule for the others. */
 static const struct {
@@ -77,27 +44,26 @@ bool model_init_find(const char *name, model_init *init) {
 
 bool model_make(const model_config *config, const model_init *init, uint64_t seed, model *made,
                 char *error) {
-    const cb_cell *cell = model_cell(config->cell);
+    const chosen_cell *cell = config->cell;
     *made = (model){.config = *config};
-    if (cell == NULL) {
-        return failure(error, FAILURE_SIZE, "there is no cell called \"%s\"", config->cell);
-    }
     made->params = cb_params_new(seed);
     if (made->params == NULL) {
         return failure(error, FAILURE_SIZE, "out of memory");
     }
     made->embedding = cb_embedding_new(made->params, "embedding", config->vocabulary,
                                        config->embedding, .weight_init = init->embedding);
-    made->rnn = cb_rnn_new(made->params, "rnn", cell, config->embedding, config->hidden,
+    made->rnn = cb_rnn_new(made->params, "rnn", cell->cell, config->embedding, config->hidden,
                            .layers = (int)config->layers, .no_bias = config->no_bias,
                            .dropout = config->dropout, .recompute = config->recompute,
                            .equal_halves = init->equal_halves, .input_init = init->input,
-                           .recurrent_init = init->recurrent, .bias_init = init->bias);
+                           .recurrent_init = init->recurrent, .bias_init = init->bias,
+                           .settings = cell->settings);
     if (config->dropout > 0) {
         made->dropout = cb_dropout_new(made->params, "dropout", config->dropout);
     }
-    made->head = cb_linear_new(made->params, "head", config->hidden, config->vocabulary,
-                               .weight_init = init->head, .bias_init = init->head_bias);
+    made->head =
+        cb_linear_new(made->params, "head", cb_rnn_output_size(made->rnn), config->vocabulary,
+                      .weight_init = init->head, .bias_init = init->head_bias);
     if (cb_params_status(made->params) != CB_OK) {
         failure(error, FAILURE_SIZE, "cannot build the model: %s", cb_params_error(made->params));
         model_free(made);
@@ -112,16 +78,16 @@ void model_free(model *m) {
 }
 
 int64_t model_parameters(const model_config *config) {
-    const cb_cell *cell = model_cell(config->cell);
-    if (cell == NULL) {
-        return 0;
-    }
-    int64_t count = config->vocabulary * (config->embedding + config->hidden + 1);
+    const cb_cell *cell = config->cell->cell;
+    const cb_setting *settings = config->cell->settings;
+    int64_t input = config->embedding, count = 0;
     for (int64_t layer = 0; layer < config->layers; layer++) {
-        int64_t input = layer == 0 ? config->embedding : config->hidden;
-        count += cb_cell_parameters(cell, input, config->hidden, config->no_bias);
+        count += cb_cell_parameters(cell, input, config->hidden, config->no_bias, settings);
+        input = cell->state_sizes == NULL ? config->hidden
+                                          : cb_cell_extent_of(cell, &cell->state_sizes[0], input,
+                                                              config->hidden, settings);
     }
-    return count;
+    return count + config->vocabulary * (config->embedding + input + 1);
 }
 
 cb_tensor *model_forward(const model *m, cb_tensor *x, const cb_rnn_io *io) {
@@ -160,7 +126,7 @@ static void add_squares(const cb_tensor *value, double *difference, double *size
 }
 
 double model_halves_distance(const model *m) {
-    const cb_cell *cell = model_cell(m->config.cell);
+    const cb_cell *cell = m->config.cell->cell;
     double difference = 0;
     double size = 0;
     for (int64_t layer = 0; layer < m->config.layers; layer++) {

@@ -3,18 +3,20 @@
 #ifndef CEREBRA_APPS_MODEL_H
 #define CEREBRA_APPS_MODEL_H
 
+#include "chosen_cell.h"
+
 #include <cerebra/cerebra.h>
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { MODEL_CELL_NAME_SIZE = 64, MODEL_MOST_LAYERS = 64, MODEL_LARGEST = 65536 };
+enum { MODEL_MOST_LAYERS = 64, MODEL_LARGEST = 65536 };
 
 /* What is kept with the weights, but for the last one. */
 typedef struct model_config {
-    char cell[MODEL_CELL_NAME_SIZE]; /* a name that model_cell knows */
-    int64_t vocabulary;              /* characters */
-    int64_t embedding;               /* features of a character's embedding */
+    const chosen_cell *cell;
+    int64_t vocabulary; /* characters */
+    int64_t embedding;  /* features of a character's embedding */
     int64_t hidden;
     int64_t layers;
     int64_t seq_len;   /* characters in a training window */
@@ -37,13 +39,6 @@ typedef struct model {
     cb_rnn *rnn;
 } model;
 
-/* The cells: the library's and this command's own (published_cells.h), ended by NULL; and one of
-   them by name, NULL when there is none. */
-const cb_cell *const *model_cells(void);
-const cb_cell *model_cell(const char *name);
-/* Whether there is a cell of that name; if not, error says so, as options_check_name does. */
-bool model_check_cell(const char *name, char *error);
-
 /* The initialisations by name, for options: fills init for a name from model_init_names (ended by
    NULL); false when there is none.
    "default"         every module's own choice, PyTorch's
@@ -60,7 +55,7 @@ bool model_make(const model_config *config, const model_init *init, uint64_t see
                 char *error);
 void model_free(model *m);
 
-/* Number of weights that a model of this configuration has; 0 when the cell is unknown. */
+/* Number of weights that a model of this configuration has. */
 int64_t model_parameters(const model_config *config);
 
 /* x: character numbers [time, batch] on a tape -> logits [time, batch, vocabulary]. io as

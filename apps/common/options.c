@@ -4,6 +4,7 @@
 
 #include "failure.h"
 #include "suggest.h"
+#include "tensor/nearest.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -56,7 +57,7 @@ bool options_check_name(const char *option, const char *name, const char *const 
             return true;
         }
     }
-    const char *nearest = suggest_nearest(name, names);
+    const char *nearest = cbi_nearest_name(name, names);
     if (nearest != NULL) {
         return failure(error, FAILURE_SIZE, "--%s: there is no \"%s\" (did you mean %s?)", option,
                        name, nearest);
@@ -87,6 +88,24 @@ static bool range_failure(const option_row *row, const char *text, char *error) 
                    row->above_low ? "greater than" : "of at least", row->low, high, text);
 }
 
+/* "first,second"; kept as long as the process, as argv is. */
+static const char *joined(const char *first, const char *second) {
+    typedef struct text {
+        struct text *next;
+        char both[];
+    } text;
+    static text *kept;
+    size_t length = strlen(first) + strlen(second) + 2;
+    text *new = malloc(sizeof *new + length);
+    if (new == NULL) {
+        return NULL;
+    }
+    snprintf(new->both, length, "%s,%s", first, second);
+    new->next = kept;
+    kept = new;
+    return new->both;
+}
+
 static bool take_value(option_row *row, const char *text, char *error) {
     if (row->given != NULL) {
         *row->given = true;
@@ -96,8 +115,8 @@ static bool take_value(option_row *row, const char *text, char *error) {
         return true;
     }
     if (row->string != NULL) {
-        *row->string = text;
-        return true;
+        *row->string = row->joined && *row->string != NULL ? joined(*row->string, text) : text;
+        return *row->string != NULL || failure(error, FAILURE_SIZE, "out of memory");
     }
     if (row->seed != NULL) {
         return options_parse_seed(text, row->seed) ||
@@ -220,6 +239,11 @@ options_outcome options_parse(const option_table *table, int argc, char **argv, 
         if (!take_value(row, optarg, error)) {
             return OPTIONS_BAD;
         }
+    }
+    for (;
+         optind < argc && table->most_operands > 0 && *table->operand_count < table->most_operands;
+         optind++) {
+        table->operands[(*table->operand_count)++] = argv[optind];
     }
     if (optind < argc) {
         failure(error, FAILURE_SIZE, "unexpected argument \"%s\"", argv[optind]);

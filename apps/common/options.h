@@ -29,6 +29,7 @@ typedef struct option_row {
     bool above_low, below_high; /* the end itself is not allowed */
     bool *given;                /* set to true when the option is there; NULL: not wanted */
     option_keep keep;
+    bool joined; /* a string that may be given again: the values are joined by "," */
 } option_row;
 
 /* A subcommand's command line. */
@@ -37,6 +38,9 @@ typedef struct option_table {
     const char *usage;   /* what --help prints above the options */
     const char *notes;   /* and below them; NULL: nothing */
     option_row *rows;    /* ended by a row without a name; --help is added to them */
+    int most_operands;   /* arguments that are no options; 0: refused */
+    const char **operands;
+    int *operand_count;
 } option_table;
 
 enum { OPTIONS_MOST = 48 };
@@ -47,7 +51,8 @@ typedef enum options_outcome {
     OPTIONS_BAD,  /* error says what is wrong, in one line that names the option */
 } options_outcome;
 
-/* Parses a whole command line. Arguments that are no options are refused. error has room for
+/* Parses a whole command line. Arguments that are no options are refused, unless the table has room
+   for them. error has room for
    FAILURE_SIZE bytes. */
 options_outcome options_parse(const option_table *table, int argc, char **argv, char *error);
 

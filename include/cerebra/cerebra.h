@@ -3,6 +3,7 @@
 #define CEREBRA_CEREBRA_H
 
 #include <cerebra/check.h>
+#include <cerebra/equations.h>
 #include <cerebra/files.h>
 #include <cerebra/nn.h>
 #include <cerebra/op.h>

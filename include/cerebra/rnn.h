@@ -1,8 +1,9 @@
 /* Recurrent networks: cells, and the one driver that runs any of them over a sequence.
 
    A cell is a cb_cell: equations as text, a table of parameters, and a step in plain ops. It has no
-   backward code and no kernel; docs/adding-a-cell.md builds one. The driver gives it layers,
-   directions, dropout, lengths, carried state, and recomputation for long sequences. */
+   backward code and no kernel; docs/adding-a-cell.md builds one, and docs/cells.md writes one down
+   as a file of equations, without C (equations.h). The driver gives it layers, directions, dropout,
+   lengths, carried state, and recomputation for long sequences. */
 #ifndef CEREBRA_RNN_H
 #define CEREBRA_RNN_H
 
@@ -13,11 +14,23 @@ CB_BEGIN_DECLS
 
 /* ---- Cells ----------------------------------------------------------------------------------- */
 
-/* An extent of a cell's parameter: times x the input's or the hidden size. {0} is no axis. */
-typedef enum cb_cell_size { CB_INPUT, CB_HIDDEN } cb_cell_size;
+typedef struct cb_cell cb_cell;
+
+/* A number by name: a hyperparameter and its value. */
+typedef struct cb_setting {
+    const char *name;
+    double value;
+} cb_setting;
+
+/* An extent of a parameter, a state or an input of a cell:
+     (hidden x the hidden size + input x the input's size + constant + the setting) / over,
+   which has to be a whole number of at least 1; or what a function says. {0} is no axis. */
 typedef struct cb_cell_extent {
-    int times;
-    cb_cell_size size;
+    int hidden, input;
+    int64_t constant;
+    const char *setting; /* the hyperparameter to add, a whole number; NULL: none */
+    int over;            /* 0: 1 */
+    int64_t (*of)(int64_t input, int64_t hidden); /* NULL: the formula */
 } cb_cell_extent;
 
 /* What a parameter is for: which of the driver's initialisers it gets, and whether no_bias drops
@@ -27,6 +40,7 @@ typedef enum cb_cell_role {
     CB_RECURRENT_WEIGHT, /* multiplies h */
     CB_BIAS,             /* is added; NULL in the step when the network has no biases */
     CB_UNIT_WEIGHT,      /* multiplies a state unit by unit (peepholes, gains) */
+    CB_CONSTANT,         /* is no parameter: what `fill` makes it, never trained, never saved */
 } cb_cell_role;
 
 typedef struct cb_cell_param {
@@ -37,31 +51,72 @@ typedef struct cb_cell_param {
     int halves;             /* 2: rows are an upper and a lower half (Cerebral cells) */
     cb_cell_role role;
     cb_init init; /* default: uniform +-1 / sqrt(hidden), as PyTorch */
+    /* Of a constant: sets the elements of a contiguous tensor of its shape. */
+    void (*fill)(cb_tensor *constant, int64_t input, int64_t hidden, const double *settings);
 } cb_cell_param;
 
-/* The most rows of a cell's table and states of a cell; a recurrence of its own (scan.h) has no
-   such limits. cb_rnn_new says which one is met. */
-#define CB_CELL_MAX_PARAMS 256
-#define CB_CELL_MAX_STATES 64
+/* A vector for each sequence and time step, by name. */
+typedef struct cb_cell_vector {
+    const char *name;
+    cb_cell_extent size;
+} cb_cell_vector;
 
-typedef struct cb_cell {
+/* The most rows of a cell's tables; a recurrence of its own (scan.h) has no such limits. cb_rnn_new
+   says which one is met. */
+#define CB_CELL_MAX_PARAMS          256
+#define CB_CELL_MAX_STATES          64
+#define CB_CELL_MAX_SETTINGS        64
+#define CB_CELL_MAX_VECTORS         64 /* further inputs; and values observed */
+#define CB_CELL_NO_RECURRENT_STATES UINT64_MAX
+
+/* What a step is given, and has to fill in: next, all of it, and observed. */
+typedef struct cb_cell_step {
+    const cb_cell *cell;
+    int64_t input, hidden;       /* the sizes of the network's layer */
+    const double *settings;      /* hyperparameters, in the table's order */
+    cb_tensor *const *weights;   /* parameters, in the table's order (NULL: a dropped bias) */
+    cb_tensor *x;                /* [batch, input] */
+    cb_tensor *const *inputs;    /* the further inputs of this time step, [batch, size] each */
+    cb_tensor *const *state;     /* the states before, [batch, size] each */
+    cb_tensor *const *recurrent; /* the states as recurrent weights are to see them: `state`, but
+                                    with recurrent dropout some of them have units set to 0 */
+    cb_tensor **next;            /* the states after */
+    cb_tensor **observed;        /* what is observed, [batch, size] each; NULL: nobody asks */
+} cb_cell_step;
+
+/* A kind of recurrent layer. All but name, state_count, state_names and step may be left out. */
+struct cb_cell {
     const char *name;      /* "lstm" */
     const char *summary;   /* one line: what it is, and its source */
-    const char *equations; /* as a person would write them, a line each */
-    int state_count;       /* states, each [batch, hidden]; state 0 is the output h */
+    const char *equations; /* in the language of equations.h */
+    int state_count;       /* states, each [batch, size]; state 0 is the output h */
     const char *const *state_names;
     int param_count;
     const cb_cell_param *params;
-    /* One time step. weights: the parameters in the table's order (NULL: a dropped bias); x [batch,
-       input]; state: the states before; next: to be filled with the states after, all of them. */
-    void (*step)(cb_tensor *const *weights, cb_tensor *x, cb_tensor *const *state,
-                 cb_tensor **next);
-} cb_cell;
+    void (*step)(const cb_cell_step *s); /* one time step, in plain ops */
+    const cb_cell_extent *state_sizes;   /* one each; NULL: all of the hidden size */
+    const double *state_initial; /* what states begin with where no others are given; NULL: 0 */
+    uint64_t recurrent_states; /* those that recurrent dropout masks, state i as bit i; 0: state 0;
+                                  CB_CELL_NO_RECURRENT_STATES */
+    int setting_count;         /* hyperparameters, with the values that they have by default */
+    const cb_setting *settings;
+    int input_count; /* further inputs by time step beside x: masks, time gaps */
+    const cb_cell_vector *inputs;
+    int observed_count; /* values to be returned over time beside the output: gates, attention */
+    const cb_cell_vector *observed;
+    /* First values of a parameter, and of a state where no others are given, that depend on sizes
+       or hyperparameters; NULL: those of the tables. */
+    cb_init (*param_init)(const cb_cell *cell, int param, int64_t input, int64_t hidden,
+                          const double *settings);
+    double (*state_value)(const cb_cell *cell, int state, int64_t input, int64_t hidden,
+                          const double *settings);
+};
 
 CB_API extern const cb_cell cb_rnn_tanh;         /* "rnn" (Elman 1990) */
 CB_API extern const cb_cell cb_lstm;             /* "lstm" (Hochreiter & Schmidhuber 1997) */
 CB_API extern const cb_cell cb_peephole_lstm;    /* "peephole-lstm" (Gers et al. 2002) */
 CB_API extern const cb_cell cb_layernorm_lstm;   /* "layernorm-lstm" (Ba et al. 2016) */
+CB_API extern const cb_cell cb_projected_lstm;   /* "projected-lstm" (Sak et al. 2014) */
 CB_API extern const cb_cell cb_gru;              /* "gru" (Cho et al. 2014; PyTorch's form) */
 CB_API extern const cb_cell cb_gru_reset_before; /* "gru-reset-before" (Cho et al. 2014) */
 CB_API extern const cb_cell cb_cerebral_lstm;    /* "cerebral-lstm" (Kumar 2020) */
@@ -69,12 +124,41 @@ CB_API extern const cb_cell cb_cerebral_lstm_as_printed; /* "cerebral-lstm-as-pr
 CB_API extern const cb_cell cb_peephole_cerebral_lstm;   /* "peephole-cerebral-lstm" */
 CB_API extern const cb_cell cb_cerebral_gru;             /* "cerebral-gru" */
 
+/* A shared library of cells for the command, as in `cerebra train --cell ./mycells.so:mine`. It has
+   this line in one file, outside of functions, and need not be linked with anything:
+     CB_CELL_LIBRARY(&my_cell, &my_other_cell) */
+#define CB_CELL_LIBRARY_VERSION 1
+typedef struct cb_cell_library {
+    int version;                 /* CB_CELL_LIBRARY_VERSION */
+    size_t cell_size;            /* sizeof(cb_cell) */
+    const cb_cell *const *cells; /* ended by NULL */
+} cb_cell_library;
+#define CB_CELL_LIBRARY(...)                                                                       \
+    static const cb_cell *const cerebra_cells_list[] = {__VA_ARGS__, NULL};                        \
+    extern CB_API const cb_cell_library cerebra_cells;                                             \
+    CB_API const cb_cell_library cerebra_cells = {CB_CELL_LIBRARY_VERSION, sizeof(cb_cell),        \
+                                                  cerebra_cells_list};
+
 /* The library's cells, ended by NULL; and one of them by name, NULL when there is none. */
 CB_API const cb_cell *const *cb_cells(void);
 CB_API const cb_cell *cb_cell_find(const char *name);
+/* An extent of the cell for a layer of these sizes. settings: hyperparameters that are not to have
+   their default values, ended by a row without a name; may be NULL. INT64_MAX where it is larger
+   than any memory, 0 where it is no whole number or below 1, or there is no cell. */
+CB_API int64_t cb_cell_extent_of(const cb_cell *cell, const cb_cell_extent *extent, int64_t input,
+                                 int64_t hidden, const cb_setting *settings);
 /* Number of weights of one layer of the cell: the sum of its parameters' elements, without biases
-   when no_bias is set; INT64_MAX when there are more, 0 without a cell. */
-CB_API int64_t cb_cell_parameters(const cb_cell *cell, int64_t input, int64_t hidden, bool no_bias);
+   when no_bias is set; INT64_MAX when there are more, 0 without a cell. settings as above. */
+CB_API int64_t cb_cell_parameters(const cb_cell *cell, int64_t input, int64_t hidden, bool no_bias,
+                                  const cb_setting *settings);
+
+struct cb_rnn_options;
+/* A layer of the cell as a recurrence (scan.h) to be described, checked, or run: its weights are
+   the cell's parameters in the table's order, its x has the further inputs beside it. Of options,
+   hidden, no_bias, eager and settings are read. Ended by cb_scan_free. NULL, with what is wrong in
+   error (which may be NULL): as cb_rnn_new. */
+CB_API cb_scan *cb_cell_scan_new(const cb_cell *cell, cb_dtype dtype, int64_t input,
+                                 const struct cb_rnn_options *options, cb_error *error);
 
 /* ---- The driver ------------------------------------------------------------------------------ */
 
@@ -87,19 +171,29 @@ typedef struct cb_rnn_options {
     bool reverse;       /* run from the last time step to the first */
     bool bidirectional; /* both; outputs side by side, forward first */
     double dropout;     /* on the output of every layer but the last, as cb_dropout_new */
-    bool eager;         /* run cells op by op, never compiled: for a debugger, and for gradients of
-                           gradients */
-    int64_t recompute;  /* steps of a segment of time, see below; 0: nothing is computed again */
-    bool equal_halves;  /* Cerebral cells: the lower half starts as a copy of the upper one */
+    /* Variational dropout (Gal & Ghahramani 2016): recurrent weights see h m / (1 - rate), with one
+       mask m for each sequence, the same at all time steps; h itself is carried on as it is. */
+    double recurrent_dropout;
+    /* Zoneout (Krueger et al. 2017): at each time step, each unit keeps the value that it had with
+       this probability: of state 0, and of the other states. Outside of training, rate x old +
+       (1 - rate) x new. */
+    double zoneout, zoneout_cell;
+    bool eager;        /* run cells op by op, never compiled: for a debugger, and for gradients of
+                          gradients */
+    int64_t recompute; /* steps of a segment of time, see below; 0: nothing is computed again */
+    bool equal_halves; /* Cerebral cells: the lower half starts as a copy of the upper one */
     cb_init input_init, recurrent_init, bias_init, unit_init; /* by role; default: the table's */
+    const cb_setting *settings; /* hyperparameters of the cell that are not to have their default
+                                   values, ended by a row without a name; copied; may be NULL */
 } cb_rnn_options;
 
 /* layers of one cell: cb_rnn_new(params, "rnn", &cb_lstm, input, hidden, options...). Parameters
    are named "rnn.weight_ih_l0", "rnn.weight_ih_l0_reverse", .... Layer 0 reads `input` features,
    the others their predecessor's hidden x directions. The cell must outlive the network; one may be
    the user's own. NULL, recorded on params: CB_ERROR_SHAPE (an extent below 1), CB_ERROR_VALUE
-   (dropout outside [0, 1), recompute below 0, reverse with bidirectional, an initialiser that makes
-   halves equal when that is not asked for, a cell with a bad table), CB_ERROR_MEMORY.
+   (dropout or zoneout outside [0, 1), recompute below 0, reverse with bidirectional, an initialiser
+   that makes halves equal when that is not asked for, a cell with a bad table, an extent that is no
+   whole number, a hyperparameter that the cell does not have), CB_ERROR_MEMORY.
 
    Recomputation. With recompute = k, each direction of each layer runs in segments of k time steps
    (the last may be shorter), each a cb_checkpoint: of what the cell computes, only the output of
@@ -122,19 +216,29 @@ CB_API cb_rnn *cb_rnn_new_with(cb_params *params, const char *name, const cb_cel
 typedef struct cb_stack_layer {
     const cb_cell *cell;
     int64_t hidden;
+    const cb_setting *settings; /* as in cb_rnn_options */
 } cb_stack_layer;
-/* Layers of any cells, of different kinds and sizes; options->hidden and layers are not read. The
-   array is copied. options may be NULL. */
+/* Layers of any cells, of different kinds and sizes; options->hidden, layers and settings are not
+   read. The array is copied. options may be NULL. */
 CB_API cb_rnn *cb_stack_new(cb_params *params, const char *name, int64_t input, int count,
                             const cb_stack_layer *layers, const cb_rnn_options *options);
 
 /* States of a network: one for each layer, direction and state of the cell, in that order (the
-   direction and state vary fastest), each [batch, hidden of the layer]. */
+   direction and state vary fastest), each [batch, size]. */
 CB_API int cb_rnn_state_count(const cb_rnn *rnn);
-/* The hidden size of state i: what to allocate for it. 0 when i is out of range. */
+/* The size of state i: what to allocate for it. 0 when i is out of range. */
 CB_API int64_t cb_rnn_state_size(const cb_rnn *rnn, int i);
-/* Features of the output: hidden of the last layer x directions. */
+/* Features of the output: the size of state 0 of the last layer x directions. */
 CB_API int64_t cb_rnn_output_size(const cb_rnn *rnn);
+/* Further inputs: those of all cells, each name once. NULL and 0 when i is out of range. */
+CB_API int cb_rnn_input_count(const cb_rnn *rnn);
+CB_API const char *cb_rnn_input_name(const cb_rnn *rnn, int i);
+CB_API int64_t cb_rnn_input_size(const cb_rnn *rnn, int i);
+/* Values that can be observed: those of each layer and direction, in the order of states. */
+CB_API int cb_rnn_observed_count(const cb_rnn *rnn);
+CB_API int64_t cb_rnn_observed_size(const cb_rnn *rnn, int i);
+/* Masks of recurrent dropout, or none: for each layer, direction and state that is masked. */
+CB_API int cb_rnn_mask_count(const cb_rnn *rnn);
 
 /* How many layers there are. */
 CB_API int cb_rnn_layers(const cb_rnn *rnn);
@@ -157,18 +261,29 @@ CB_API bool cb_rnn_check(const cb_rnn *rnn, int layer, const cb_scan_check_optio
 
 /* What a run may be given and may give besides x and the output; all may be NULL. */
 typedef struct cb_rnn_io {
-    cb_tensor *const *initial; /* state_count tensors to start from; NULL: zeros */
+    cb_tensor *const *initial; /* state_count tensors to start from; NULL: what the cells begin
+                                  with, zeros unless they say otherwise */
     cb_tensor **final;         /* room for state_count tensors: the states after the last step */
     cb_tensor *lengths;        /* [batch], i32 or i64, each in 0..time: steps that count */
+    cb_tensor *const *inputs;  /* the further inputs, [time, batch, size] each; every layer whose
+                                  cell has an input of that name gets it */
+    cb_tensor **observed;      /* room for observed_count tensors [time, batch, size]; beyond a
+                                  sequence's end they are 0. NULL: not computed */
+    cb_tensor **masks; /* mask_count masks of recurrent dropout, [batch, size] with elements 0 or
+                          1 / (1 - rate): those that are NULL are drawn, and left here. So a
+                          sequence that is run in pieces keeps its own. NULL: new ones */
 } cb_rnn_io;
 
 /* Runs the network. x [time, batch, input] -> [time, batch, output_size]. io may be NULL. With
    lengths, a sequence's states stop changing at its end (a reverse direction starts there), and
    outputs beyond it are 0. time may be 0. Errors on the tape of x: CB_ERROR_SHAPE, CB_ERROR_DTYPE,
    CB_ERROR_VALUE (a length outside 0..time), CB_ERROR_TAPE (lengths or a state on another tape),
-   CB_ERROR_NOT_FOUND (rnn is NULL), and what the cell's ops record; final then holds poisoned
-   tensors. */
+   CB_ERROR_NOT_FOUND (rnn is NULL; a further input that is not given), and what the cell's ops
+   record; final then holds poisoned tensors. */
 CB_API cb_tensor *cb_rnn_forward(const cb_rnn *rnn, cb_tensor *x, const cb_rnn_io *io);
+/* One time step, for decoders: x [batch, input] -> [batch, output_size]. In io, inputs and observed
+   are [batch, size]; lengths are not read. Errors as above. */
+CB_API cb_tensor *cb_rnn_step(const cb_rnn *rnn, cb_tensor *x, const cb_rnn_io *io);
 /* The network as a module: cb_rnn_forward(rnn, x, NULL). */
 CB_API cb_module *cb_rnn_module(cb_rnn *rnn);
 

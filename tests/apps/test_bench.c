@@ -11,7 +11,8 @@ static const bench_sizes tiny = {
 
 static double gflop(const bench_sizes *sizes, const cb_cell *cell, int64_t layers,
                     bench_step step) {
-    return bench_gflop(sizes, &(bench_model){cell->name, cell, layers}, step);
+    return bench_gflop(sizes, &(bench_model){.name = cell->name, .cell = cell, .layers = layers},
+                       step);
 }
 
 /* By hand for a batch of 128 over 20 steps: 2 x 2560 x 512 x 2048 = 5.37 GFLOP for each product of
@@ -32,16 +33,16 @@ Test(bench, work_of_a_small_model) {
 }
 
 /* A step whose elements decide what it computes. */
-static void reading(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
-    cb_lstm.step(w, x, state, next);
-    if (cb_tensor_get(state[0], (int64_t[]){0, 0}) > 2)
-        next[0] = cb_neg(next[0]);
+static void reading(const cb_cell_step *s) {
+    cb_lstm.step(s);
+    if (cb_tensor_get(s->state[0], (int64_t[]){0, 0}) > 2)
+        s->next[0] = cb_neg(s->next[0]);
 }
 
 Test(bench, says_which_layers_run_op_by_op) {
     cb_cell cell = cb_lstm;
     cell.step = reading;
-    bench_model model = {"reading", &cell, 2};
+    bench_model model = {.name = "reading", .cell = &cell, .layers = 2};
     bench_result result;
     bench_in_process(&tiny, &model, BENCH_TRAINING, &result);
     cr_assert(result.ok, "%s", result.error);
@@ -51,7 +52,8 @@ Test(bench, says_which_layers_run_op_by_op) {
                  0, "%s", result.eager_layers);
     cr_assert_not_null(second);
     cr_expect_eq(strncmp(second + 1, "cerebra: reading: layer 1 ", 26), 0, "%s", second + 1);
-    bench_in_process(&tiny, &(bench_model){"lstm", &cb_lstm, 2}, BENCH_TRAINING, &result);
+    bench_in_process(&tiny, &(bench_model){.name = "lstm", .cell = &cb_lstm, .layers = 2},
+                     BENCH_TRAINING, &result);
     cr_expect_str_eq(result.eager_layers, "");
 }
 
@@ -59,7 +61,7 @@ Test(bench, measures_in_a_process_of_its_own) {
     for (bench_step step = 0; step < BENCH_STEPS; step++) {
         bench_sizes sizes = tiny;
         sizes.dtype = step == BENCH_FORWARD ? CB_F32 : CB_F64;
-        bench_model model = {"lstm", &cb_lstm, 1};
+        bench_model model = {.name = "lstm", .cell = &cb_lstm, .layers = 1};
         bench_result result;
         bench_in_process(&sizes, &model, step, &result);
         cr_assert(result.ok, "%s", result.error);
@@ -77,28 +79,25 @@ Test(bench, measures_in_a_process_of_its_own) {
     }
 }
 
-static cb_cell with_step(void (*step)(cb_tensor *const *weights, cb_tensor *x,
-                                      cb_tensor *const *state, cb_tensor **next)) {
+static cb_cell with_step(void (*step)(const cb_cell_step *s)) {
     cb_cell cell = cb_rnn_tanh;
     cell.step = step;
     return cell;
 }
 
-static void step_of_wrong_shape(cb_tensor *const *weights, cb_tensor *x, cb_tensor *const *state,
-                                cb_tensor **next) {
-    (void)x;
-    next[0] = cb_matmul(state[0], weights[2]);
+static void step_of_wrong_shape(const cb_cell_step *s) {
+    s->next[0] = cb_matmul(s->state[0], s->weights[2]);
 }
 
-static void step_that_ends_the_process(cb_tensor *const *weights, cb_tensor *x,
-                                       cb_tensor *const *state, cb_tensor **next) {
-    (void)weights, (void)x, (void)state, (void)next;
+static void step_that_ends_the_process(const cb_cell_step *s) {
+    (void)s;
     exit(7);
 }
 
 Test(bench, says_what_failed) {
     cb_cell wrong = with_step(step_of_wrong_shape), ending = with_step(step_that_ends_the_process);
-    bench_model wrong_model = {"wrong", &wrong, 1}, ending_model = {"ending", &ending, 1};
+    bench_model wrong_model = {.name = "wrong", .cell = &wrong, .layers = 1},
+                ending_model = {.name = "ending", .cell = &ending, .layers = 1};
     bench_result result;
     bench_in_process(&tiny, &wrong_model, BENCH_TRAINING, &result);
     cr_assert(!result.ok && strstr(result.error, "matmul") != NULL, "%s", result.error);

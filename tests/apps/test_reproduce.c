@@ -1,4 +1,5 @@
 /* The reproduction's arithmetic: crossings of curves, the widened LSTM, and the two protocols. */
+#include "apps/common/failure.h"
 #include "apps/reproduce.h"
 
 #include <criterion/criterion.h>
@@ -33,11 +34,15 @@ Test(reproduce, reaches_is_the_first_epoch_below) {
 }
 
 Test(reproduce, widened_lstm_has_nearly_as_many_parameters) {
-    const model_config lstm = {
-        .cell = "lstm", .vocabulary = 89, .embedding = 512, .hidden = 512, .layers = 1};
+    char error[FAILURE_SIZE];
+    const model_config lstm = {.cell = cell_choose("lstm", NULL, error),
+                               .vocabulary = 89,
+                               .embedding = 512,
+                               .hidden = 512,
+                               .layers = 1};
     model_config cerebral = lstm;
     model_config widened = lstm;
-    strcpy(cerebral.cell, "cerebral-lstm");
+    cerebral.cell = cell_choose("cerebral-lstm", NULL, error);
     int64_t wanted = model_parameters(&cerebral);
     widened.hidden = reproduce_widened_hidden(&lstm, wanted);
     int64_t miss = llabs(model_parameters(&widened) - wanted);
@@ -87,7 +92,7 @@ Test(reproduce, published_initialisation_is_that_of_each_model) {
     };
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
         training_job job = configured(PROTOCOL_PUBLISHED, expected[i].which);
-        cr_assert_str_eq(job.model.cell, expected[i].cell);
+        cr_assert_str_eq(job.model.cell->name, expected[i].cell);
         cr_assert_eq(job.model.no_bias, expected[i].no_bias);
         cr_assert_eq(job.model.layers, expected[i].layers);
         cr_assert_eq(job.options.epochs, expected[i].epochs);
@@ -144,7 +149,7 @@ Test(reproduce, controlled_models_start_alike) {
         cr_assert_eq(job.init.input.fan_in, 0);
         cr_assert_eq(job.init.recurrent.fan_in, 0);
         cr_assert_eq(job.init.bias.kind, CB_INIT_ZEROS);
-        cr_assert_eq(strstr(job.model.cell, "state-bias"), NULL);
+        cr_assert_eq(strstr(job.model.cell->name, "state-bias"), NULL);
     }
 }
 

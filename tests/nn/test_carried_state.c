@@ -21,7 +21,8 @@ typedef struct setting {
 static void setting_make(setting *s, const cb_cell *cell, bool eager) {
     cb_random random = cb_random_seed(3);
     s->params = cb_params_new_dtype(1, CB_F64);
-    s->rnn = cb_rnn_new(s->params, "rnn", cell, INPUT, HIDDEN, .layers = LAYERS, .eager = eager);
+    s->rnn = cb_rnn_new(s->params, "rnn", cell, INPUT, HIDDEN, .layers = LAYERS, .eager = eager,
+                        .settings = cbt_small(cell));
     cr_assert_not_null(s->rnn, "%s", cb_params_error(s->params));
     cr_expect_eq(cb_rnn_eager_reason(s->rnn, 0) != NULL, eager, "%s", cell->name);
     s->tape = cb_tape_new();
@@ -31,7 +32,8 @@ static void setting_make(setting *s, const cb_cell *cell, bool eager) {
         s->pieces[p] = cb_tensor_wrap(CB_F64, CB_SHAPE(TIME, BATCH, INPUT),
                                       s->data + p * TIME * BATCH * INPUT);
     for (int i = 0; i < cb_rnn_state_count(s->rnn); i++) {
-        s->kept[i] = cb_tensor_new(CB_F64, CB_SHAPE(BATCH, HIDDEN)); /* zeros */
+        s->kept[i] =
+            cb_tensor_new(CB_F64, CB_SHAPE(BATCH, cb_rnn_state_size(s->rnn, i))); /* zeros */
         cr_assert_not_null(s->kept[i]);
     }
 }

@@ -102,7 +102,7 @@ static void expect_author(const char *name, int layers, bool start_given) {
         for (int k = 0; k < layers; k++)
             initial[3 * k + s] = cb_select(with_layers(start[s], 3), 0, k);
     }
-    cb_rnn_io io = {start_given ? initial : NULL, final, NULL};
+    cb_rnn_io io = {.initial = start_given ? initial : NULL, .final = final};
     cb_tensor *y = cb_rnn_forward(rnn, with_layers(x, 3), &io);
     for (int s = 0; s < 3; s++) {
         cb_tensor *of_state[MOST_LAYERS];

@@ -195,27 +195,33 @@ Test(cells, the_list_is_consistent) {
 }
 
 Test(cells, numbers_of_weights) {
-    cr_expect_eq(cb_cell_parameters(&cb_lstm, 3, 5, false), 4 * 5 * (3 + 5 + 2));
-    cr_expect_eq(cb_cell_parameters(&cb_lstm, 3, 5, true), 4 * 5 * (3 + 5));
-    cr_expect_eq(cb_cell_parameters(&cb_rnn_tanh, 3, 5, false), 5 * (3 + 5 + 2));
-    cr_expect_eq(cb_cell_parameters(&cb_gru, 3, 5, false), 3 * 5 * (3 + 5 + 2));
-    cr_expect_eq(cb_cell_parameters(&cb_cerebral_lstm, 3, 5, false), 8 * 5 * (3 + 5 + 2));
-    cr_expect_eq(cb_cell_parameters(&cb_peephole_lstm, 3, 5, false), 4 * 5 * (3 + 5 + 2) + 3 * 5);
-    cr_expect_eq(cb_cell_parameters(&cb_peephole_cerebral_lstm, 3, 5, false),
+    cr_expect_eq(cb_cell_parameters(&cb_lstm, 3, 5, false, NULL), 4 * 5 * (3 + 5 + 2));
+    cr_expect_eq(cb_cell_parameters(&cb_lstm, 3, 5, true, NULL), 4 * 5 * (3 + 5));
+    cr_expect_eq(cb_cell_parameters(&cb_rnn_tanh, 3, 5, false, NULL), 5 * (3 + 5 + 2));
+    cr_expect_eq(cb_cell_parameters(&cb_gru, 3, 5, false, NULL), 3 * 5 * (3 + 5 + 2));
+    cr_expect_eq(cb_cell_parameters(&cb_cerebral_lstm, 3, 5, false, NULL), 8 * 5 * (3 + 5 + 2));
+    cr_expect_eq(cb_cell_parameters(&cb_peephole_lstm, 3, 5, false, NULL),
+                 4 * 5 * (3 + 5 + 2) + 3 * 5);
+    cr_expect_eq(cb_cell_parameters(&cb_peephole_cerebral_lstm, 3, 5, false, NULL),
                  8 * 5 * (3 + 5 + 2) + 6 * 5);
-    cr_expect_eq(cb_cell_parameters(&cb_cerebral_gru, 3, 5, false), 6 * 5 * (3 + 5 + 2));
-    cr_expect_eq(cb_cell_parameters(&cb_gru_reset_before, 3, 5, false), 3 * 5 * (3 + 5 + 1));
-    cr_expect_eq(cb_cell_parameters(&cb_layernorm_lstm, 3, 5, false),
+    cr_expect_eq(cb_cell_parameters(&cb_cerebral_gru, 3, 5, false, NULL), 6 * 5 * (3 + 5 + 2));
+    cr_expect_eq(cb_cell_parameters(&cb_gru_reset_before, 3, 5, false, NULL), 3 * 5 * (3 + 5 + 1));
+    cr_expect_eq(cb_cell_parameters(&cb_layernorm_lstm, 3, 5, false, NULL),
                  4 * 5 * (3 + 5) + 2 * 2 * 4 * 5 + 2 * 5);
-    cr_expect_eq(cb_cell_parameters(&cb_layernorm_lstm, 3, 5, true),
+    cr_expect_eq(cb_cell_parameters(&cb_layernorm_lstm, 3, 5, true, NULL),
                  4 * 5 * (3 + 5) + 2 * 4 * 5 + 5);
-    cr_expect_eq(cb_cell_parameters(&cb_lstm, INT64_MAX / 3, INT64_MAX / 3, false), INT64_MAX);
+    cr_expect_eq(cb_cell_parameters(&cb_projected_lstm, 3, 5, false, NULL),
+                 4 * 5 * (3 + 128 + 2) + 128 * 5);
+    cr_expect_eq(cb_cell_parameters(&cb_projected_lstm, 3, 5, true, cbt_small(&cb_projected_lstm)),
+                 4 * 5 * (3 + 3) + 3 * 5);
+    cr_expect_eq(cb_cell_parameters(&cb_lstm, INT64_MAX / 3, INT64_MAX / 3, false, NULL),
+                 INT64_MAX);
     for (const cb_cell *const *cell = cb_cells(); *cell != NULL; cell++)
         for (int no_bias = 0; no_bias < 2; no_bias++) {
             cb_params *params = cb_params_new(1);
             cb_rnn_new(params, "rnn", *cell, 3, 5, .no_bias = no_bias == 1);
-            cr_expect_eq(cb_params_elements(params), cb_cell_parameters(*cell, 3, 5, no_bias == 1),
-                         "%s", (*cell)->name);
+            cr_expect_eq(cb_params_elements(params),
+                         cb_cell_parameters(*cell, 3, 5, no_bias == 1, NULL), "%s", (*cell)->name);
             cb_params_free(params);
         }
 }
@@ -245,50 +251,55 @@ enum { TIME = 3, BATCH = 3, INPUT = 2, HIDDEN = 2, MOST_STATES = 4 * CB_CELL_MAX
 
 static const cb_cell *checked; /* the cell */
 static bool without_bias;
-static cb_tensor *vector[2];   /* the weights of each layer */
-static int64_t layer_input[2]; /* and the features it reads */
+static cb_tensor *vector[2]; /* the weights of each layer */
 
-static void wrapped_step(int layer, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
+static int64_t extent(const cb_cell_extent *e, const cb_cell_step *s) {
+    return cb_cell_extent_of(checked, e, s->input, s->hidden, cbt_small(checked));
+}
+
+static void wrapped_step(int layer, const cb_cell_step *s) {
     cb_tensor *weights[CB_CELL_MAX_PARAMS] = {NULL};
+    cb_cell_step given = *s;
     int64_t at = 0;
     for (int i = 0; i < checked->param_count; i++) {
         const cb_cell_param *p = &checked->params[i];
-        int64_t size[] = {layer_input[layer], HIDDEN};
-        int64_t shape[] = {p->rows.times * size[p->rows.size],
-                           p->columns.times * size[p->columns.size]};
-        int64_t count = shape[0] * (p->columns.times > 0 ? shape[1] : 1);
+        int64_t shape[] = {extent(&p->rows, s), extent(&p->columns, s)};
+        int rank = shape[1] > 0 ? 2 : 1;
+        int64_t count = shape[0] * (rank == 2 ? shape[1] : 1);
         if (without_bias && p->role == CB_BIAS)
             continue;
-        weights[i] = cb_reshape(cb_slice(vector[layer], 0, at, at + count, 1),
-                                p->columns.times > 0 ? 2 : 1, shape);
+        weights[i] = cb_reshape(cb_slice(vector[layer], 0, at, at + count, 1), rank, shape);
         at += count;
     }
-    checked->step(weights, x, state, next);
+    given.cell = checked;
+    given.weights = weights;
+    checked->step(&given);
 }
 
-static void step_of_layer_0(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
-                            cb_tensor **next) {
-    (void)w;
-    wrapped_step(0, x, state, next);
+static void step_of_layer_0(const cb_cell_step *s) {
+    wrapped_step(0, s);
 }
 
-static void step_of_layer_1(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
-                            cb_tensor **next) {
-    (void)w;
-    wrapped_step(1, x, state, next);
+static void step_of_layer_1(const cb_cell_step *s) {
+    wrapped_step(1, s);
 }
 
-/* What is checked: output and final states as one vector, from x, the initial states as one tensor,
+/* What is checked: output and final states as one vector, from x, the initial states as another,
    the weights of the first and of the second layer, and the lengths. */
 static cb_tensor *run_network(cb_tensor *const *inputs, void *context) {
     const cb_rnn *rnn = context;
     cb_tensor *initial[MOST_STATES], *final[MOST_STATES], *parts[MOST_STATES + 1];
     int states = cb_rnn_state_count(rnn);
+    int64_t at = 0;
     vector[0] = inputs[2];
     vector[1] = inputs[3];
-    for (int i = 0; i < states; i++)
-        initial[i] = cb_select(inputs[1], 0, i);
-    cb_rnn_io io = {initial, final, inputs[4]};
+    for (int i = 0; i < states; i++) {
+        int64_t size = cb_rnn_state_size(rnn, i);
+        cb_tensor *part = cb_slice(inputs[1], 0, at, at + BATCH * size, 1);
+        initial[i] = cb_reshape(part, CB_SHAPE(BATCH, size));
+        at += BATCH * size;
+    }
+    cb_rnn_io io = {.initial = initial, .final = final, .lengths = inputs[4]};
     parts[states] = cb_reshape(cb_rnn_forward(rnn, inputs[0], &io), CB_SHAPE(-1));
     for (int i = 0; i < states; i++)
         parts[i] = cb_reshape(final[i], CB_SHAPE(-1));
@@ -309,8 +320,8 @@ static void expect_gradients_of(const cb_cell *cell, int layers, const cb_rnn_op
     cb_cell wrapped[2] = {*cell, *cell};
     cb_random random = cb_random_seed(seed);
     cb_params *params = cb_params_new_dtype(1, CB_F64);
-    int directions = options->bidirectional ? 2 : 1;
-    int64_t weights[2] = {0, 0};
+    const cb_setting *small = cbt_small(cell);
+    int64_t states = 0, weights[2] = {0, 0};
     options->eager = true;
     checked = cell;
     without_bias = options->no_bias;
@@ -318,16 +329,18 @@ static void expect_gradients_of(const cb_cell *cell, int layers, const cb_rnn_op
         wrapped[k].params = NULL;
         wrapped[k].param_count = 0;
         wrapped[k].step = k == 0 ? step_of_layer_0 : step_of_layer_1;
-        layer_input[k] = k == 0 ? INPUT : HIDDEN * directions;
-        weights[k] =
-            k < layers ? cb_cell_parameters(cell, layer_input[k], HIDDEN, without_bias) : 0;
     }
-    cb_stack_layer stack[2] = {{&wrapped[0], HIDDEN}, {&wrapped[1], HIDDEN}};
+    cb_stack_layer stack[2] = {{&wrapped[0], HIDDEN, small}, {&wrapped[1], HIDDEN, small}};
     cb_rnn *rnn = cb_stack_new(params, "rnn", INPUT, layers, stack, options);
     cr_assert_not_null(rnn, "%s: %s", cell->name, cb_params_error(params));
+    for (int k = 0; k < layers; k++)
+        weights[k] = cb_cell_parameters(cell, k == 0 ? INPUT : cb_rnn_output_size(rnn), HIDDEN,
+                                        without_bias, small);
+    for (int i = 0; i < cb_rnn_state_count(rnn); i++)
+        states += cb_rnn_state_size(rnn, i);
     cb_tensor *inputs[] = {
         random_input(&random, CB_SHAPE(TIME, BATCH, INPUT)),
-        random_input(&random, CB_SHAPE(cb_rnn_state_count(rnn), BATCH, HIDDEN)),
+        random_input(&random, CB_SHAPE(states * BATCH)),
         random_input(&random, CB_SHAPE(weights[0])),
         random_input(&random, CB_SHAPE(weights[1])),
         cb_tensor_new(CB_I64, CB_SHAPE(BATCH)),
@@ -360,7 +373,8 @@ Test(cells, every_cell_passes_the_gradient_checker, .timeout = 300) {
 Test(cells, every_parameters_gradient_is_that_of_the_differences) {
     for (const cb_cell *const *cell = cb_cells(); *cell != NULL; cell++) {
         cb_params *params = cb_params_new_dtype(1, CB_F64);
-        cb_rnn *rnn = cb_rnn_new(params, "rnn", *cell, INPUT, HIDDEN, .bidirectional = true);
+        cb_rnn *rnn = cb_rnn_new(params, "rnn", *cell, INPUT, HIDDEN, .bidirectional = true,
+                                 .settings = cbt_small(*cell));
         cb_random random = cb_random_seed(5);
         cb_tensor *x = random_input(&random, CB_SHAPE(TIME, BATCH, INPUT));
         cb_tape *tape = cb_tape_new();

@@ -81,7 +81,7 @@ static run run_new(const network *net, bool eager, int64_t recompute) {
     r.rnn = cb_rnn_new(r.params, "rnn", net->cell, net->input, net->hidden, .layers = net->layers,
                        .bidirectional = net->bidirectional, .reverse = net->reverse,
                        .dropout = net->dropout, .no_bias = net->no_bias, .eager = eager,
-                       .recompute = recompute);
+                       .recompute = recompute, .settings = cbt_small(net->cell));
     cr_assert_not_null(r.rnn, "%s", cb_params_error(r.params));
     for (int i = 0; i < net->layers; i++)
         cr_assert_eq(cb_rnn_eager_reason(r.rnn, i) != NULL, eager, "%s: %s", net->cell->name,
@@ -134,7 +134,8 @@ static numbers numbers_of(const network *net, bool eager, int64_t recompute) {
     cb_tensor *state[MOST_STATES], *state_gradient[MOST_STATES], *x_gradient[2] = {NULL};
     int states = cb_rnn_state_count(r.rnn);
     for (int i = 0; i < states; i++) {
-        cb_tensor *values = drawn(&r, CB_SHAPE(net->batch, net->hidden), &state_gradient[i]);
+        int64_t size = cb_rnn_state_size(r.rnn, i);
+        cb_tensor *values = drawn(&r, CB_SHAPE(net->batch, size), &state_gradient[i]);
         state[i] = cb_variable_into(r.tape, values, state_gradient[i]);
     }
     cb_tensor *loss = piece(&r, state, &x_gradient[0], &n);
@@ -287,7 +288,7 @@ static void uses_a_tensor_of_the_tape(cb_tensor *const *w, cb_tensor *x, cb_tens
 }
 
 static const cb_cell_param one_weight[] = {
-    {"weight_ih", .rows = {1, CB_HIDDEN}, .columns = {1, CB_INPUT}, .role = CB_INPUT_WEIGHT},
+    {"weight_ih", .rows = {.hidden = 1}, .columns = {.input = 1}, .role = CB_INPUT_WEIGHT},
 };
 
 static void counts_the_batch(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
@@ -342,11 +343,21 @@ static void needs_hundreds_at_once(cb_tensor *const *w, cb_tensor *x, cb_tensor 
     next[0] = sum;
 }
 
+/* The step of the cell below: one of those above. */
+static cb_scan_step *odd_step;
+static void takes_the_odd_step(const cb_cell_step *s) {
+    odd_step(s->weights, s->x, s->state, s->next);
+}
+
 /* That a step runs op by op for the reason, compiled if it is NULL, with the results of the eager
    network. */
 static void expect_reason(cb_scan_step *step, bool on_tape, const char *reason) {
-    const cb_cell cell = {
-        .name = "odd", .state_count = 1, .param_count = 1, .params = one_weight, .step = step};
+    const cb_cell cell = {.name = "odd",
+                          .state_count = 1,
+                          .param_count = 1,
+                          .params = one_weight,
+                          .step = takes_the_odd_step};
+    odd_step = step;
     float ones[] = {1, 2, 3};
     cb_tensor vector = cb_tensor_wrap(CB_F32, CB_SHAPE(3), ones);
     double sums[2];
@@ -424,8 +435,8 @@ static const cb_op lying_op = {.name = "add_first_row",
                                .vjp = add_first_row_vjp,
                                .row_by_row = cb_row_by_row};
 
-static void lies(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
-    next[0] = plain(w, x, cb_apply(&lying_op, 1, &state[0], NULL));
+static void lies(const cb_cell_step *s) {
+    s->next[0] = plain(s->weights, s->x, cb_apply(&lying_op, 1, &s->state[0], NULL));
 }
 
 Test(compiled, a_check_finds_an_op_that_lies_about_rows) {
@@ -552,17 +563,17 @@ Test(compiled, a_recurrence_without_its_arguments_is_an_error) {
    training step computes segments again: each is compiled for what it is. */
 static cb_module *dropout_in_step;
 static int dropout_calls;
-static void dropping_step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
-                          cb_tensor **next) {
+static void dropping_step(const cb_cell_step *s) {
     dropout_calls++;
-    next[0] = cb_tanh(cb_add(cb_linear(x, w[0], NULL),
-                             cb_linear(cb_forward(dropout_in_step, state[0]), w[1], NULL)));
+    s->next[0] =
+        cb_tanh(cb_add(cb_linear(s->x, s->weights[0], NULL),
+                       cb_linear(cb_forward(dropout_in_step, s->state[0]), s->weights[1], NULL)));
 }
 
 Test(compiled, a_dropout_module_in_a_step) {
     static const cb_cell_param params[] = {
-        {"wi", {1, CB_HIDDEN}, {1, CB_INPUT}, .role = CB_INPUT_WEIGHT},
-        {"wh", {1, CB_HIDDEN}, {1, CB_HIDDEN}, .role = CB_RECURRENT_WEIGHT}};
+        {"wi", {.hidden = 1}, {.input = 1}, .role = CB_INPUT_WEIGHT},
+        {"wh", {.hidden = 1}, {.hidden = 1}, .role = CB_RECURRENT_WEIGHT}};
     static const char *const states[] = {"h"};
     static const cb_cell cell = {.name = "dropping",
                                  .summary = "a step with a dropout module",

@@ -21,13 +21,13 @@ static cb_tensor *row_sum(cb_tensor *t) {
 
 /* A step of the cells below: what the states h and c become, from W, U, b and x. */
 #define STEP(name, next_h, next_c)                                                                 \
-    static void name(cb_tensor *const *weights, cb_tensor *x, cb_tensor *const *state,             \
-                     cb_tensor **next) {                                                           \
-        cb_tensor *W = weights[0], *U = weights[1], *b = weights[2], *h = state[0], *c = state[1]; \
+    static void name(const cb_cell_step *s) {                                                      \
+        cb_tensor *W = s->weights[0], *U = s->weights[1], *b = s->weights[2];                      \
+        cb_tensor *x = s->x, *h = s->state[0], *c = s->state[1];                                   \
         cb_tensor *z = cb_add(cb_linear(x, W, NULL), cb_linear(h, U, b));                          \
         (void)h, (void)c, (void)z;                                                                 \
-        next[0] = next_h;                                                                          \
-        next[1] = next_c;                                                                          \
+        s->next[0] = next_h;                                                                       \
+        s->next[1] = next_c;                                                                       \
     }
 
 STEP(sums_a_join, cb_tanh(z), cb_mul(c, cb_tanh(row_sum(join(half(h, 0), half(z, 0))))))
@@ -53,18 +53,18 @@ STEP(adds_to_joined_numbers,
      z)
 
 /* More products in one sum than are merged into one. */
-static void adds_seventy_products(cb_tensor *const *weights, cb_tensor *x, cb_tensor *const *state,
-                                  cb_tensor **next) {
-    cb_tensor *sum = cb_linear(x, weights[0], weights[2]);
+static void adds_seventy_products(const cb_cell_step *s) {
+    cb_tensor *sum = cb_linear(s->x, s->weights[0], s->weights[2]);
     for (int i = 0; i < 70; i++)
-        sum = cb_add(sum, cb_linear(state[i % 2], cb_scale(weights[1], 0.01 * (i + 1)), NULL));
-    next[0] = cb_tanh(sum);
-    next[1] = cb_mul(state[1], next[0]);
+        sum =
+            cb_add(sum, cb_linear(s->state[i % 2], cb_scale(s->weights[1], 0.01 * (i + 1)), NULL));
+    s->next[0] = cb_tanh(sum);
+    s->next[1] = cb_mul(s->state[1], s->next[0]);
 }
 
 typedef struct odd_cell {
     const char *name;
-    cb_scan_step *step;
+    void (*step)(const cb_cell_step *s);
 } odd_cell;
 
 static const odd_cell odd_cells[] = {
@@ -87,9 +87,9 @@ static const odd_cell odd_cells[] = {
 };
 
 static const cb_cell_param weights_of_all[] = {
-    {"weight_ih", {1, CB_HIDDEN}, {1, CB_INPUT}, .role = CB_INPUT_WEIGHT},
-    {"weight_hh", {1, CB_HIDDEN}, {1, CB_HIDDEN}, .role = CB_RECURRENT_WEIGHT},
-    {"bias", {1, CB_HIDDEN}, .role = CB_BIAS},
+    {"weight_ih", {.hidden = 1}, {.input = 1}, .role = CB_INPUT_WEIGHT},
+    {"weight_hh", {.hidden = 1}, {.hidden = 1}, .role = CB_RECURRENT_WEIGHT},
+    {"bias", {.hidden = 1}, .role = CB_BIAS},
 };
 
 /* One layer of a cell over random x from random states, with its gradients. */

@@ -57,7 +57,7 @@ Test(recompute, no_time_and_no_batch) {
             cb_tensor *final;
             cb_tensor *x = cb_full(tape, CB_F32, CB_SHAPE(time, batch, 3), 0.5);
             cb_tensor *lengths = cb_full(tape, CB_I64, CB_SHAPE(batch), (double)time);
-            cb_rnn_io io = {NULL, &final, lengths};
+            cb_rnn_io io = {.final = &final, .lengths = lengths};
             cb_tensor *y = cb_rnn_forward(rnn, x, &io);
             cr_assert_eq(cb_tape_status(tape), CB_OK, "%s", cb_tape_error(tape));
             cr_expect(y->shape[0] == time && y->shape[1] == batch && y->shape[2] == 4);
@@ -99,7 +99,7 @@ Test(recompute, lengths_and_states_that_do_not_fit_fail_on_the_tape) {
                           "initial state 0 is [3,3], not [3,4]");
         if (k == 3)
             expect_failed(tape, rnn, x, (cb_rnn_io){.initial = given}, CB_ERROR_VALUE,
-                          "an initial state is NULL");
+                          "initial state 1 is NULL");
     }
     cb_tape_free(tape);
     cb_params_free(params);

@@ -174,8 +174,8 @@ static void expect_lengths_as_alone(const cb_cell *cell, cb_dtype dtype) {
     enum { STATES = 4 * CB_CELL_MAX_STATES };
     static const int64_t lengths[BATCH] = {0, 2, 5, 1};
     bench b = bench_new();
-    cb_rnn *rnn =
-        cb_rnn_new(b.params, "rnn", cell, INPUT, HIDDEN, .layers = 2, .bidirectional = true);
+    cb_rnn *rnn = cb_rnn_new(b.params, "rnn", cell, INPUT, HIDDEN, .layers = 2,
+                             .bidirectional = true, .settings = cbt_small(cell));
     int count = cb_rnn_state_count(rnn);
     cb_tensor *given = random_tensor(11, CB_SHAPE(count, BATCH, HIDDEN));
     cb_tensor *initial[STATES], *final[STATES], *alone_initial[STATES], *alone_final[STATES];
@@ -183,13 +183,16 @@ static void expect_lengths_as_alone(const cb_cell *cell, cb_dtype dtype) {
     for (int64_t k = 0; k < BATCH; k++)
         cb_tensor_set(ends, &k, (double)lengths[k]);
     for (int i = 0; i < count; i++)
-        initial[i] = cb_select(cb_input(b.tape, given), 0, i);
-    cb_tensor *y = cb_rnn_forward(rnn, b.x, &(cb_rnn_io){initial, final, ends});
+        initial[i] =
+            cb_slice(cb_select(cb_input(b.tape, given), 0, i), 1, 0, cb_rnn_state_size(rnn, i), 1);
+    cb_tensor *y =
+        cb_rnn_forward(rnn, b.x, &(cb_rnn_io){.initial = initial, .final = final, .lengths = ends});
     for (int64_t k = 0; k < BATCH; k++) {
         cb_tensor *x = cb_slice(cb_slice(b.x, 1, k, k + 1, 1), 0, 0, lengths[k], 1);
         for (int i = 0; i < count; i++)
             alone_initial[i] = cb_slice(initial[i], 0, k, k + 1, 1);
-        cb_tensor *z = cb_rnn_forward(rnn, x, &(cb_rnn_io){alone_initial, alone_final, NULL});
+        cb_tensor *z =
+            cb_rnn_forward(rnn, x, &(cb_rnn_io){.initial = alone_initial, .final = alone_final});
         cb_tensor *row = cb_slice(y, 1, k, k + 1, 1);
         cr_assert_eq(cb_tape_status(b.tape), CB_OK, "%s", cb_tape_error(b.tape));
         cr_expect(cbt_close(cb_slice(row, 0, 0, lengths[k], 1), z, 1e-6), "%s", cell->name);
@@ -269,7 +272,7 @@ Test(rnn, no_time_and_no_batch) {
     cb_tensor *none = cb_slice(b.x, 0, 0, 0, 1);
     cb_tensor *lengths = cb_full(b.tape, CB_I64, CB_SHAPE(BATCH), 0);
     for (int with = 0; with < 2; with++) {
-        cb_rnn_io io = {initial, final, with ? lengths : NULL};
+        cb_rnn_io io = {.initial = initial, .final = final, .lengths = with ? lengths : NULL};
         cb_tensor *y = cb_rnn_forward(rnn, none, &io);
         cr_assert_eq(cb_tape_status(b.tape), CB_OK, "%s", cb_tape_error(b.tape));
         cr_expect(y->rank == 3 && y->shape[0] == 0 && y->shape[1] == BATCH &&
@@ -278,7 +281,7 @@ Test(rnn, no_time_and_no_batch) {
             cr_expect(same_bits(initial[i], final[i]), "state %d", i);
     }
     cb_tensor *nobody = cb_variable(b.tape, cb_contiguous(cb_slice(b.x, 1, 0, 0, 1)));
-    cb_rnn_io io = {NULL, final, cb_full(b.tape, CB_I32, CB_SHAPE(0), 0)};
+    cb_rnn_io io = {.final = final, .lengths = cb_full(b.tape, CB_I32, CB_SHAPE(0), 0)};
     cb_tensor *y = cb_rnn_forward(rnn, nobody, &io);
     cr_assert_eq(cb_backward(cb_sum(y, CB_ALL_AXES, false)), CB_OK, "%s", cb_tape_error(b.tape));
     cr_expect(y->rank == 3 && y->shape[0] == TIME && y->shape[1] == 0 && y->shape[2] == 2 * HIDDEN);
@@ -325,7 +328,9 @@ Test(rnn, dropout_acts_between_layers_on_tapes_that_record) {
 /* ---- Stacks, modules, threads ---------------------------------------------------------------- */
 
 Test(rnn, a_stack_is_its_layers_one_after_the_other) {
-    const cb_stack_layer layers[] = {{&cb_gru, 5}, {&cb_cerebral_lstm, 7}, {&cb_lstm, 4}};
+    const cb_stack_layer layers[] = {{.cell = &cb_gru, .hidden = 5},
+                                     {.cell = &cb_cerebral_lstm, .hidden = 7},
+                                     {.cell = &cb_lstm, .hidden = 4}};
     bench b = bench_new();
     cb_rnn *stack = cb_stack_new(b.params, "stack", INPUT, 3, layers, NULL);
     cr_assert_not_null(stack, "%s", cb_params_error(b.params));
@@ -464,23 +469,17 @@ Test(rnn, lengths_and_states_that_do_not_fit_fail_on_the_tape) {
 }
 
 /* Cells whose steps do not do what they must. */
-static void step_forgets(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
-                         cb_tensor **next) {
-    (void)w, (void)x;
-    next[0] = state[0];
+static void step_forgets(const cb_cell_step *s) {
+    s->next[0] = s->state[0];
 }
 
-static void step_grows(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
-                       cb_tensor **next) {
-    (void)w, (void)x;
-    next[0] = state[0];
-    next[1] = cb_concat(2, (cb_tensor *[]){state[1], state[1]}, -1);
+static void step_grows(const cb_cell_step *s) {
+    s->next[0] = s->state[0];
+    s->next[1] = cb_concat(2, (cb_tensor *[]){s->state[1], s->state[1]}, -1);
 }
 
-static void step_fails(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
-                       cb_tensor **next) {
-    (void)w;
-    next[0] = next[1] = cb_matmul(x, state[0]);
+static void step_fails(const cb_cell_step *s) {
+    s->next[0] = s->next[1] = cb_matmul(s->x, s->state[0]);
 }
 
 Test(rnn, a_step_that_is_wrong_is_named) {

@@ -145,8 +145,9 @@ Test(rnn_build, bad_options_are_recorded_on_the_set) {
     cb_rnn_new(p, "net", &cb_lstm, 3, 5);
     expect_refused(p, cb_rnn_new(p, "net", &cb_gru, 3, 5), CB_ERROR_VALUE, "net.weight_ih_l0");
     p = cb_params_new(1);
-    expect_refused(p, cb_stack_new(p, "net", 3, 0, &(cb_stack_layer){&cb_lstm, 5}, NULL),
-                   CB_ERROR_VALUE, "0 layers are outside 1..1024");
+    expect_refused(
+        p, cb_stack_new(p, "net", 3, 0, &(cb_stack_layer){.cell = &cb_lstm, .hidden = 5}, NULL),
+        CB_ERROR_VALUE, "0 layers are outside 1..1024");
     p = cb_params_new(1);
     expect_refused(p, cb_stack_new(p, "net", 3, 1, NULL, NULL), CB_ERROR_VALUE,
                    "the array of layers is NULL");
@@ -159,15 +160,18 @@ Test(rnn_build, bad_options_are_recorded_on_the_set) {
     cr_expect_eq(cb_rnn_output_size(NULL), 0);
 }
 
-static void step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
-    (void)x;
-    next[0] = cb_mul(state[0], w[0]);
+static void step(const cb_cell_step *s) {
+    s->next[0] = cb_mul(s->state[0], s->weights[0]);
 }
 
 Test(rnn_build, cells_with_bad_tables_are_refused) {
-    enum { COUNTS = 8, ROWS = 8 };
-    static const cb_cell_param fine = {"w", .rows = {1, CB_HIDDEN}, .role = CB_UNIT_WEIGHT};
-    const cb_cell good = {"own", .state_count = 1, .param_count = 1, .params = &fine, .step = step};
+    enum { COUNTS = 17, ROWS = 13 };
+    static const cb_cell_param fine = {"w", .rows = {.hidden = 1}, .role = CB_UNIT_WEIGHT};
+    static const cb_setting nameless[] = {{.value = 1}};
+    static const cb_cell_vector vectors[] = {{"v", {.setting = "k"}}, {NULL, {.hidden = 1}}};
+    static const cb_cell_extent none[] = {{0}}, halved[] = {{.hidden = 1, .over = 2}};
+    const cb_cell good = {
+        .name = "own", .state_count = 1, .param_count = 1, .params = &fine, .step = step};
     cb_cell bad[COUNTS];
     for (int i = 0; i < COUNTS; i++)
         bad[i] = good;
@@ -175,14 +179,30 @@ Test(rnn_build, cells_with_bad_tables_are_refused) {
     bad[3].state_count = CB_CELL_MAX_STATES + 1, bad[4].param_count = -1;
     bad[5].param_count = CB_CELL_MAX_PARAMS + 1, bad[6].params = NULL;
     bad[7].state_count = -3;
-    static const char *const counts[COUNTS] = {"no name, or no step",
-                                               "no name, or no step",
-                                               "cell \"own\": 0 states are outside 1..64",
-                                               "cell \"own\": 65 states are outside 1..64",
-                                               "cell \"own\": -1 parameters are outside 0..256",
-                                               "cell \"own\": 257 parameters are outside 0..256",
-                                               "table of parameters is NULL",
-                                               "cell \"own\": -3 states are outside 1..64"};
+    bad[8].setting_count = CB_CELL_MAX_SETTINGS + 1, bad[9].input_count = -1;
+    bad[10].observed_count = 1, bad[11].recurrent_states = 2;
+    bad[12].setting_count = 1, bad[12].settings = nameless;
+    bad[13].input_count = 1, bad[13].inputs = vectors;
+    bad[14].observed_count = 1, bad[14].observed = vectors + 1;
+    bad[15].state_sizes = none, bad[16].state_sizes = halved;
+    static const char *const counts[COUNTS] = {
+        "no name, or no step",
+        "no name, or no step",
+        "cell \"own\": 0 states are outside 1..64",
+        "cell \"own\": 65 states are outside 1..64",
+        "cell \"own\": -1 parameters are outside 0..256",
+        "cell \"own\": 257 parameters are outside 0..256",
+        "cell \"own\": the table of parameters is NULL",
+        "cell \"own\": -3 states are outside 1..64",
+        "cell \"own\": 65 hyperparameters are outside 0..64",
+        "cell \"own\": -1 further inputs are outside 0..64",
+        "cell \"own\": the table of observed values is NULL",
+        "cell \"own\": recurrent_states names",
+        "cell \"own\", hyperparameter 0: it has no name",
+        "further input 0: an extent names a hyperparameter that the cell does not have",
+        "observed value 0: it has no name",
+        "state 0: it has no size",
+        "the size of a state is no whole number of at least 1"};
     for (int i = 0; i < COUNTS; i++) {
         cb_params *p = cb_params_new(1);
         expect_refused(p, cb_rnn_new(p, "net", &bad[i], 3, 5), CB_ERROR_VALUE, counts[i]);
@@ -190,15 +210,25 @@ Test(rnn_build, cells_with_bad_tables_are_refused) {
     cb_cell_param rows[ROWS];
     for (int i = 0; i < ROWS; i++)
         rows[i] = fine;
-    rows[0].name = NULL, rows[1].rows.times = 0, rows[2].columns.times = -1;
+    rows[0].name = NULL, rows[1].rows.hidden = 0, rows[2].columns.hidden = -1;
     rows[3].blocks = -1, rows[4].halves = 2, rows[5].halves = 3;
     rows[6].role = (cb_cell_role)17;
-    rows[7].rows.size = (cb_cell_size)9;
+    rows[7].rows.setting = "k", rows[8].columns.setting = "k", rows[9].rows.over = -1;
+    rows[10].rows.over = 2, rows[11].rows.constant = -5, rows[12].role = CB_CONSTANT;
     static const char *const faults[ROWS] = {
-        "parameter 0 (no name): it has no name",    "parameter 0 (w): its rows are below 1",
-        "parameter 0 (w): its columns are below 0", "parameter 0 (w): its blocks are below 0",
-        "parameter 0 (w): its rows have no two",    "parameter 0 (w): its halves are outside 0..2",
-        "parameter 0 (w): there is no such role",   "parameter 0 (w): its extents are of no size"};
+        "parameter 0 (no name): it has no name",
+        "parameter 0 (w): it has no rows",
+        "parameter net.w_l0: with these sizes, an extent is no whole number of at least 1",
+        "parameter 0 (w): its blocks are below 0",
+        "parameter 0 (w): its rows have no two",
+        "parameter 0 (w): its halves are outside 0..2",
+        "parameter 0 (w): there is no such role",
+        "parameter 0 (w): an extent names a hyperparameter that the cell does not have",
+        "parameter 0 (w): an extent names a hyperparameter that the cell does not have",
+        "parameter 0 (w): an extent is divided by a number below 0",
+        "parameter net.w_l0: with these sizes, an extent is no whole number of at least 1",
+        "parameter net.w_l0: with these sizes, an extent is no whole number of at least 1",
+        "parameter 0 (w): it is a constant that nothing fills"};
     for (int i = 0; i < ROWS; i++) {
         cb_params *p = cb_params_new(1);
         cb_cell cell = good;

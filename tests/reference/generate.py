@@ -2,18 +2,19 @@
 """Writes the reference vectors: one NAME.safetensors beside this script for every case.
 
 The tests compare the library with these files, so that neither Python nor PyTorch is needed to
-run them. To write the files again, which needs PyTorch (the `torch` package), NumPy and
-cerebral_lstm:
+run them. To write the files again, which needs PyTorch (the `torch` package), NumPy,
+cerebral_lstm and torchrecurrent:
 
     python tests/reference/generate.py            writes every file
     python tests/reference/generate.py --check    compares the files with f32 PyTorch
 
 The stored files were written with Python 3.11, torch 2.15.0, numpy 2.4.6, cerebral_lstm 1.1.1
-(the package of the paper's author).
+(the package of the paper's author), torchrecurrent 0.2.5.
 
 Inputs and parameters are drawn as numbers that f32 holds exactly. PyTorch then computes in f64, and
-the results are rounded once, to f32, when they are written: what is stored is within half an ulp
-of the true value (up to the error of f64), and a difference seen in a test is the library's own.
+the results are rounded once, to f32, when they are written (but those of the schedules and of cells
+that are files of equations): what is stored is within half an ulp of the true value (up to the
+error of f64), and a difference seen in a test is the library's own.
 Each case seeds its own generator with the CRC-32 of its name, so adding a case changes no other,
 and uses NumPy's RandomState, whose streams are frozen.
 """
@@ -32,6 +33,7 @@ import cell_cases
 import layer_cases
 import loss_cases
 import optimizer_cases
+import text_cell_cases
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 DTYPE_NAMES = {"float64": "F64", "float32": "F32", "int64": "I64"}
@@ -40,6 +42,7 @@ CASES = {
     **cell_cases.CASES,
     **loss_cases.CASES,
     **optimizer_cases.CASES,
+    **text_cell_cases.CASES,
 }
 
 
@@ -71,7 +74,7 @@ class Draw:
 def run_case(name, dtype):
     """The arrays and the configuration of one case, computed in `dtype`.
 
-    Tensors become f32 or int64 arrays; NumPy arrays (the schedules' f64) are kept as they are.
+    Tensors become f32 or int64 arrays; NumPy arrays (of f64) are kept as they are.
     """
     tensors, config = CASES[name](Draw(name, dtype))
     arrays = {}

@@ -17,7 +17,7 @@ static model trained;
 static vocabulary characters;
 
 static void set_up(void) {
-    const model_config config = {.cell = "cerebral-lstm",
+    const model_config config = {.cell = cell_choose("cerebral-lstm", NULL, error),
                                  .vocabulary = 4,
                                  .embedding = 3,
                                  .hidden = 5,
@@ -66,7 +66,7 @@ static void write_with(int count, const cb_metadata *metadata) {
 Test(checkpoint, gives_back_what_was_written) {
     checkpoint loaded;
     cr_assert(checkpoint_read(path, &loaded, error), "%s", error);
-    cr_assert_str_eq(loaded.model.config.cell, "cerebral-lstm");
+    cr_assert_str_eq(loaded.model.config.cell->name, "cerebral-lstm");
     cr_assert_eq(loaded.model.config.embedding, 3);
     cr_assert_eq(loaded.model.config.hidden, 5);
     cr_assert_eq(loaded.model.config.layers, 2);

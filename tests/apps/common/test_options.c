@@ -29,7 +29,7 @@ static options_outcome parse(int argc, const char *const *arguments) {
         {"quiet", 'q', .flag = &quiet, .help = "silence"},
         {.name = NULL},
     };
-    const option_table table = {"train", "Usage: ...\n", NULL, rows};
+    const option_table table = {.command = "train", .usage = "Usage: ...\n", .rows = rows};
     char *argv[16] = {"train"};
     for (int i = 0; i < argc; i++) {
         argv[i + 1] = (char *)(uintptr_t)arguments[i];

@@ -14,7 +14,7 @@ static char error[FAILURE_SIZE];
 static int32_t characters[LENGTH];
 
 static void set_up(void) {
-    const model_config config = {.cell = "lstm",
+    const model_config config = {.cell = cell_choose("lstm", NULL, error),
                                  .vocabulary = VOCABULARY,
                                  .embedding = 4,
                                  .hidden = 6,

@@ -1,5 +1,6 @@
 /* Edit distance and the suggestions made of it. */
 #include "apps/common/suggest.h"
+#include "tensor/nearest.h"
 
 #include <criterion/criterion.h>
 
@@ -7,21 +8,21 @@ static const char *const commands[] = {"train", "sample", "eval", "reproduce",
                                        "plot",  "cells",  NULL};
 
 Test(suggest, distance_counts_single_edits_and_swaps) {
-    cr_assert_eq(suggest_distance("plot", "plot"), 0);
-    cr_assert_eq(suggest_distance("plot", "plt"), 1);
-    cr_assert_eq(suggest_distance("plot", "polt"), 1);
-    cr_assert_eq(suggest_distance("kitten", "sitting"), 3);
-    cr_assert_eq(suggest_distance("", "abc"), 3);
+    cr_assert_eq(cbi_name_distance("plot", "plot"), 0);
+    cr_assert_eq(cbi_name_distance("plot", "plt"), 1);
+    cr_assert_eq(cbi_name_distance("plot", "polt"), 1);
+    cr_assert_eq(cbi_name_distance("kitten", "sitting"), 3);
+    cr_assert_eq(cbi_name_distance("", "abc"), 3);
 }
 
 Test(suggest, nearest_is_found_only_when_near) {
-    cr_assert_str_eq(suggest_nearest("trian", commands), "train");
-    cr_assert_str_eq(suggest_nearest("smaple", commands), "sample");
-    cr_assert_str_eq(suggest_nearest("repro", commands), "reproduce");
-    cr_assert_str_eq(suggest_nearest("cell", commands), "cells");
-    cr_assert_null(suggest_nearest("banana", commands));
-    cr_assert_null(suggest_nearest("", commands));
-    cr_assert_null(suggest_nearest("x", (const char *const[]){"y", NULL}));
+    cr_assert_str_eq(cbi_nearest_name("trian", commands), "train");
+    cr_assert_str_eq(cbi_nearest_name("smaple", commands), "sample");
+    cr_assert_str_eq(cbi_nearest_name("repro", commands), "reproduce");
+    cr_assert_str_eq(cbi_nearest_name("cell", commands), "cells");
+    cr_assert_null(cbi_nearest_name("banana", commands));
+    cr_assert_null(cbi_nearest_name("", commands));
+    cr_assert_null(cbi_nearest_name("x", (const char *const[]){"y", NULL}));
 }
 
 Test(suggest, words_longer_than_the_table_are_harmless) {
@@ -30,7 +31,7 @@ Test(suggest, words_longer_than_the_table_are_harmless) {
         word[i] = 'a';
     }
     word[sizeof word - 1] = '\0';
-    cr_assert_null(suggest_nearest(word, commands));
+    cr_assert_null(cbi_nearest_name(word, commands));
 }
 
 Test(suggest, option_messages_say_what_is_wrong) {

@@ -1,5 +1,7 @@
 /* Compiled recurrences against the same step run eagerly, in a loop: outputs, last states and all
    gradients, for every cell of the library and random sizes. */
+#include "tests/support.h"
+
 #include <cerebra/rnn.h>
 #include <cerebra/scan.h>
 #include <criterion/criterion.h>
@@ -40,8 +42,13 @@ static cb_tensor *whole(int rank, const int64_t *shape, uint64_t below, cb_rando
     return t;
 }
 
-static int64_t extent(cb_cell_extent e, const sizes *size) {
-    return e.times * (e.size == CB_INPUT ? size->input : size->hidden);
+/* 0 where there is no axis. */
+static int64_t extent(const cb_cell *cell, const cb_cell_extent *e, const sizes *size) {
+    return cb_cell_extent_of(cell, e, size->input, size->hidden, cbt_small(cell));
+}
+
+static int64_t state_size(const cb_cell *cell, int i, const sizes *size) {
+    return cell->state_sizes != NULL ? extent(cell, &cell->state_sizes[i], size) : size->hidden;
 }
 
 static problem problem_new(const cb_cell *cell, const sizes *size) {
@@ -52,19 +59,21 @@ static problem problem_new(const cb_cell *cell, const sizes *size) {
     p.symbols = whole(CB_SHAPE(size->time, size->batch), SYMBOLS, &random);
     p.x = drawn(dtype, CB_SHAPE(size->time, size->batch, size->input), &random);
     p.lengths = whole(CB_SHAPE(size->batch), (uint64_t)size->time + 1, &random);
-    p.projection = drawn(dtype, CB_SHAPE(size->time, size->batch, size->hidden), &random);
+    p.projection =
+        drawn(dtype, CB_SHAPE(size->time, size->batch, state_size(cell, 0, size)), &random);
     const cb_tensor *source = size->embedding ? p.table : p.x;
     p.source_gradient = cb_tensor_new(dtype, source->rank, source->shape);
     for (int i = 0; i < cell->param_count; i++) {
         const cb_cell_param *row = &cell->params[i];
-        int64_t shape[2] = {extent(row->rows, size), extent(row->columns, size)};
-        int rank = row->columns.times > 0 ? 2 : 1;
+        int64_t shape[2] = {extent(cell, &row->rows, size), extent(cell, &row->columns, size)};
+        int rank = shape[1] > 0 ? 2 : 1;
         p.weights[i] = drawn(dtype, rank, shape, &random);
         p.weight_gradients[i] = cb_tensor_new(dtype, rank, shape);
     }
     for (int i = 0; i < cell->state_count; i++) {
-        p.initial[i] = drawn(dtype, CB_SHAPE(size->batch, size->hidden), &random);
-        p.state_gradients[i] = cb_tensor_new(dtype, CB_SHAPE(size->batch, size->hidden));
+        p.initial[i] = drawn(dtype, CB_SHAPE(size->batch, state_size(cell, i, size)), &random);
+        p.state_gradients[i] =
+            cb_tensor_new(dtype, CB_SHAPE(size->batch, state_size(cell, i, size)));
     }
     return p;
 }
@@ -88,10 +97,22 @@ static void problem_free(problem *p) {
 static cb_tensor *eager(const problem *p, cb_tensor *const *weights, cb_tensor *x,
                         cb_tensor **state, cb_tensor *lengths) {
     cb_tensor *outputs[64];
+    /* Of all cells, one has a hyperparameter. */
+    const cb_setting *setting = cbt_small(p->cell);
+    const double settings[] = {setting != NULL ? setting->value : 0};
+    cr_assert_eq(p->cell->setting_count, setting != NULL);
     for (int64_t s = 0; s < p->size.time; s++) {
         int64_t t = p->size.reverse ? p->size.time - 1 - s : s;
         cb_tensor *next[MOST_STATES] = {NULL}, *mask = NULL;
-        p->cell->step(weights, cb_select(x, 0, t), state, next);
+        p->cell->step(&(cb_cell_step){.cell = p->cell,
+                                      .input = p->size.input,
+                                      .hidden = p->size.hidden,
+                                      .settings = settings,
+                                      .weights = weights,
+                                      .x = cb_select(x, 0, t),
+                                      .state = state,
+                                      .recurrent = state,
+                                      .next = next});
         if (lengths != NULL)
             mask = cb_unsqueeze(
                 cb_cast(cb_greater(lengths, cb_full_like(lengths, (double)t)), p->size.dtype), 1);
@@ -111,20 +132,15 @@ static void run(problem *p, bool compiled) {
         cb_variable_into(tape, size->embedding ? p->table : p->x, p->source_gradient);
     cb_tensor *x = size->embedding ? cb_gather_rows(source, cb_input(tape, p->symbols)) : source;
     cb_tensor *lengths = size->lengths ? cb_input(tape, p->lengths) : NULL, *y;
-    int64_t state_size[MOST_STATES];
+    cb_error error;
     for (int i = 0; i < p->cell->param_count; i++)
         weights[i] = cb_variable_into(tape, p->weights[i], p->weight_gradients[i]);
-    for (int i = 0; i < p->cell->state_count; i++) {
+    for (int i = 0; i < p->cell->state_count; i++)
         state[i] = cb_variable_into(tape, p->initial[i], p->state_gradients[i]);
-        state_size[i] = size->hidden;
-    }
-    cb_scan *scan =
-        cb_scan_new(p->cell->step, &(cb_scan_options){.dtype = size->dtype,
-                                                      .input = size->input,
-                                                      .state_count = p->cell->state_count,
-                                                      .state_size = state_size,
-                                                      .weight_count = p->cell->param_count,
-                                                      .weights = weights});
+    cb_scan *scan = cb_cell_scan_new(
+        p->cell, size->dtype, size->input,
+        &(cb_rnn_options){.hidden = size->hidden, .settings = cbt_small(p->cell)}, &error);
+    cr_assert_not_null(scan, "%s", error.message);
     cr_assert_null(cb_scan_reason(scan), "%s", cb_scan_reason(scan));
     if (compiled) {
         const cb_scan_io io = {.weights = weights,
@@ -211,30 +227,29 @@ Test(scan, equals_the_eager_loop_for_every_cell_and_random_sizes, .timeout = 120
    half's cell state (a full peephole) in the forget gates: it is merged into few products. */
 enum { GATES = 8 };
 
-static void separate_step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
-                          cb_tensor **next) {
+static void separate_step(const cb_cell_step *s) {
     cb_tensor *gate[GATES], *half[2];
     for (int k = 0; k < GATES; k++) {
-        cb_tensor *z =
-            cb_add(cb_linear(x, w[k], w[2 * GATES + k]), cb_linear(state[0], w[GATES + k], NULL));
+        cb_tensor *z = cb_add(cb_linear(s->x, s->weights[k], s->weights[2 * GATES + k]),
+                              cb_linear(s->state[0], s->weights[GATES + k], NULL));
         if (k % 4 == 1)
-            z = cb_add(z, cb_linear(state[1 + k / 4], w[3 * GATES + k / 4], NULL));
+            z = cb_add(z, cb_linear(s->state[1 + k / 4], s->weights[3 * GATES + k / 4], NULL));
         gate[k] = k % 4 == 2 ? cb_tanh(z) : cb_sigmoid(z);
     }
     for (int i = 0; i < 2; i++) {
         cb_tensor **g = gate + 4 * i;
-        next[1 + i] = cb_add(cb_mul(g[1], state[1 + i]), cb_mul(g[0], g[2]));
-        half[i] = cb_mul(g[3], cb_tanh(next[1 + i]));
+        s->next[1 + i] = cb_add(cb_mul(g[1], s->state[1 + i]), cb_mul(g[0], g[2]));
+        half[i] = cb_mul(g[3], cb_tanh(s->next[1 + i]));
     }
-    next[0] = cb_add(half[0], half[1]);
+    s->next[0] = cb_add(half[0], half[1]);
 }
 
 #define INPUT_MATRIX(name)                                                                         \
-    { name, .rows = {1, CB_HIDDEN}, .columns = {1, CB_INPUT}, .role = CB_INPUT_WEIGHT }
+    { name, .rows = {.hidden = 1}, .columns = {.input = 1}, .role = CB_INPUT_WEIGHT }
 #define STATE_MATRIX(name)                                                                         \
-    { name, .rows = {1, CB_HIDDEN}, .columns = {1, CB_HIDDEN}, .role = CB_RECURRENT_WEIGHT }
+    { name, .rows = {.hidden = 1}, .columns = {.hidden = 1}, .role = CB_RECURRENT_WEIGHT }
 #define VECTOR(name)                                                                               \
-    { name, .rows = {1, CB_HIDDEN}, .role = CB_BIAS }
+    { name, .rows = {.hidden = 1}, .role = CB_BIAS }
 
 static const cb_cell_param separate_params[] = {
     INPUT_MATRIX("w0"), INPUT_MATRIX("w1"), INPUT_MATRIX("w2"), INPUT_MATRIX("w3"),
@@ -271,10 +286,10 @@ Test(scan, equals_the_eager_loop_where_products_are_merged, .timeout = 120) {
 
 /* h' = tanh(h U') + s, s' = s + x W' + h V': the gradients of W and V are sums over that of s',
    which is given to the step and not computed in it. */
-static void summing_step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
-                         cb_tensor **next) {
-    next[0] = cb_add(cb_tanh(state[0]), state[1]);
-    next[1] = cb_add(cb_add(state[1], cb_linear(x, w[0], w[2])), cb_linear(state[0], w[1], NULL));
+static void summing_step(const cb_cell_step *s) {
+    s->next[0] = cb_add(cb_tanh(s->state[0]), s->state[1]);
+    s->next[1] = cb_add(cb_add(s->state[1], cb_linear(s->x, s->weights[0], s->weights[2])),
+                        cb_linear(s->state[0], s->weights[1], NULL));
 }
 
 static const cb_cell_param summing_params[] = {INPUT_MATRIX("w"), STATE_MATRIX("v"), VECTOR("b")};

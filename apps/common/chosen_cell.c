@@ -1,0 +1,252 @@
+/* Finding cells. What was found is kept in one list, which owns it until the process ends: models
+   and checkpoints point into it. */
+#include "chosen_cell.h"
+
+#include "cell_folder.h"
+#include "cell_library.h"
+#include "failure.h"
+#include "options.h"
+#include "published_cells.h"
+#include "tensor/nearest.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { MOST_SETTINGS = CB_CELL_MAX_SETTINGS };
+
+typedef struct entry {
+    chosen_cell chosen; /* what it points to belongs to the entry or to the program */
+    struct entry *next;
+    cb_cell *own;      /* a cell from text */
+    char *set, *names; /* the names of settings are in there */
+    cb_setting settings[MOST_SETTINGS + 1];
+} entry;
+
+static entry *entries;
+
+/* ---- Hyperparameters ------------------------------------------------------------------------- */
+
+/* "name=value,..." into an entry's settings. */
+static bool parse_settings(const char *set, entry *to, char *error) {
+    int count = 0;
+    to->set = strdup(set == NULL ? "" : set);
+    to->names = strdup(to->set == NULL ? "" : to->set);
+    if (to->set == NULL || to->names == NULL) {
+        return failure(error, FAILURE_SIZE, "out of memory");
+    }
+    for (char *at = to->names; *at != '\0';) {
+        char *end = at + strcspn(at, ","), *equals = strchr(at, '=');
+        bool last = *end == '\0';
+        *end = '\0';
+        if (equals == NULL || equals > end || equals == at ||
+            !options_parse_number(equals + 1, &to->settings[count].value)) {
+            return failure(error, FAILURE_SIZE, "--set takes NAME=NUMBER, not \"%s\"", at);
+        }
+        *equals = '\0';
+        to->settings[count].name = at;
+        for (int i = 0; i < count; i++) {
+            if (strcmp(to->settings[i].name, at) == 0) {
+                return failure(error, FAILURE_SIZE, "--set names \"%s\" twice", at);
+            }
+        }
+        if (++count == MOST_SETTINGS) {
+            return failure(error, FAILURE_SIZE, "--set names more than %d hyperparameters",
+                           MOST_SETTINGS - 1);
+        }
+        at = last ? end : end + 1;
+    }
+    return true;
+}
+
+/* Whether a cell in C has the hyperparameters that are given. */
+static bool check_settings(const cb_cell *cell, const cb_setting *settings, char *error) {
+    for (const cb_setting *s = settings; s->name != NULL; s++) {
+        bool found = false;
+        for (int i = 0; i < cell->setting_count; i++) {
+            found = found || strcmp(cell->settings[i].name, s->name) == 0;
+        }
+        if (!found) {
+            return failure(error, FAILURE_SIZE, "the cell %s has no hyperparameter \"%s\"",
+                           cell->name, s->name);
+        }
+    }
+    return true;
+}
+
+/* ---- Kinds of cells -------------------------------------------------------------------------- */
+
+static const cb_cell *cell_in_c(const char *name) {
+    return strcmp(name, published_lstm_state_bias.name) == 0 ? &published_lstm_state_bias
+                                                             : cb_cell_find(name);
+}
+
+static bool use_cell(entry *to, const cb_cell *cell, char *error) {
+    to->chosen.cell = cell;
+    to->chosen.settings = to->settings;
+    return check_settings(cell, to->settings, error);
+}
+
+static bool use_text(entry *to, cb_cell *cell, const cb_error *reason, char *error) {
+    to->own = cell;
+    to->chosen.cell = cell;
+    to->chosen.settings = to->settings + MOST_SETTINGS; /* they are in the cell already */
+    if (cell == NULL) {
+        return failure(error, FAILURE_SIZE, "%s", reason->message);
+    }
+    to->chosen.text = cell->equations;
+    return true;
+}
+
+static bool use_file(entry *to, const char *path, char *error) {
+    cb_error reason = {0};
+    const cb_cell_text_options options = {.settings = to->settings};
+    return use_text(to, cb_cell_load(path, &options, &reason), &reason, error);
+}
+
+/* Says that there is no such cell, with the nearest name. */
+static bool unknown(const char *name, char *error) {
+    const char **names = cell_names();
+    const char *nearest = names == NULL ? NULL : cbi_nearest_name(name, names);
+    struct stat status;
+    char path[512];
+    snprintf(path, sizeof path, "%.500s.cell", name);
+    if (nearest != NULL) {
+        failure(error, FAILURE_SIZE, "--cell: there is no \"%s\" (did you mean %s?)", name,
+                nearest);
+    } else if (stat(path, &status) == 0) {
+        failure(error, FAILURE_SIZE, "--cell: there is no \"%s\" (did you mean the file %s?)", name,
+                path);
+    } else {
+        failure(error, FAILURE_SIZE, "--cell: there is no \"%s\"; see cerebra cells", name);
+    }
+    free(names);
+    return false;
+}
+
+static bool find(entry *to, const char *which, char *error) {
+    char path[CELL_FOLDER_PATH];
+    const char *library = cell_library_in(which);
+    if (library != NULL) {
+        const cb_cell *cell = cell_library_open(which, &to->chosen.library, error);
+        return cell != NULL && use_cell(to, cell, error);
+    }
+    size_t length = strlen(which);
+    if (strchr(which, '/') != NULL || (length > 5 && strcmp(which + length - 5, ".cell") == 0)) {
+        return use_file(to, which, error);
+    }
+    const cb_cell *cell = cell_in_c(which);
+    if (cell != NULL) {
+        return use_cell(to, cell, error);
+    }
+    return cell_folder_find(which, path) ? use_file(to, path, error) : unknown(which, error);
+}
+
+/* ---- Choosing -------------------------------------------------------------------------------- */
+
+static void free_entry(entry *e) {
+    cb_cell_free(e->own);
+    free(e->set);
+    free(e->names);
+    free(e);
+}
+
+/* Keeps an entry that is good. */
+static const chosen_cell *keep(entry *e, bool good) {
+    if (!good) {
+        free_entry(e);
+        return NULL;
+    }
+    e->chosen.name = e->chosen.cell->name;
+    e->chosen.set = e->set;
+    e->next = entries;
+    entries = e;
+    return &e->chosen;
+}
+
+const chosen_cell *cell_choose(const char *which, const char *set, char *error) {
+    entry *e = calloc(1, sizeof *e);
+    if (e == NULL) {
+        failure(error, FAILURE_SIZE, "out of memory");
+        return NULL;
+    }
+    return keep(e, parse_settings(set, e, error) && find(e, which, error));
+}
+
+/* A cell of a library that was chosen before. */
+static bool find_chosen(entry *to, const char *name, const char *library, char *error) {
+    for (const entry *e = entries; e != NULL; e = e->next) {
+        if (e->chosen.library != NULL && strcmp(e->chosen.name, name) == 0) {
+            to->chosen.library = e->chosen.library;
+            return use_cell(to, e->chosen.cell, error);
+        }
+    }
+    return failure(error, FAILURE_SIZE,
+                   "its cell \"%s\" is from a shared library, %s: name it with --cell FILE.so:%s",
+                   name, library, name);
+}
+
+const chosen_cell *cell_choose_kept(const char *name, const char *text, const char *library,
+                                    const char *set, char *error) {
+    entry *e = calloc(1, sizeof *e);
+    cb_error reason = {0};
+    bool good =
+        e != NULL ? parse_settings(set, e, error) : failure(error, FAILURE_SIZE, "out of memory");
+    if (good && library != NULL) {
+        good = find_chosen(e, name, library, error);
+    } else if (good && text != NULL) {
+        const cb_cell_text_options options = {
+            .name = name, .file = "its cell", .settings = e->settings};
+        good = use_text(e, cb_cell_parse(text, &options, &reason), &reason, error);
+    } else if (good) {
+        const cb_cell *cell = cell_in_c(name);
+        good = cell != NULL ? use_cell(e, cell, error)
+                            : failure(error, FAILURE_SIZE,
+                                      "its cell \"%s\" is unknown to this version", name);
+    }
+    return e == NULL ? NULL : keep(e, good);
+}
+
+int cell_choose_list(const char *list, const char *set, const chosen_cell **chosen, int most,
+                     char *error) {
+    char *copy = strdup(list), *rest = copy;
+    int count = 0;
+    bool good = copy != NULL || failure(error, FAILURE_SIZE, "out of memory");
+    while (good && rest != NULL) {
+        char *which = rest, *comma = strchr(rest, ',');
+        rest = comma == NULL ? NULL : comma + 1;
+        which[comma == NULL ? strlen(which) : (size_t)(comma - which)] = '\0';
+        if (count == most) {
+            good = failure(error, FAILURE_SIZE, "--cell names more than %d cells", most);
+        } else {
+            chosen[count] = cell_choose(which, set, error);
+            good = chosen[count++] != NULL;
+        }
+    }
+    free(copy);
+    return good ? count : -1;
+}
+
+const char **cell_names(void) {
+    const char *const *files = cell_folder_names();
+    size_t count = 2;
+    for (const cb_cell *const *c = cb_cells(); *c != NULL; c++) {
+        count++;
+    }
+    for (size_t i = 0; files[i] != NULL; i++) {
+        count++;
+    }
+    const char **names = calloc(count, sizeof *names);
+    size_t at = 0;
+    for (const cb_cell *const *c = cb_cells(); names != NULL && *c != NULL; c++) {
+        names[at++] = (*c)->name;
+    }
+    if (names != NULL) {
+        names[at++] = published_lstm_state_bias.name;
+    }
+    for (size_t i = 0; names != NULL && files[i] != NULL; i++) {
+        names[at++] = files[i];
+    }
+    return names;
+}

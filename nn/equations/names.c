@@ -1,0 +1,503 @@
+/* What each name is, which order equations are computed in, and what parameters are for. */
+#include "nn/equations/equations.h"
+
+#include "tensor/memory.h"
+#include "tensor/nearest.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- Hyperparameters and sizes --------------------------------------------------------------- */
+
+static const cb_setting *given(const cbi_equations *e, const char *name) {
+    const cb_setting *s = e->settings;
+    while (s != NULL && s->name != NULL && strcmp(s->name, name) != 0)
+        s++;
+    return s != NULL && s->name != NULL ? s : NULL;
+}
+
+/* A number, or its negative. */
+static bool plain_number(const cbi_equations *e, int node, double *number) {
+    const cbi_node *n = &e->nodes[node];
+    if (n->kind == CBI_NODE_NUMBER)
+        *number = n->number;
+    else if (n->kind == CBI_NODE_NEG && e->nodes[n->arguments[0]].kind == CBI_NODE_NUMBER)
+        *number = -e->nodes[n->arguments[0]].number;
+    else
+        return false;
+    return true;
+}
+
+/* Each let with a plain number is a hyperparameter. */
+static bool make_settings(cbi_equations *e) {
+    e->cell_settings = cbi_allocate(sizeof(cb_setting) * (CB_CELL_MAX_SETTINGS + 1));
+    if (e->cell_settings == NULL)
+        return cbi_equations_no_memory(e);
+    for (int i = 0; i < e->name_count; i++) {
+        cbi_name *name = &e->names[i];
+        double number;
+        if (name->kind != CBI_NAME_LET)
+            continue;
+        const cb_setting *set = given(e, name->text);
+        if (!plain_number(e, name->value, &number)) {
+            if (set != NULL)
+                return cbi_equations_fail(e, name->at, "\"%s\" is computed from others: set those",
+                                          name->text);
+            continue;
+        }
+        if (e->cell.setting_count == CB_CELL_MAX_SETTINGS)
+            return cbi_equations_fail(e, name->at, "there are more than %d hyperparameters",
+                                      CB_CELL_MAX_SETTINGS);
+        number = set != NULL ? set->value : number;
+        if (!isfinite(number))
+            return cbi_equations_fail(e, name->at, "\"%s\" is set to what is no finite number",
+                                      name->text);
+        name->setting = e->cell.setting_count;
+        e->cell_settings[e->cell.setting_count++] = (cb_setting){name->text, number};
+    }
+    return true;
+}
+
+/* Each setting that was given has to be one that the text declares. */
+static bool check_given(cbi_equations *e) {
+    for (const cb_setting *s = e->settings; s != NULL && s->name != NULL; s++) {
+        char list[200] = "";
+        bool known = false;
+        for (int i = 0; i < e->name_count; i++) {
+            const cbi_name *name = &e->names[i];
+            if (name->setting < 0 && (name->kind != CBI_NAME_SIZE || name->value < 0))
+                continue;
+            known = known || strcmp(name->text, s->name) == 0;
+            size_t length = strlen(list);
+            snprintf(list + length, sizeof(list) - length, "%s%s", length > 0 ? ", " : "",
+                     name->text);
+        }
+        if (!known)
+            return cbi_equations_fail(
+                e, -1,
+                list[0] != '\0'
+                    ? "there is no \"%s\" to set; there are %s"
+                    : "there is no \"%s\" to set: no line declares one with let or size%s",
+                s->name, list);
+    }
+    return true;
+}
+
+static bool make_forms(cbi_equations *e) {
+    for (int i = 0; i < e->name_count; i++) {
+        cbi_node use = {.name = i, .at = e->names[i].at};
+        cbi_form form;
+        if (e->names[i].kind == CBI_NAME_SIZE) {
+            use.kind = CBI_NODE_NUMBER; /* no use of the name */
+            if (!cbi_form_of_name(e, &use, &form))
+                return false;
+        } else if ((e->names[i].kind == CBI_NAME_STATE || e->names[i].kind == CBI_NAME_INPUT) &&
+                   e->names[i].value >= 0) {
+            if (!cbi_form_of(e, e->names[i].value, &form))
+                return false;
+            e->names[i].form = form;
+            e->names[i].has_form = true;
+        } else {
+            continue;
+        }
+        if (form.hidden == 0 && form.input == 0 && (form.constant < 1 || form.over != 1)) {
+            char text[160];
+            return cbi_equations_fail(e, e->names[i].at,
+                                      "this size is %s; it has to be a whole number of at least 1",
+                                      cbi_form_text(&form, text, sizeof(text)));
+        }
+    }
+    return true;
+}
+
+/* ---- Kinds ----------------------------------------------------------------------------------- */
+
+static bool resolve_value(cbi_equations *e, cbi_node *node) {
+    cbi_name *name = &e->names[node->name];
+    if (name->kind == CBI_NAME_UNKNOWN && !cbi_is_capital(name->text)) {
+        name->kind = CBI_NAME_VECTOR;
+        name->at = node->at;
+    }
+    if (name->kind == CBI_NAME_UNKNOWN || name->kind == CBI_NAME_MATRIX)
+        return cbi_equations_fail(
+            e, node->at,
+            "\"%s\" is a matrix, as it begins with a capital and no equation "
+            "says what it is: write %s x for a product, or a small letter for "
+            "a vector",
+            name->text, name->text);
+    name->used = name->used || name->kind != CBI_NAME_STATE;
+    node->is_number = name->kind == CBI_NAME_LET || name->kind == CBI_NAME_SIZE;
+    return true;
+}
+
+static bool resolve_next(cbi_equations *e, const cbi_node *node) {
+    const cbi_name *name = &e->names[node->name];
+    if (name->kind == CBI_NAME_STATE && name->equation >= 0)
+        return true;
+    return cbi_equations_fail(e, node->at,
+                              name->kind == CBI_NAME_RESULT
+                                  ? "\"%s\" is no state: its value needs no '"
+                                  : "%s' has no equation: write %s' = ...",
+                              name->text, name->text);
+}
+
+static bool resolve_arguments(cbi_equations *e, cbi_node *node) {
+    bool numbers = node->argument_count > 0, call = node->kind == CBI_NODE_CALL;
+    int operands = call ? node->function->operands : node->argument_count;
+    for (int i = 0; i < node->argument_count; i++) {
+        const cbi_node *argument = &e->nodes[node->arguments[i]];
+        if (i >= operands && !argument->is_number)
+            return cbi_equations_fail(e, argument->at, "argument %d of %s has to be a number",
+                                      i + 1, node->function->name);
+        numbers = numbers && (i >= operands || argument->is_number);
+    }
+    const cbi_node *first = &e->nodes[node->arguments[0]];
+    if (numbers && (node->kind == CBI_NODE_APPLY || node->kind == CBI_NODE_JOIN ||
+                    (call && node->function->of_numbers == NULL)))
+        return cbi_equations_fail(e, first->at, "\"%.*s\" is a number where a vector has to be",
+                                  CBI_QUOTED(e, first->start, first->end));
+    for (int i = 0; i < node->argument_count && node->kind == CBI_NODE_JOIN; i++)
+        if (e->nodes[node->arguments[i]].is_number)
+            return cbi_equations_fail(e, e->nodes[node->arguments[i]].at,
+                                      "a number has no size, so that it cannot be a part");
+    node->is_number = numbers;
+    return true;
+}
+
+static bool resolve_nodes(cbi_equations *e) {
+    for (int i = 0; i < e->node_count; i++) {
+        cbi_node *node = &e->nodes[i];
+        for (int k = 0; k < node->argument_count; k++)
+            e->nodes[node->arguments[k]].parent = i;
+        node->is_number = node->kind == CBI_NODE_NUMBER;
+        if (node->kind == CBI_NODE_NAME && !resolve_value(e, node))
+            return false;
+        if (node->kind == CBI_NODE_NEXT && !resolve_next(e, node))
+            return false;
+        if (node->kind == CBI_NODE_APPLY) {
+            cbi_name *name = &e->names[node->name];
+            name->at = name->kind == CBI_NAME_UNKNOWN ? node->at : name->at;
+            name->kind = CBI_NAME_MATRIX;
+        }
+        if (node->argument_count > 0 && !resolve_arguments(e, node))
+            return false;
+    }
+    for (int i = e->node_count - 1; i >= 0; i--) {
+        cbi_node *node = &e->nodes[i];
+        const cbi_node *parent = node->parent >= 0 ? &e->nodes[node->parent] : NULL;
+        node->in_product = parent != NULL && (parent->in_product || parent->kind == CBI_NODE_APPLY);
+        if (node->kind == CBI_NODE_NAME && node->in_product)
+            e->names[node->name].multiplied = true;
+    }
+    return true;
+}
+
+/* ---- Numbers where numbers have to be -------------------------------------------------------- */
+
+static bool depends_on_sizes(const cbi_equations *e, int node, int depth) {
+    const cbi_node *n = &e->nodes[node];
+    if (n->kind == CBI_NODE_NAME) {
+        const cbi_name *name = &e->names[n->name];
+        if (name->kind == CBI_NAME_SIZE)
+            return name->form.hidden != 0 || name->form.input != 0;
+        return name->value >= 0 && name->setting < 0 && depth < CBI_DEEPEST &&
+               depends_on_sizes(e, name->value, depth + 1);
+    }
+    for (int i = 0; i < n->argument_count; i++)
+        if (depends_on_sizes(e, n->arguments[i], depth))
+            return true;
+    return false;
+}
+
+bool cbi_depends_on_sizes(const cbi_equations *e, int node) {
+    return depends_on_sizes(e, node, 0);
+}
+
+static bool check_number(cbi_equations *e, int node, const char *what) {
+    const cbi_node *n = &e->nodes[node];
+    return n->is_number ||
+           cbi_equations_fail(e, n->at, "%s has to be a number; \"%.*s\" is a vector", what,
+                              CBI_QUOTED(e, n->start, n->end));
+}
+
+/* let a = b, let b = a */
+static bool check_let(cbi_equations *e, int name, int *state) {
+    if (state[name] == 2)
+        return true;
+    if (state[name] == 1)
+        return cbi_equations_fail(e, e->names[name].at, "\"%s\" depends on itself",
+                                  e->names[name].text);
+    state[name] = 1;
+    int root = e->names[name].value, stack[CBI_DEEPEST * CBI_MOST_ARGUMENTS + 1], top = 0;
+    stack[top++] = root;
+    while (top > 0) {
+        const cbi_node *n = &e->nodes[stack[--top]];
+        if (n->kind == CBI_NODE_NAME && e->names[n->name].kind == CBI_NAME_LET &&
+            !check_let(e, n->name, state))
+            return false;
+        for (int i = 0; i < n->argument_count; i++)
+            stack[top++] = n->arguments[i];
+    }
+    state[name] = 2;
+    return true;
+}
+
+static bool check_numbers(cbi_equations *e) {
+    int state[CBI_MOST_NAMES] = {0};
+    for (int i = 0; i < e->name_count; i++) {
+        const cbi_name *name = &e->names[i];
+        if (name->kind == CBI_NAME_LET &&
+            (!check_number(e, name->value, "a hyperparameter") || !check_let(e, i, state)))
+            return false;
+        for (int k = 0; k < name->init_count; k++) {
+            if (!check_number(e, name->init_nodes[k], "a first value"))
+                return false;
+        }
+    }
+    return true;
+}
+
+/* ---- States, output, what is observed -------------------------------------------------------- */
+
+static const char *nearest_name(const cbi_equations *e, int name) {
+    const char *names[CBI_MOST_NAMES + 1];
+    int count = 0;
+    for (int i = 0; i < e->name_count; i++)
+        if (i != name && e->names[i].kind != CBI_NAME_UNKNOWN)
+            names[count++] = e->names[i].text;
+    names[count] = NULL;
+    return cbi_nearest_name(e->names[name].text, names);
+}
+
+/* Says that a name is not what it has to be; false. */
+static bool is_no(cbi_equations *e, int name, int at, const char *what) {
+    const char *nearest = nearest_name(e, name);
+    if (nearest != NULL && e->names[name].kind == CBI_NAME_UNKNOWN)
+        return cbi_equations_fail(e, at, "\"%s\" is no %s; did you mean \"%s\"?",
+                                  e->names[name].text, what, nearest);
+    return cbi_equations_fail(e, at, "\"%s\" is no %s", e->names[name].text, what);
+}
+
+static bool add_state(cbi_equations *e, int name) {
+    if (e->state_count == CB_CELL_MAX_STATES)
+        return cbi_equations_fail(e, e->names[name].at, "there are more than %d states",
+                                  CB_CELL_MAX_STATES);
+    e->names[name].index = e->state_count;
+    e->states[e->state_count++] = name;
+    return true;
+}
+
+static bool is_value(const cbi_name *name) {
+    return name->kind == CBI_NAME_STATE || name->kind == CBI_NAME_RESULT;
+}
+
+/* The states, the output first. */
+static bool list_states(cbi_equations *e) {
+    int first = e->output;
+    e->states = cbi_allocate(sizeof(int) * (CB_CELL_MAX_STATES + 1));
+    if (e->states == NULL)
+        return cbi_equations_no_memory(e);
+    if (first >= 0 && !is_value(&e->names[first]))
+        return is_no(e, first, e->output_at, "state, and no result of an equation");
+    for (int i = 0; i < e->name_count && first < 0; i++)
+        if (e->names[i].kind == CBI_NAME_STATE && strcmp(e->names[i].text, "h") == 0)
+            first = i;
+    for (int i = 0; i < e->equation_count && first < 0; i++)
+        if (e->equations[i].next)
+            first = e->targets[e->equations[i].first_target];
+    if (first < 0)
+        return cbi_equations_fail(e, -1, "there is no state: an equation like h' = ... is missing");
+    e->output = first;
+    if (!add_state(e, first))
+        return false;
+    for (int i = 0; i < e->name_count; i++)
+        if (e->names[i].kind == CBI_NAME_STATE && e->names[i].equation < 0)
+            return cbi_equations_fail(e, e->names[i].at,
+                                      "the state \"%s\" has no equation: write "
+                                      "%s' = ...",
+                                      e->names[i].text, e->names[i].text);
+    for (int i = 0; i < e->equation_count; i++) {
+        int name = e->targets[e->equations[i].first_target];
+        if (e->equations[i].next && name != first && !add_state(e, name))
+            return false;
+    }
+    return true;
+}
+
+static bool check_said(cbi_equations *e) {
+    bool inputs = false;
+    for (int i = 0; i < e->observed_count; i++)
+        if (!is_value(&e->names[e->observed[i]]))
+            return is_no(e, e->observed[i], e->names[e->observed[i]].at,
+                         "state, and no result of an equation");
+    for (int i = 0; i < e->name_count; i++) {
+        const cbi_name *name = &e->names[i];
+        bool parameter = name->kind == CBI_NAME_VECTOR || name->kind == CBI_NAME_MATRIX;
+        if (name->init_at >= 0 && !parameter && name->kind != CBI_NAME_STATE)
+            return is_no(e, i, name->init_at, "parameter, and no state");
+        if (name->init_at >= 0 && name->kind == CBI_NAME_STATE && name->init != CB_INIT_CONSTANT)
+            return cbi_equations_fail(e, name->init_at,
+                                      "the state \"%s\" begins with a number: "
+                                      "write init %s = 0",
+                                      name->text, name->text);
+        if (name->init_at >= 0 && name->kind == CBI_NAME_VECTOR && name->init == CB_INIT_ORTHOGONAL)
+            return cbi_equations_fail(e, name->init_at,
+                                      "\"%s\" is a vector; orthogonal is for "
+                                      "matrices",
+                                      name->text);
+        if (name->heads > 1 && name->kind != CBI_NAME_MATRIX)
+            return is_no(e, i, name->at, "matrix that an equation multiplies with");
+        bool declared = name->kind == CBI_NAME_INPUT || name->kind == CBI_NAME_LET ||
+                        (name->kind == CBI_NAME_SIZE && name->value >= 0);
+        if ((declared || name->kind == CBI_NAME_RESULT) && !name->used && !name->observed &&
+            i != e->output)
+            return cbi_equations_fail(e, name->at, "\"%s\" is %s and never used%s", name->text,
+                                      declared ? "declared" : "computed",
+                                      declared ? ": delete the line"
+                                               : ": use it, observe it, or delete the line");
+        inputs = inputs || name->kind == CBI_NAME_INPUT || (name->kind == CBI_NAME_X && name->used);
+    }
+    return inputs || cbi_equations_fail(e, -1,
+                                        "x, the input of a time step, is never used; it is "
+                                        "written x, without a t");
+}
+
+/* ---- Order ----------------------------------------------------------------------------------- */
+
+typedef struct order_context {
+    cbi_equations *e;
+    char state[CBI_MOST_EQUATIONS]; /* 0: new, 1: being visited, 2: done */
+    int path[CBI_MOST_EQUATIONS], depth, count;
+} order_context;
+
+static const char *target_of(const cbi_equations *e, int equation, char *text, size_t size) {
+    const cbi_equation *q = &e->equations[equation];
+    snprintf(text, size, "%s%s", e->names[e->targets[q->first_target]].text, q->next ? "'" : "");
+    return text;
+}
+
+static bool cycle(order_context *c, int equation, int at) {
+    char list[160] = "", name[64];
+    int from = 0;
+    while (c->path[from] != equation)
+        from++;
+    for (int i = from; i < c->depth; i++) {
+        size_t length = strlen(list);
+        snprintf(list + length, sizeof(list) - length, "%s needs ",
+                 target_of(c->e, c->path[i], name, sizeof(name)));
+    }
+    return cbi_equations_fail(c->e, at,
+                              "a cycle: %s%s; only a state before the step, without ', "
+                              "breaks it",
+                              list, target_of(c->e, equation, name, sizeof(name)));
+}
+
+static bool visit(order_context *c, int equation, int at) {
+    const cbi_equation *q = &c->e->equations[equation];
+    if (c->state[equation] == 2)
+        return true;
+    if (c->state[equation] == 1)
+        return cycle(c, equation, at);
+    c->state[equation] = 1;
+    c->path[c->depth++] = equation;
+    for (int i = q->first_node; i <= q->node; i++) {
+        const cbi_node *node = &c->e->nodes[i];
+        const cbi_name *name = &c->e->names[node->name];
+        bool needs = node->kind == CBI_NODE_NEXT ||
+                     (node->kind == CBI_NODE_NAME && name->kind == CBI_NAME_RESULT);
+        if (needs && !visit(c, name->equation, node->at))
+            return false;
+    }
+    c->depth--;
+    c->state[equation] = 2;
+    c->e->order[c->count++] = equation;
+    return true;
+}
+
+static bool order_equations(cbi_equations *e) {
+    e->order = cbi_allocate(sizeof(int) * (size_t)(e->equation_count + 1));
+    order_context *c = e->order != NULL ? cbi_allocate(sizeof(*c)) : NULL;
+    if (c == NULL)
+        return cbi_equations_no_memory(e);
+    c->e = e;
+    bool good = true;
+    for (int i = 0; i < e->equation_count && good; i++)
+        good = visit(c, i, e->equations[i].at);
+    cbi_free(c);
+    return good;
+}
+
+/* ---- Roles of parameters --------------------------------------------------------------------- */
+
+/* Marks what depends on the states before the step, and on the sequences at all. */
+static void find_dependence(cbi_equations *e) {
+    for (int k = 0; k < e->equation_count; k++) {
+        const cbi_equation *q = &e->equations[e->order[k]];
+        for (int i = q->first_node; i <= q->node; i++) {
+            cbi_node *node = &e->nodes[i];
+            const cbi_name *name = &e->names[node->name];
+            bool leaf = node->kind == CBI_NODE_NAME || node->kind == CBI_NODE_NEXT;
+            if (node->kind == CBI_NODE_NEXT || (leaf && name->kind == CBI_NAME_RESULT)) {
+                const cbi_node *value = &e->nodes[e->equations[name->equation].node];
+                node->of_state = value->of_state;
+                node->of_sequence = value->of_sequence || node->kind == CBI_NODE_NEXT;
+            } else if (leaf) {
+                node->of_state = name->kind == CBI_NAME_STATE;
+                node->of_sequence =
+                    node->of_state || name->kind == CBI_NAME_X || name->kind == CBI_NAME_INPUT;
+            }
+            for (int a = 0; a < node->argument_count; a++) {
+                const cbi_node *argument = &e->nodes[node->arguments[a]];
+                node->of_state = node->of_state || argument->of_state;
+                node->of_sequence = node->of_sequence || argument->of_sequence;
+            }
+        }
+    }
+}
+
+static bool is_sum(const cbi_node *node) {
+    return node->kind == CBI_NODE_ADD || node->kind == CBI_NODE_SUB;
+}
+
+/* Whether a sum has a term that is no number and no single vector of parameters. */
+static bool has_other_term(const cbi_equations *e, int node) {
+    const cbi_node *n = &e->nodes[node];
+    if (is_sum(n))
+        return has_other_term(e, n->arguments[0]) || has_other_term(e, n->arguments[1]);
+    return !n->is_number && (n->kind != CBI_NODE_NAME || e->names[n->name].kind != CBI_NAME_VECTOR);
+}
+
+/* Whether a parameter stands as a term of a sum, which is there without it, too. */
+static bool is_added(const cbi_equations *e, const cbi_node *node) {
+    int top = node->parent;
+    if (top < 0 || !is_sum(&e->nodes[top]))
+        return false;
+    while (e->nodes[top].parent >= 0 && is_sum(&e->nodes[e->nodes[top].parent]))
+        top = e->nodes[top].parent;
+    return has_other_term(e, top);
+}
+
+/* A vector that is only ever added is a bias; a matrix is an input's weight if it never meets what
+   depends on a state. */
+static void find_roles(cbi_equations *e) {
+    for (int i = 0; i < e->name_count; i++)
+        e->names[i].role = e->names[i].kind == CBI_NAME_MATRIX ? CB_INPUT_WEIGHT : CB_BIAS;
+    for (int i = 0; i < e->node_count; i++) {
+        const cbi_node *node = &e->nodes[i];
+        cbi_name *name = &e->names[node->name];
+        if (node->kind == CBI_NODE_APPLY && e->nodes[node->arguments[0]].of_state)
+            name->role = CB_RECURRENT_WEIGHT;
+        if (node->kind == CBI_NODE_NAME && name->kind == CBI_NAME_VECTOR && !is_added(e, node))
+            name->role = CB_UNIT_WEIGHT;
+    }
+}
+
+bool cbi_resolve_names(cbi_equations *e) {
+    if (!make_settings(e) || !make_forms(e) || !check_given(e) || !resolve_nodes(e) ||
+        !check_numbers(e) || !list_states(e) || !check_said(e) || !order_equations(e))
+        return false;
+    find_dependence(e);
+    find_roles(e);
+    return true;
+}

@@ -1,0 +1,461 @@
+/* The size of each vector, by unification.
+
+   Each name and each node has a size, a variable. Equations say which are equal: what is added,
+   what an equation computes and its result, a matrix's columns and what it multiplies. Equal ones
+   are a class, found by union and find (Tarjan 1975). Two kinds of rules are not equalities: a
+   whole is the sum of its parts (joins, splits), and of two operands one may be a single number,
+   which meets all units of the other. They are tried until nothing new comes out of them; where all
+   is silent, one size is assumed to be the hidden size, and so on. At the end each rule is checked.
+ */
+#include "nn/equations/equations.h"
+
+#include "tensor/memory.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef enum rule_kind {
+    WHOLE,     /* size = the sum of `count` parts, or `times` parts[0] */
+    BROADCAST, /* size = that of both parts, or of the one that is not 1 */
+} rule_kind;
+
+typedef struct rule {
+    rule_kind kind;
+    bool done;
+    int size, count, times, parts[CBI_MOST_ARGUMENTS];
+    int node; /* that it is of; for messages */
+} rule;
+
+typedef struct size_context {
+    cbi_equations *e;
+    int one; /* the size 1 */
+    rule *rules;
+    int rule_count, rule_room;
+} size_context;
+
+/* ---- Classes --------------------------------------------------------------------------------- */
+
+static int new_size(size_context *c) {
+    cbi_equations *e = c->e;
+    if (!cbi_grow(&e->sizes, &e->size_room, e->size_count + 1, sizeof(*e->sizes))) {
+        cbi_equations_no_memory(e);
+        return -1;
+    }
+    e->sizes[e->size_count] = (cbi_size){.parent = e->size_count, .blocks = 1, .origin = -1};
+    return e->size_count++;
+}
+
+/* The first one of a class; the way to it becomes shorter. */
+static int class_of(const cbi_equations *e, int size) {
+    cbi_size *sizes = e->sizes;
+    while (sizes[size].parent != size)
+        size = sizes[size].parent = sizes[sizes[size].parent].parent;
+    return size;
+}
+
+static bool same_form(const cbi_form *a, const cbi_form *b) {
+    return a->hidden == b->hidden && a->input == b->input && a->constant == b->constant &&
+           a->over == b->over;
+}
+
+static bool is_one(const cbi_form *f) {
+    return f->hidden == 0 && f->input == 0 && f->constant == 1 && f->over == 1;
+}
+
+/* A size and where it comes from, for messages. */
+static const char *explained(const cbi_equations *e, int size, char *text, size_t room) {
+    const cbi_size *s = &e->sizes[class_of(e, size)];
+    char form[140];
+    cbi_form_text(&s->form, form, sizeof(form));
+    if (s->assumed)
+        snprintf(text, room, "%s (as nothing says otherwise)", form);
+    else if (s->origin >= 0)
+        snprintf(text, room, "%s (line %d)", form, cbi_line_of(e, s->origin));
+    else
+        snprintf(text, room, "%s", form);
+    return text;
+}
+
+/* What two sizes are of, in the text, that have to be equal; and where that is said. */
+typedef struct meeting {
+    int a_start, a_end, b_start, b_end, at;
+} meeting;
+
+static bool equal(size_context *c, int a, int b, const meeting *m) {
+    cbi_equations *e = c->e;
+    int of_a = class_of(e, a), of_b = class_of(e, b);
+    cbi_size *sa = &e->sizes[of_a], *sb = &e->sizes[of_b];
+    if (of_a == of_b)
+        return true;
+    if (sa->known && sb->known && !same_form(&sa->form, &sb->form)) {
+        char a_text[200], b_text[200];
+        return cbi_equations_fail(
+            e, m->at, "sizes do not fit: \"%.*s\" has %s, \"%.*s\" has %s",
+            CBI_QUOTED(e, m->a_start, m->a_end), explained(e, a, a_text, sizeof(a_text)),
+            CBI_QUOTED(e, m->b_start, m->b_end), explained(e, b, b_text, sizeof(b_text)));
+    }
+    if (!sa->known || (sa->assumed && sb->known)) {
+        sa->parent = of_b;
+        sb->blocks = sa->blocks > sb->blocks ? sa->blocks : sb->blocks;
+    } else {
+        sb->parent = of_a;
+        sa->blocks = sa->blocks > sb->blocks ? sa->blocks : sb->blocks;
+    }
+    return true;
+}
+
+/* A size becomes known because of a place in the text. */
+static bool set_form(size_context *c, int size, const cbi_form *form, int origin) {
+    cbi_equations *e = c->e;
+    cbi_size *s = &e->sizes[class_of(e, size)];
+    if (s->known && !same_form(&s->form, form)) {
+        char text[200], other[140];
+        return cbi_equations_fail(e, origin, "sizes do not fit: this is %s here, and %s elsewhere",
+                                  cbi_form_text(form, other, sizeof(other)),
+                                  explained(e, size, text, sizeof(text)));
+    }
+    if (!s->known || s->assumed) {
+        s->known = true;
+        s->assumed = false;
+        s->form = *form;
+        s->origin = origin;
+    }
+    return true;
+}
+
+static const cbi_form *form_of(const cbi_equations *e, int size) {
+    const cbi_size *s = &e->sizes[class_of(e, size)];
+    return s->known ? &s->form : NULL;
+}
+
+/* ---- What the text says ---------------------------------------------------------------------- */
+
+static meeting of_nodes(const cbi_equations *e, int a, int b, int at) {
+    const cbi_node *x = &e->nodes[a], *y = &e->nodes[b];
+    return (meeting){x->start, x->end, y->start, y->end, at};
+}
+
+static bool add_rule(size_context *c, rule r) {
+    if (!cbi_grow(&c->rules, &c->rule_room, c->rule_count + 1, sizeof(*c->rules)))
+        return cbi_equations_no_memory(c->e);
+    c->rules[c->rule_count++] = r;
+    return true;
+}
+
+static bool size_names(size_context *c) {
+    cbi_equations *e = c->e;
+    for (int i = 0; i < e->name_count; i++) {
+        e->names[i].size = new_size(c);
+        e->names[i].columns = e->names[i].size < 0 ? -1 : new_size(c);
+        if (e->names[i].columns < 0)
+            return false;
+        const cbi_name *name = &e->names[i];
+        bool declared =
+            name->kind == CBI_NAME_X ||
+            (name->has_form && (name->kind == CBI_NAME_STATE || name->kind == CBI_NAME_INPUT));
+        int origin = name->kind == CBI_NAME_X ? -1 : name->at;
+        if (declared && !set_form(c, name->size, &name->form, origin))
+            return false;
+    }
+    return true;
+}
+
+/* A product: the matrix's columns are what it multiplies, and its rows what comes out. */
+static bool size_product(size_context *c, cbi_node *node) {
+    cbi_equations *e = c->e;
+    const cbi_name *name = &e->names[node->name];
+    const cbi_node *argument = &e->nodes[node->arguments[0]];
+    int columns = node->transposed ? name->size : name->columns;
+    meeting m = {node->at, node->at + (int)strlen(name->text), argument->start, argument->end,
+                 node->at};
+    node->size = node->transposed ? name->columns : name->size;
+    return equal(c, columns, argument->size, &m);
+}
+
+/* Operands that may be numbers, or single ones: the size is that of the others. */
+static bool size_operands(size_context *c, int index, int operands) {
+    cbi_equations *e = c->e;
+    int size = -1;
+    for (int i = 0; i < operands; i++) {
+        int argument = e->nodes[index].arguments[i], of_argument = e->nodes[argument].size;
+        if (of_argument < 0)
+            continue;
+        if (size >= 0) {
+            int both = new_size(c);
+            rule r = {.kind = BROADCAST,
+                      .size = both,
+                      .count = 2,
+                      .parts = {size, of_argument},
+                      .node = index};
+            if (both < 0 || !add_rule(c, r))
+                return false;
+            size = both;
+        } else {
+            size = of_argument;
+        }
+    }
+    e->nodes[index].size = size;
+    return true;
+}
+
+static bool size_join(size_context *c, int index) {
+    cbi_equations *e = c->e;
+    rule r = {.kind = WHOLE, .size = new_size(c), .node = index, .times = 1};
+    for (int i = 0; i < e->nodes[index].argument_count; i++)
+        r.parts[r.count++] = e->nodes[e->nodes[index].arguments[i]].size;
+    e->nodes[index].size = r.size;
+    return r.size >= 0 && add_rule(c, r);
+}
+
+static bool size_node(size_context *c, int index) {
+    cbi_node *node = &c->e->nodes[index];
+    if (node->is_number)
+        return true;
+    switch (node->kind) {
+    case CBI_NODE_NAME:
+    case CBI_NODE_NEXT:
+        node->size = c->e->names[node->name].size;
+        return true;
+    case CBI_NODE_APPLY:
+        return size_product(c, node);
+    case CBI_NODE_JOIN:
+        return size_join(c, index);
+    case CBI_NODE_CALL:
+        if (node->function->to_one) {
+            node->size = c->one;
+            return true;
+        }
+        return size_operands(c, index, node->function->operands);
+    default:
+        return size_operands(c, index, node->argument_count);
+    }
+}
+
+static bool size_equation(size_context *c, const cbi_equation *q) {
+    cbi_equations *e = c->e;
+    const cbi_node *root = &e->nodes[q->node];
+    int first = e->targets[q->first_target];
+    const cbi_name *name = &e->names[first];
+    cbi_form form;
+    if (root->size < 0 && (q->split || !q->next))
+        return cbi_equations_fail(e, q->at, "\"%s\" is a number, no vector: write let %s = ...",
+                                  name->text, name->text);
+    if (q->form_node >= 0) {
+        if (!cbi_form_of(e, q->form_node, &form) || !set_form(c, name->size, &form, q->at))
+            return false;
+    }
+    for (int i = 1; i < q->target_count; i++) {
+        const cbi_name *other = &e->names[e->targets[q->first_target + i]];
+        meeting m = {q->at, q->at + (int)strlen(name->text), other->at,
+                     other->at + (int)strlen(other->text), other->at};
+        if (!equal(c, name->size, other->size, &m))
+            return false;
+    }
+    if (q->split)
+        return add_rule(c, (rule){.kind = WHOLE,
+                                  .size = root->size,
+                                  .count = 1,
+                                  .times = q->target_count,
+                                  .parts = {name->size},
+                                  .node = q->node});
+    meeting m = {q->at, q->at + (int)strlen(name->text) + (q->next ? 1 : 0), root->start, root->end,
+                 q->at};
+    return root->size < 0 || equal(c, name->size, root->size, &m);
+}
+
+/* ---- Rules ----------------------------------------------------------------------------------- */
+
+static bool scale(const cbi_form *f, int64_t times, int64_t over, cbi_form *scaled) {
+    *scaled = (cbi_form){f->hidden * times, f->input * times, f->constant * times, f->over * over};
+    return cbi_form_reduce(scaled);
+}
+
+static bool too_large(size_context *c, const rule *r) {
+    return cbi_equations_fail(c->e, c->e->nodes[r->node].at, "this has a size that is too large");
+}
+
+/* The sum of the parts that are known; which class the others are, and how many. */
+static bool sum_parts(size_context *c, const rule *r, cbi_form *sum, int *unknown, int *count) {
+    *sum = (cbi_form){.over = 1};
+    *unknown = -1;
+    *count = 0;
+    for (int i = 0; i < r->count; i++) {
+        const cbi_form *part = form_of(c->e, r->parts[i]);
+        cbi_form before = *sum, scaled;
+        if (part == NULL) {
+            int class = class_of(c->e, r->parts[i]);
+            if (*unknown >= 0 && *unknown != class) {
+                *count = 1000; /* two different ones */
+                return true;
+            }
+            *unknown = class;
+            *count += r->times;
+        } else if (!scale(part, r->times, 1, &scaled) || !cbi_form_add(&before, &scaled, 1, sum)) {
+            return too_large(c, r);
+        }
+    }
+    return true;
+}
+
+/* Tries a rule; *changed: something has become known. */
+static bool try_whole(size_context *c, rule *r, bool *changed) {
+    cbi_equations *e = c->e;
+    cbi_form sum, rest, part;
+    int unknown, count, at = e->nodes[r->node].at;
+    if (!sum_parts(c, r, &sum, &unknown, &count))
+        return false;
+    const cbi_form *whole = form_of(e, r->size);
+    if (count == 0) {
+        r->done = *changed = true;
+        return set_form(c, r->size, &sum, at);
+    }
+    if (whole == NULL || count >= 1000)
+        return true;
+    if (!cbi_form_add(whole, &sum, -1, &rest) || !scale(&rest, 1, count, &part))
+        return too_large(c, r);
+    if (part.hidden < 0 || part.input < 0 || part.constant < 0)
+        return true; /* the check says so */
+    r->done = *changed = true;
+    return set_form(c, unknown, &part, at);
+}
+
+static bool try_broadcast(size_context *c, rule *r, bool assume, bool *changed) {
+    cbi_equations *e = c->e;
+    const cbi_node *node = &e->nodes[r->node];
+    const cbi_form *a = form_of(e, r->parts[0]), *b = form_of(e, r->parts[1]);
+    const cbi_form *both = form_of(e, r->size);
+    meeting m =
+        of_nodes(e, node->arguments[0], node->arguments[node->argument_count - 1], node->at);
+    bool a_one = a != NULL && is_one(a), b_one = b != NULL && is_one(b);
+    if (a_one || b_one) {
+        r->done = *changed = true;
+        return equal(c, r->size, a_one ? r->parts[1] : r->parts[0], &m);
+    }
+    bool all = both != NULL && is_one(both);
+    if ((a == NULL || b == NULL) && !all && !assume)
+        return true;
+    r->done = *changed = true;
+    return equal(c, r->parts[0], r->parts[1], &m) && equal(c, r->size, r->parts[0], &m);
+}
+
+/* Tries all rules until nothing new becomes known. */
+static bool propagate(size_context *c) {
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (int i = 0; i < c->rule_count; i++) {
+            rule *r = &c->rules[i];
+            if (!r->done && !(r->kind == WHOLE ? try_whole(c, r, &changed)
+                                               : try_broadcast(c, r, false, &changed)))
+                return false;
+        }
+    }
+    return true;
+}
+
+/* ---- What nothing says ----------------------------------------------------------------------- */
+
+/* Assumes something: that two operands are equal, else that a size is the hidden one; *none: all is
+   known. */
+static bool assume(size_context *c, bool *none) {
+    cbi_equations *e = c->e;
+    bool changed = false;
+    *none = false;
+    for (int i = 0; i < c->rule_count; i++)
+        if (!c->rules[i].done && c->rules[i].kind == BROADCAST)
+            return try_broadcast(c, &c->rules[i], true, &changed);
+    /* Parts before what they are parts of. */
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = 0; i < e->size_count; i++) {
+            bool whole = false;
+            for (int k = 0; k < c->rule_count && pass == 0; k++)
+                whole = whole || (c->rules[k].kind == WHOLE &&
+                                  class_of(e, c->rules[k].size) == class_of(e, i));
+            if (form_of(e, i) != NULL || whole)
+                continue;
+            cbi_size *s = &e->sizes[class_of(e, i)];
+            s->known = s->assumed = true;
+            s->form = (cbi_form){.hidden = 1, .over = 1};
+            return true;
+        }
+    *none = true;
+    return true;
+}
+
+/* Each whole is the sum of its parts. */
+static bool check_wholes(size_context *c) {
+    cbi_equations *e = c->e;
+    for (int i = 0; i < c->rule_count; i++) {
+        const rule *r = &c->rules[i];
+        cbi_form sum;
+        int unknown, count;
+        char whole[200], parts[140];
+        if (r->kind != WHOLE)
+            continue;
+        if (!sum_parts(c, r, &sum, &unknown, &count))
+            return false;
+        const cbi_node *node = &e->nodes[r->node];
+        if (!same_form(&sum, form_of(e, r->size)))
+            return cbi_equations_fail(e, node->at,
+                                      "sizes do not fit: \"%.*s\" has %s, and its parts have %s "
+                                      "together",
+                                      CBI_QUOTED(e, node->start, node->end),
+                                      explained(e, r->size, whole, sizeof(whole)),
+                                      cbi_form_text(&sum, parts, sizeof(parts)));
+        cbi_size *s = &e->sizes[class_of(e, r->size)];
+        const cbi_form *part = form_of(e, r->parts[0]);
+        bool gates = r->times > 1 && part->hidden > 0 && part->input == 0 && part->constant == 0;
+        s->blocks = gates && s->form.hidden > 1 ? r->times : s->blocks;
+    }
+    return true;
+}
+
+/* A state that has the input's size only because it meets x, so that the hidden size means nothing
+   to it, is more likely a matrix that was forgotten. */
+static bool check_states(size_context *c) {
+    cbi_equations *e = c->e;
+    for (int i = 0; i < e->state_count; i++) {
+        const cbi_name *name = &e->names[e->states[i]];
+        const cbi_size *s = &e->sizes[class_of(e, name->size)];
+        bool said =
+            name->has_form || (name->equation >= 0 && e->equations[name->equation].form_node >= 0);
+        if (s->form.input != 0 && s->form.hidden == 0 && !said)
+            return cbi_equations_fail(
+                e, name->at,
+                "\"%s\" has the size of the input, as it meets x unit by unit: "
+                "write W x for x, or state %s[input] if that is meant",
+                name->text, name->text);
+    }
+    return true;
+}
+
+static bool find(size_context *c) {
+    const cbi_form one = {.constant = 1, .over = 1};
+    c->one = new_size(c);
+    if (c->one < 0 || !set_form(c, c->one, &one, -1) || !size_names(c))
+        return false;
+    for (int i = 0; i < c->e->node_count; i++)
+        if (!size_node(c, i))
+            return false;
+    for (int i = 0; i < c->e->equation_count; i++)
+        if (!size_equation(c, &c->e->equations[i]))
+            return false;
+    for (bool none = false; !none;)
+        if (!propagate(c) || !assume(c, &none))
+            return false;
+    return check_wholes(c) && check_states(c);
+}
+
+bool cbi_find_sizes(cbi_equations *e) {
+    size_context c = {.e = e};
+    bool found = find(&c);
+    cbi_free(c.rules);
+    return found;
+}
+
+cbi_form cbi_size_form(const cbi_equations *e, int size) {
+    return *form_of(e, size);
+}
+
+int cbi_size_blocks(const cbi_equations *e, int size) {
+    return e->sizes[class_of(e, size)].blocks;
+}

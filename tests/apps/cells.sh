@@ -1,0 +1,124 @@
+#!/bin/sh
+# Cells as files of equations and in shared libraries, as a user meets them: checked, trained,
+# gone on with, sampled from, explained and timed; and what is said of wrong ones.
+# Usage: cells.sh CEREBRA LIBRARY (examples/cell_library.c, built)
+# shellcheck disable=SC2154,SC2086 # what helpers.sh sets; lists of words
+library=$(realpath "$2")
+# shellcheck source=tests/apps/helpers.sh
+. "$(dirname "$0")/helpers.sh"
+small='--hidden 12 --embedding 8 --batch 4 --seq-len 6 --steps-per-epoch 4 --threads 1 --quiet'
+for i in 1 2 3 4 5 6 7 8; do echo "the waves went out and the waves came in $i"; done >text.txt
+
+# A cell that is in no list: an LSTM whose forget gate sees a learned average of the last two cell
+# states.
+cat >averaging.cell <<'END'
+# averaging: an LSTM whose forget gate sees an average of the last two cell states
+let steady = 1
+a  = sigmoid(w_a)
+m  = a * c + (1 - a) * d
+i  = sigmoid(W_i x + U_i h + b_i)
+f  = sigmoid(W_f x + U_f h + V_f m + b_f)
+g  = tanh(W_g x + U_g h + b_g)
+o  = sigmoid(W_o x + U_o h + b_o)
+c' = f * c + i * g * steady
+d' = c
+h' = o * tanh(c')
+init b_f = 1
+END
+
+# Checked and shown as it was read.
+expect 0 "$cerebra" cells averaging.cell --hidden 4 --input 3
+contains out '^averaging$'
+contains out 'an LSTM whose forget gate sees'
+contains out "c' = f \* c + i \* g \* steady .*\[hidden\]"
+contains out 'W_f \[hidden, input\] .*input weight'
+contains out 'V_f \[hidden, hidden\] .*recurrent weight'
+contains out 'w_a \[hidden\] .*unit weight'
+contains out '148 parameters with input 3 and hidden 4'
+expect 0 "$cerebra" cells averaging.cell lstm mgu --names
+[ "$(tr '\n' ' ' <out)" = 'averaging lstm mgu ' ] || complain "names: $(cat out)"
+expect 0 "$cerebra" cells --json averaging.cell
+contains out '"name": "averaging"'
+
+# Trained and gone on with, bit for bit as if it had not stopped, whatever becomes of the file.
+expect 0 "$cerebra" train --data text.txt --cell averaging.cell --epochs 4 $small --checkpoint whole.st
+expect 0 "$cerebra" train --data text.txt --cell ./averaging.cell --epochs 2 $small --checkpoint part.st
+mv averaging.cell kept.cell
+printf 'h'"'"' = W x\n' >averaging.cell
+expect 0 "$cerebra" train --resume part.st --epochs 4 --quiet
+expect 0 "$cerebra" sample --checkpoint whole.st --length 40 --seed 3
+cp out whole.txt
+expect 0 "$cerebra" sample --checkpoint part.st --length 40 --seed 3
+same out whole.txt
+rm averaging.cell
+expect 0 "$cerebra" eval --checkpoint part.st --data text.txt
+contains out 'nats per character'
+mv kept.cell averaging.cell
+
+# Hyperparameters: of a file, of a cell in C; kept with the checkpoint.
+for set in 'steady=1' 'steady=0.5' 'steady=0.25'; do
+    expect 0 "$cerebra" train --data text.txt --cell averaging.cell --set "$set" --epochs 2 $small \
+        --checkpoint "$set.st"
+    expect 0 "$cerebra" eval --checkpoint "$set.st" --data text.txt
+    cp out "$set.txt"
+done
+cmp -s steady=1.txt steady=0.5.txt && complain "--set changes nothing"
+expect 0 "$cerebra" train --data text.txt --cell projected-lstm --set projection=5 --epochs 1 $small \
+    --checkpoint projected.st
+expect 0 "$cerebra" sample --checkpoint projected.st --length 5
+expect 0 "$cerebra" cells averaging.cell --set steady=0.125
+contains out 'let steady = 0.125'
+refuse 1 'no "calm" to set; there are steady' cells averaging.cell --set calm=1
+refuse 2 'has no hyperparameter "calm"' train --data text.txt --cell lstm --set calm=1
+refuse 2 'takes NAME=NUMBER, not "steady"' train --data text.txt --cell averaging.cell --set steady
+refuse 2 'names "steady" twice' train --data text.txt --cell averaging.cell --set steady=1 --set steady=2
+refuse 2 'means nothing without --cell' bench --set steady=1
+refuse 2 'means nothing without CELL' cells --set steady=1
+
+# Explained, checked and timed beside others.
+expect 0 "$cerebra" explain --cell averaging.cell --hidden 16 --input 16
+contains out '^averaging, f32'
+contains out '^The step is compiled.'
+expect 0 "$cerebra" explain --cell averaging.cell,lstm --check --hidden 8 --input 8 --dtype f64
+[ "$(grep -c 'compiled, ' out)" -eq 2 ] || complain "explain --check of two cells: $(cat out)"
+expect 0 "$cerebra" bench --cell averaging.cell,lstm --hidden 8 --batch 2 --time 3 --steps 1 --warmup 0 --quiet
+[ "$(grep -cE '^(averaging|lstm) +training' out)" -eq 2 ] || complain "bench of two cells: $(cat out)"
+
+# What is wrong is said with its place.
+printf '# broken\nf  = sigmoid(W x + U h\nh'"'"' = f * h\n' >broken.cell
+expect 1 "$cerebra" cells broken.cell
+contains err '^cerebra cells: broken.cell:2:23: a "," or a ")" is expected, but the line ends here$'
+contains err "^    f  = sigmoid(W x + U h$"
+contains err '^                          ^$'
+for command in train explain bench; do
+    expect 2 "$cerebra" $command --cell broken.cell
+    contains err 'broken.cell:2:23'
+    [ "$(wc -l <err)" -eq 3 ] || complain "$command: $(cat err)"
+done
+refuse 2 'No such file' train --data text.txt --cell ./missing.cell
+refuse 2 'did you mean the file averaging.cell' train --data text.txt --cell averaging
+refuse 2 'Is a directory' train --data text.txt --cell ./
+head -c 2000000 /dev/zero >zeros.cell
+refuse 1 'this is no cell' cells zeros.cell
+printf 'input gap[1]\nh'"'"' = tanh(W x + U h) * exp(-gap)\n' >gap.cell
+refuse 1 '"gap" is not given' train --data text.txt --cell gap.cell $small --epochs 1
+
+# A shared library.
+cp "$library" mycells.so
+expect 0 "$cerebra" cells ./mycells.so
+contains out '^leaky$'
+expect 0 "$cerebra" explain --cell mycells.so:leaky --check --hidden 8 --input 8
+contains out 'leaky  *compiled'
+expect 0 "$cerebra" train --data text.txt --cell ./mycells.so --set rate=0.25 --epochs 2 $small \
+    --checkpoint leaky.st
+refuse 1 'is from a shared library, ./mycells.so: name it with --cell' eval --checkpoint leaky.st --data text.txt
+expect 0 "$cerebra" eval --checkpoint leaky.st --data text.txt --cell ./mycells.so
+expect 0 "$cerebra" sample --checkpoint leaky.st --length 5 --cell ./mycells.so
+refuse 1 'is from a shared library' train --resume leaky.st --epochs 3
+expect 0 "$cerebra" train --resume leaky.st --epochs 3 --cell ./mycells.so --quiet
+refuse 2 'has no cell "lazy"; it has leaky' train --data text.txt --cell ./mycells.so:lazy
+refuse 2 'cannot load ./none.so' train --data text.txt --cell ./none.so
+echo 'no library' >bad.so
+refuse 2 'cannot load ./bad.so' train --data text.txt --cell ./bad.so
+
+finish
