@@ -9,21 +9,27 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Elements of a layer's matrices that multiply x, or others: W [h, x] is both. */
+/* Which part of the columns of a matrix multiplies x: all of an input's weight, and of W [h, x] its
+   share. */
+static double share_of_x(const cb_cell *cell, const cb_cell_param *p, double input,
+                         double columns) {
+    if (p->role == CB_INPUT_WEIGHT || p->columns.size < CB_OWN_SIZE)
+        return p->role == CB_INPUT_WEIGHT;
+    const cb_cell_own_size *size = &cell->sizes[p->columns.size - CB_OWN_SIZE];
+    return size->of != NULL ? 0 : size->input * input / (size->over > 1 ? size->over : 1) / columns;
+}
+
+/* Elements of a layer's matrices that multiply x, or others. */
 static double matrix_elements(const bench_model *model, bool of_x, int64_t input, int64_t hidden) {
     const cb_cell *cell = model->cell;
     double sum = 0;
     for (int i = 0; i < cell->param_count; i++) {
-        const cb_cell_param *param = &cell->params[i];
-        double rows = (double)cb_cell_extent_of(cell, &param->rows, input, hidden, model->settings);
+        const cb_cell_param *p = &cell->params[i];
+        double rows = (double)cb_cell_extent_of(cell, &p->rows, input, hidden, model->settings);
         double columns =
-            (double)cb_cell_extent_of(cell, &param->columns, input, hidden, model->settings);
-        double over = param->columns.over > 1 ? param->columns.over : 1;
-        double columns_of_x = param->role == CB_INPUT_WEIGHT ? columns
-                              : param->columns.of == NULL
-                                  ? (double)param->columns.input * (double)input / over
-                                  : 0;
-        sum += rows * (of_x ? columns_of_x : columns - columns_of_x);
+            (double)cb_cell_extent_of(cell, &p->columns, input, hidden, model->settings);
+        double share = columns > 0 ? share_of_x(cell, p, (double)input, columns) : 0;
+        sum += rows * columns * (of_x ? share : 1 - share);
     }
     return sum;
 }

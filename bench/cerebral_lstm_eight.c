@@ -6,11 +6,11 @@
 enum { WEIGHT_IH = 0, WEIGHT_HH = 8, BIAS = 16 };
 
 #define FROM_X(gate)                                                                               \
-    { "weight_ih_" gate, {.hidden = 1}, {.input = 1}, .role = CB_INPUT_WEIGHT }
+    { "weight_ih_" gate, {1, CB_HIDDEN}, {1, CB_INPUT}, .role = CB_INPUT_WEIGHT }
 #define FROM_H(gate)                                                                               \
-    { "weight_hh_" gate, {.hidden = 1}, {.hidden = 1}, .role = CB_RECURRENT_WEIGHT }
+    { "weight_hh_" gate, {1, CB_HIDDEN}, {1, CB_HIDDEN}, .role = CB_RECURRENT_WEIGHT }
 #define ADDED(gate)                                                                                \
-    { "bias_" gate, {.hidden = 1}, .role = CB_BIAS }
+    { "bias_" gate, {1, CB_HIDDEN}, .role = CB_BIAS }
 
 static const cb_cell_param params[] = {
     FROM_X("ui"), FROM_X("uf"), FROM_X("ug"), FROM_X("uo"), FROM_X("li"), FROM_X("lf"),
@@ -49,5 +49,5 @@ const cb_cell bench_cerebral_lstm_eight = {
     .state_names = (const char *const[]){"h", "u", "l"},
     .param_count = sizeof(params) / sizeof(params[0]),
     .params = params,
-    .step = step,
+    .full_step = step,
 };

@@ -15,9 +15,9 @@ static void leaky_step(const cb_cell_step *s) {
 }
 
 static const cb_cell_param leaky_params[] = {
-    {"weight_ih", .rows = {.hidden = 1}, .columns = {.input = 1}, .role = CB_INPUT_WEIGHT},
-    {"weight_hh", .rows = {.hidden = 1}, .columns = {.hidden = 1}, .role = CB_RECURRENT_WEIGHT},
-    {"bias", .rows = {.hidden = 1}, .role = CB_BIAS},
+    {"weight_ih", .rows = {1, CB_HIDDEN}, .columns = {1, CB_INPUT}, .role = CB_INPUT_WEIGHT},
+    {"weight_hh", .rows = {1, CB_HIDDEN}, .columns = {1, CB_HIDDEN}, .role = CB_RECURRENT_WEIGHT},
+    {"bias", .rows = {1, CB_HIDDEN}, .role = CB_BIAS},
 };
 
 static const cb_cell leaky = {
@@ -29,7 +29,7 @@ static const cb_cell leaky = {
     .state_names = (const char *const[]){"h"},
     .param_count = sizeof(leaky_params) / sizeof(leaky_params[0]),
     .params = leaky_params,
-    .step = leaky_step,
+    .full_step = leaky_step,
     .setting_count = 1,
     .settings = (const cb_setting[]){{"rate", 0.5}},
 };

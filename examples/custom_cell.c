@@ -15,15 +15,15 @@
 enum { WEIGHT_IH, WEIGHT_HH, BIAS, PEEPHOLE };
 
 static const cb_cell_param params[] = {
-    {"weight_ih", {.hidden = 8}, {.input = 1}, .blocks = 8, .halves = 2, .role = CB_INPUT_WEIGHT},
+    {"weight_ih", {8, CB_HIDDEN}, {1, CB_INPUT}, .blocks = 8, .halves = 2, .role = CB_INPUT_WEIGHT},
     {"weight_hh",
-     {.hidden = 8},
-     {.hidden = 1},
+     {8, CB_HIDDEN},
+     {1, CB_HIDDEN},
      .blocks = 8,
      .halves = 2,
      .role = CB_RECURRENT_WEIGHT},
-    {"bias", {.hidden = 8}, .blocks = 8, .halves = 2, .role = CB_BIAS},
-    {"peephole", {.hidden = 6}, .blocks = 6, .halves = 2, .role = CB_UNIT_WEIGHT},
+    {"bias", {8, CB_HIDDEN}, .blocks = 8, .halves = 2, .role = CB_BIAS},
+    {"peephole", {6, CB_HIDDEN}, .blocks = 6, .halves = 2, .role = CB_UNIT_WEIGHT},
 };
 
 /* sigma(block `block` of z + block `peephole` of p, times c) */
@@ -60,5 +60,5 @@ const cb_cell custom_cell = {
     .state_names = (const char *const[]){"h", "u", "l"},
     .param_count = sizeof(params) / sizeof(params[0]),
     .params = params,
-    .step = step,
+    .full_step = step,
 };

@@ -21,9 +21,9 @@ static cb_tensor *two_steps(cb_tensor *const *inputs, void *context) {
     cb_cell_step s = {.cell = &custom_cell, .weights = weights};
     (void)context;
     s.x = inputs[0], s.state = s.recurrent = state, s.next = after_one;
-    custom_cell.step(&s);
+    custom_cell.full_step(&s);
     s.x = inputs[1], s.state = s.recurrent = after_one, s.next = after_two;
-    custom_cell.step(&s);
+    custom_cell.full_step(&s);
     return cb_concat(custom_cell.state_count, after_two, -1);
 }
 

@@ -22,12 +22,12 @@
 enum { WEIGHT_IH, WEIGHT_HH, BIAS_IH, BIAS_HH };
 
 static const cb_cell_param params[] = {
-    {"weight_ih", .rows = {.hidden = 6}, .columns = {.input = 1}, .blocks = 6, .halves = 2,
+    {"weight_ih", .rows = {6, CB_HIDDEN}, .columns = {1, CB_INPUT}, .blocks = 6, .halves = 2,
      .role = CB_INPUT_WEIGHT},
-    {"weight_hh", .rows = {.hidden = 6}, .columns = {.hidden = 1}, .blocks = 6, .halves = 2,
+    {"weight_hh", .rows = {6, CB_HIDDEN}, .columns = {1, CB_HIDDEN}, .blocks = 6, .halves = 2,
      .role = CB_RECURRENT_WEIGHT},
-    {"bias_ih", .rows = {.hidden = 6}, .blocks = 6, .halves = 2, .role = CB_BIAS},
-    {"bias_hh", .rows = {.hidden = 6}, .blocks = 6, .halves = 2, .role = CB_BIAS},
+    {"bias_ih", .rows = {6, CB_HIDDEN}, .blocks = 6, .halves = 2, .role = CB_BIAS},
+    {"bias_hh", .rows = {6, CB_HIDDEN}, .blocks = 6, .halves = 2, .role = CB_BIAS},
 };
 
 static void step(const cb_cell_step *s) {
@@ -61,5 +61,5 @@ const cb_cell cb_cerebral_gru = {
     .state_names = (const char *const[]){"h", "u", "l"},
     .param_count = sizeof(params) / sizeof(params[0]),
     .params = params,
-    .step = step,
+    .full_step = step,
 };

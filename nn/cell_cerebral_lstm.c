@@ -12,12 +12,12 @@
 enum { WEIGHT_IH, WEIGHT_HH, BIAS_IH, BIAS_HH };
 
 static const cb_cell_param params[] = {
-    {"weight_ih", .rows = {.hidden = 8}, .columns = {.input = 1}, .blocks = 8, .halves = 2,
+    {"weight_ih", .rows = {8, CB_HIDDEN}, .columns = {1, CB_INPUT}, .blocks = 8, .halves = 2,
      .role = CB_INPUT_WEIGHT},
-    {"weight_hh", .rows = {.hidden = 8}, .columns = {.hidden = 1}, .blocks = 8, .halves = 2,
+    {"weight_hh", .rows = {8, CB_HIDDEN}, .columns = {1, CB_HIDDEN}, .blocks = 8, .halves = 2,
      .role = CB_RECURRENT_WEIGHT},
-    {"bias_ih", .rows = {.hidden = 8}, .blocks = 8, .halves = 2, .role = CB_BIAS},
-    {"bias_hh", .rows = {.hidden = 8}, .blocks = 8, .halves = 2, .role = CB_BIAS},
+    {"bias_ih", .rows = {8, CB_HIDDEN}, .blocks = 8, .halves = 2, .role = CB_BIAS},
+    {"bias_hh", .rows = {8, CB_HIDDEN}, .blocks = 8, .halves = 2, .role = CB_BIAS},
 };
 
 /* The gates of one half (0: upper, 1: lower), from z. */
@@ -72,7 +72,7 @@ const cb_cell cb_cerebral_lstm = {
     .state_names = state_names,
     .param_count = sizeof(params) / sizeof(params[0]),
     .params = params,
-    .step = step,
+    .full_step = step,
 };
 
 const cb_cell cb_cerebral_lstm_as_printed = {
@@ -86,5 +86,5 @@ const cb_cell cb_cerebral_lstm_as_printed = {
     .state_names = state_names,
     .param_count = sizeof(params) / sizeof(params[0]),
     .params = params,
-    .step = step_as_printed,
+    .full_step = step_as_printed,
 };

@@ -10,12 +10,12 @@
 enum { WEIGHT_IH, WEIGHT_HH, BIAS_IH, BIAS_HH };
 
 static const cb_cell_param params[] = {
-    {"weight_ih", .rows = {.hidden = 3}, .columns = {.input = 1}, .blocks = 3,
+    {"weight_ih", .rows = {3, CB_HIDDEN}, .columns = {1, CB_INPUT}, .blocks = 3,
      .role = CB_INPUT_WEIGHT},
-    {"weight_hh", .rows = {.hidden = 3}, .columns = {.hidden = 1}, .blocks = 3,
+    {"weight_hh", .rows = {3, CB_HIDDEN}, .columns = {1, CB_HIDDEN}, .blocks = 3,
      .role = CB_RECURRENT_WEIGHT},
-    {"bias_ih", .rows = {.hidden = 3}, .blocks = 3, .role = CB_BIAS},
-    {"bias_hh", .rows = {.hidden = 3}, .blocks = 3, .role = CB_BIAS},
+    {"bias_ih", .rows = {3, CB_HIDDEN}, .blocks = 3, .role = CB_BIAS},
+    {"bias_hh", .rows = {3, CB_HIDDEN}, .blocks = 3, .role = CB_BIAS},
 };
 
 static void step(const cb_cell_step *s) {
@@ -40,5 +40,5 @@ const cb_cell cb_gru = {
     .state_names = (const char *const[]){"h"},
     .param_count = sizeof(params) / sizeof(params[0]),
     .params = params,
-    .step = step,
+    .full_step = step,
 };

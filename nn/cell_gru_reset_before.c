@@ -13,11 +13,11 @@
 enum { WEIGHT_IH, WEIGHT_HH, BIAS };
 
 static const cb_cell_param params[] = {
-    {"weight_ih", .rows = {.hidden = 3}, .columns = {.input = 1}, .blocks = 3,
+    {"weight_ih", .rows = {3, CB_HIDDEN}, .columns = {1, CB_INPUT}, .blocks = 3,
      .role = CB_INPUT_WEIGHT},
-    {"weight_hh", .rows = {.hidden = 3}, .columns = {.hidden = 1}, .blocks = 3,
+    {"weight_hh", .rows = {3, CB_HIDDEN}, .columns = {1, CB_HIDDEN}, .blocks = 3,
      .role = CB_RECURRENT_WEIGHT},
-    {"bias", .rows = {.hidden = 3}, .blocks = 3, .role = CB_BIAS},
+    {"bias", .rows = {3, CB_HIDDEN}, .blocks = 3, .role = CB_BIAS},
 };
 
 static void step(const cb_cell_step *s) {
@@ -45,5 +45,5 @@ const cb_cell cb_gru_reset_before = {
     .state_names = (const char *const[]){"h"},
     .param_count = sizeof(params) / sizeof(params[0]),
     .params = params,
-    .step = step,
+    .full_step = step,
 };

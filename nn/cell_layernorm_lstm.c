@@ -17,21 +17,21 @@
 enum { WEIGHT_IH, WEIGHT_HH, GAIN_IH, GAIN_HH, GAIN_C, BIAS_IH, BIAS_HH, BIAS_C };
 
 static const cb_cell_param params[] = {
-    {"weight_ih", .rows = {.hidden = 4}, .columns = {.input = 1}, .blocks = 4,
+    {"weight_ih", .rows = {4, CB_HIDDEN}, .columns = {1, CB_INPUT}, .blocks = 4,
      .role = CB_INPUT_WEIGHT},
-    {"weight_hh", .rows = {.hidden = 4}, .columns = {.hidden = 1}, .blocks = 4,
+    {"weight_hh", .rows = {4, CB_HIDDEN}, .columns = {1, CB_HIDDEN}, .blocks = 4,
      .role = CB_RECURRENT_WEIGHT},
-    {"gain_ih", .rows = {.hidden = 4}, .blocks = 4, .role = CB_UNIT_WEIGHT,
+    {"gain_ih", .rows = {4, CB_HIDDEN}, .blocks = 4, .role = CB_UNIT_WEIGHT,
      .init = {.kind = CB_INIT_CONSTANT, .a = 1}},
-    {"gain_hh", .rows = {.hidden = 4}, .blocks = 4, .role = CB_UNIT_WEIGHT,
+    {"gain_hh", .rows = {4, CB_HIDDEN}, .blocks = 4, .role = CB_UNIT_WEIGHT,
      .init = {.kind = CB_INIT_CONSTANT, .a = 1}},
-    {"gain_c", .rows = {.hidden = 1}, .role = CB_UNIT_WEIGHT,
+    {"gain_c", .rows = {1, CB_HIDDEN}, .role = CB_UNIT_WEIGHT,
      .init = {.kind = CB_INIT_CONSTANT, .a = 1}},
-    {"bias_ih", .rows = {.hidden = 4}, .blocks = 4, .role = CB_BIAS,
+    {"bias_ih", .rows = {4, CB_HIDDEN}, .blocks = 4, .role = CB_BIAS,
      .init = {.kind = CB_INIT_ZEROS}},
-    {"bias_hh", .rows = {.hidden = 4}, .blocks = 4, .role = CB_BIAS,
+    {"bias_hh", .rows = {4, CB_HIDDEN}, .blocks = 4, .role = CB_BIAS,
      .init = {.kind = CB_INIT_ZEROS}},
-    {"bias_c", .rows = {.hidden = 1}, .role = CB_BIAS, .init = {.kind = CB_INIT_ZEROS}},
+    {"bias_c", .rows = {1, CB_HIDDEN}, .role = CB_BIAS, .init = {.kind = CB_INIT_ZEROS}},
 };
 
 static const double epsilon = 1e-5;
@@ -66,5 +66,5 @@ const cb_cell cb_layernorm_lstm = {
     .state_names = (const char *const[]){"h", "c"},
     .param_count = sizeof(params) / sizeof(params[0]),
     .params = params,
-    .step = step,
+    .full_step = step,
 };

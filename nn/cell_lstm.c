@@ -11,12 +11,12 @@
 enum { WEIGHT_IH, WEIGHT_HH, BIAS_IH, BIAS_HH };
 
 static const cb_cell_param params[] = {
-    {"weight_ih", .rows = {.hidden = 4}, .columns = {.input = 1}, .blocks = 4,
+    {"weight_ih", .rows = {4, CB_HIDDEN}, .columns = {1, CB_INPUT}, .blocks = 4,
      .role = CB_INPUT_WEIGHT},
-    {"weight_hh", .rows = {.hidden = 4}, .columns = {.hidden = 1}, .blocks = 4,
+    {"weight_hh", .rows = {4, CB_HIDDEN}, .columns = {1, CB_HIDDEN}, .blocks = 4,
      .role = CB_RECURRENT_WEIGHT},
-    {"bias_ih", .rows = {.hidden = 4}, .blocks = 4, .role = CB_BIAS},
-    {"bias_hh", .rows = {.hidden = 4}, .blocks = 4, .role = CB_BIAS},
+    {"bias_ih", .rows = {4, CB_HIDDEN}, .blocks = 4, .role = CB_BIAS},
+    {"bias_hh", .rows = {4, CB_HIDDEN}, .blocks = 4, .role = CB_BIAS},
 };
 
 static void step(const cb_cell_step *s) {
@@ -41,5 +41,5 @@ const cb_cell cb_lstm = {
     .state_names = (const char *const[]){"h", "c"},
     .param_count = sizeof(params) / sizeof(params[0]),
     .params = params,
-    .step = step,
+    .full_step = step,
 };

@@ -21,13 +21,13 @@
 enum { WEIGHT_IH, WEIGHT_HH, WEIGHT_CH, BIAS_IH, BIAS_HH };
 
 static const cb_cell_param params[] = {
-    {"weight_ih", .rows = {.hidden = 8}, .columns = {.input = 1}, .blocks = 8, .halves = 2,
+    {"weight_ih", .rows = {8, CB_HIDDEN}, .columns = {1, CB_INPUT}, .blocks = 8, .halves = 2,
      .role = CB_INPUT_WEIGHT},
-    {"weight_hh", .rows = {.hidden = 8}, .columns = {.hidden = 1}, .blocks = 8, .halves = 2,
+    {"weight_hh", .rows = {8, CB_HIDDEN}, .columns = {1, CB_HIDDEN}, .blocks = 8, .halves = 2,
      .role = CB_RECURRENT_WEIGHT},
-    {"weight_ch", .rows = {.hidden = 6}, .blocks = 6, .halves = 2, .role = CB_UNIT_WEIGHT},
-    {"bias_ih", .rows = {.hidden = 8}, .blocks = 8, .halves = 2, .role = CB_BIAS},
-    {"bias_hh", .rows = {.hidden = 8}, .blocks = 8, .halves = 2, .role = CB_BIAS},
+    {"weight_ch", .rows = {6, CB_HIDDEN}, .blocks = 6, .halves = 2, .role = CB_UNIT_WEIGHT},
+    {"bias_ih", .rows = {8, CB_HIDDEN}, .blocks = 8, .halves = 2, .role = CB_BIAS},
+    {"bias_hh", .rows = {8, CB_HIDDEN}, .blocks = 8, .halves = 2, .role = CB_BIAS},
 };
 
 /* sigma(block `gate` of z + block `seen_by` of p times c) */
@@ -64,5 +64,5 @@ const cb_cell cb_peephole_cerebral_lstm = {
     .state_names = (const char *const[]){"h", "u", "l"},
     .param_count = sizeof(params) / sizeof(params[0]),
     .params = params,
-    .step = step,
+    .full_step = step,
 };

@@ -13,14 +13,13 @@
 enum { WEIGHT_IH, WEIGHT_HH, BIAS_IH, BIAS_HH, WEIGHT_HR };
 
 static const cb_cell_param params[] = {
-    {"weight_ih", .rows = {.hidden = 4}, .columns = {.input = 1}, .blocks = 4,
+    {"weight_ih", .rows = {4, CB_HIDDEN}, .columns = {1, CB_INPUT}, .blocks = 4,
      .role = CB_INPUT_WEIGHT},
-    {"weight_hh", .rows = {.hidden = 4}, .columns = {.setting = "projection"}, .blocks = 4,
+    {"weight_hh", .rows = {4, CB_HIDDEN}, .columns = {1, CB_OWN_SIZE}, .blocks = 4,
      .role = CB_RECURRENT_WEIGHT},
-    {"bias_ih", .rows = {.hidden = 4}, .blocks = 4, .role = CB_BIAS},
-    {"bias_hh", .rows = {.hidden = 4}, .blocks = 4, .role = CB_BIAS},
-    {"weight_hr", .rows = {.setting = "projection"}, .columns = {.hidden = 1},
-     .role = CB_RECURRENT_WEIGHT},
+    {"bias_ih", .rows = {4, CB_HIDDEN}, .blocks = 4, .role = CB_BIAS},
+    {"bias_hh", .rows = {4, CB_HIDDEN}, .blocks = 4, .role = CB_BIAS},
+    {"weight_hr", .rows = {1, CB_OWN_SIZE}, .columns = {1, CB_HIDDEN}, .role = CB_RECURRENT_WEIGHT},
 };
 
 static void step(const cb_cell_step *s) {
@@ -47,8 +46,10 @@ const cb_cell cb_projected_lstm = {
     .state_names = (const char *const[]){"h", "c"},
     .param_count = sizeof(params) / sizeof(params[0]),
     .params = params,
-    .step = step,
-    .state_sizes = (const cb_cell_extent[]){{.setting = "projection"}, {.hidden = 1}},
+    .full_step = step,
+    .state_sizes = (const cb_cell_extent[]){{1, CB_OWN_SIZE}, {1, CB_HIDDEN}},
+    .size_count = 1,
+    .sizes = (const cb_cell_own_size[]){{.setting = "projection"}},
     .setting_count = 1,
     .settings = (const cb_setting[]){{"projection", 128}},
 };

@@ -6,10 +6,10 @@
 enum { WEIGHT_IH, WEIGHT_HH, BIAS_IH, BIAS_HH };
 
 static const cb_cell_param params[] = {
-    {"weight_ih", .rows = {.hidden = 1}, .columns = {.input = 1}, .role = CB_INPUT_WEIGHT},
-    {"weight_hh", .rows = {.hidden = 1}, .columns = {.hidden = 1}, .role = CB_RECURRENT_WEIGHT},
-    {"bias_ih", .rows = {.hidden = 1}, .role = CB_BIAS},
-    {"bias_hh", .rows = {.hidden = 1}, .role = CB_BIAS},
+    {"weight_ih", .rows = {1, CB_HIDDEN}, .columns = {1, CB_INPUT}, .role = CB_INPUT_WEIGHT},
+    {"weight_hh", .rows = {1, CB_HIDDEN}, .columns = {1, CB_HIDDEN}, .role = CB_RECURRENT_WEIGHT},
+    {"bias_ih", .rows = {1, CB_HIDDEN}, .role = CB_BIAS},
+    {"bias_hh", .rows = {1, CB_HIDDEN}, .role = CB_BIAS},
 };
 
 static void step(const cb_cell_step *s) {
@@ -26,5 +26,5 @@ const cb_cell cb_rnn_tanh = {
     .state_names = (const char *const[]){"h"},
     .param_count = sizeof(params) / sizeof(params[0]),
     .params = params,
-    .step = step,
+    .full_step = step,
 };

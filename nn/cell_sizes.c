@@ -9,8 +9,7 @@
 /* ---- Extents --------------------------------------------------------------------------------- */
 
 bool cbi_extent_is_given(const cb_cell_extent *e) {
-    return e->hidden != 0 || e->input != 0 || e->constant != 0 || e->setting != NULL ||
-           e->of != NULL;
+    return e->times != 0;
 }
 
 static int setting_index(const cb_cell *cell, const char *name) {
@@ -27,18 +26,27 @@ static int64_t whole(double value) {
     return value >= 1 && value == floor(value) ? (int64_t)value : 0;
 }
 
+static double own_size(const cb_cell *cell, const cb_cell_own_size *s, int64_t input,
+                       int64_t hidden, const double *values) {
+    if (s->of != NULL)
+        return (double)s->of(input, hidden);
+    double sum =
+        (double)s->hidden * (double)hidden + (double)s->input * (double)input + (double)s->constant;
+    int setting = s->setting != NULL ? setting_index(cell, s->setting) : -1;
+    if (s->setting != NULL)
+        sum += setting >= 0 ? values[setting] : NAN;
+    return s->over > 1 ? sum / s->over : sum;
+}
+
 int64_t cbi_cell_extent(const cb_cell *cell, const cb_cell_extent *e, int64_t input, int64_t hidden,
                         const double *values) {
-    if (e->of != NULL) {
-        int64_t extent = e->of(input, hidden);
-        return extent > 0 ? extent : 0;
-    }
-    double sum =
-        (double)e->hidden * (double)hidden + (double)e->input * (double)input + (double)e->constant;
-    int setting = e->setting != NULL ? setting_index(cell, e->setting) : -1;
-    if (e->setting != NULL)
-        sum += setting >= 0 ? values[setting] : NAN;
-    return whole(e->over > 1 ? sum / e->over : sum);
+    if (e->size > CB_HIDDEN && (int)e->size - CB_OWN_SIZE >= cell->size_count)
+        return 0;
+    double size = e->size == CB_INPUT ? (double)input
+                  : e->size == CB_HIDDEN
+                      ? (double)hidden
+                      : own_size(cell, &cell->sizes[e->size - CB_OWN_SIZE], input, hidden, values);
+    return whole(e->times * size);
 }
 
 int64_t cb_cell_extent_of(const cb_cell *cell, const cb_cell_extent *extent, int64_t input,
@@ -152,9 +160,18 @@ static bool say(char *text, size_t size, const char *format, ...) {
 
 /* Why an extent cannot be used; NULL when it can. */
 static const char *fault_of_extent(const cb_cell *cell, const cb_cell_extent *e) {
-    return e->setting != NULL && setting_index(cell, e->setting) < 0
-               ? "an extent names a hyperparameter that the cell does not have"
-           : e->over < 0 ? "an extent is divided by a number below 0"
+    int own = (int)e->size - CB_OWN_SIZE;
+    return e->times < 0 ? "an extent is below 0 x a size"
+           : (int)e->size < 0 || own >= cell->size_count
+               ? "its extents are of no size: CB_INPUT, CB_HIDDEN, or one of the cell's own"
+               : NULL;
+}
+
+/* Why a size of the cell's own cannot be used; NULL when it can. */
+static const char *fault_of_size(const cb_cell *cell, const cb_cell_own_size *s) {
+    return s->setting != NULL && setting_index(cell, s->setting) < 0
+               ? "it names a hyperparameter that the cell does not have"
+           : s->over < 0 ? "it is divided by a number below 0"
                          : NULL;
 }
 
@@ -165,12 +182,12 @@ static const char *fault_of_param(const cb_cell *cell, const cb_cell_param *p) {
         fault = fault_of_extent(cell, &p->columns);
     return fault != NULL                               ? fault
            : p->name == NULL                           ? "it has no name"
-           : !cbi_extent_is_given(&p->rows)            ? "it has no rows"
+           : !cbi_extent_is_given(&p->rows)            ? "its rows are below 1 x a size"
            : (unsigned)p->role > CB_CONSTANT           ? "there is no such role"
            : p->role == CB_CONSTANT && p->fill == NULL ? "it is a constant that nothing fills"
            : p->blocks < 0                             ? "its blocks are below 0"
            : p->halves < 0 || p->halves > 2            ? "its halves are outside 0..2"
-           : p->halves == 2 && p->rows.hidden % 2 != 0 ? "its rows have no two halves"
+           : p->halves == 2 && p->rows.times % 2 != 0  ? "its rows have no two halves"
                                                        : NULL;
 }
 
@@ -182,6 +199,7 @@ static bool fault_of_counts(const cb_cell *cell, char *text, size_t size) {
     } tables[] = {
         {"states", cell->state_count, 1, CB_CELL_MAX_STATES, cell},
         {"parameters", cell->param_count, 0, CB_CELL_MAX_PARAMS, cell->params},
+        {"sizes of its own", cell->size_count, 0, CB_CELL_MAX_SIZES, cell->sizes},
         {"hyperparameters", cell->setting_count, 0, CB_CELL_MAX_SETTINGS, cell->settings},
         {"further inputs", cell->input_count, 0, CB_CELL_MAX_VECTORS, cell->inputs},
         {"observed values", cell->observed_count, 0, CB_CELL_MAX_VECTORS, cell->observed},
@@ -216,13 +234,25 @@ static bool fault_of_vectors(const cb_cell *cell, const char *what, int count,
 }
 
 bool cbi_cell_fault(const cb_cell *cell, char *text, size_t size) {
-    if (cell == NULL || cell->name == NULL || cell->step == NULL)
+    if (cell == NULL || cell->name == NULL || (cell->step == NULL && cell->full_step == NULL))
         return say(text, size, "the cell %s", cell == NULL ? "is NULL" : "has no name, or no step");
+    if (cell->step != NULL && cell->full_step != NULL)
+        return say(text, size, "cell \"%s\": it has two steps", cell->name);
+    if (cell->step != NULL && (cell->setting_count | cell->input_count | cell->observed_count) != 0)
+        return say(text, size,
+                   "cell \"%s\": hyperparameters, further inputs and observed values are for a "
+                   "full_step",
+                   cell->name);
     if (fault_of_counts(cell, text, size))
         return true;
     for (int i = 0; i < cell->setting_count; i++)
         if (cell->settings[i].name == NULL)
             return say(text, size, "cell \"%s\", hyperparameter %d: it has no name", cell->name, i);
+    for (int i = 0; i < cell->size_count; i++) {
+        const char *fault = fault_of_size(cell, &cell->sizes[i]);
+        if (fault != NULL)
+            return say(text, size, "cell \"%s\", size %d: %s", cell->name, i, fault);
+    }
     for (int i = 0; i < cell->param_count; i++) {
         const char *fault = fault_of_param(cell, &cell->params[i]);
         if (fault != NULL)

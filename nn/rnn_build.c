@@ -126,6 +126,9 @@ static bool is_unusable(const cb_cell *cell, const cb_rnn_options *options, char
         return true;
     if (options->recurrent_dropout > 0 && cell->recurrent_states == CB_CELL_NO_RECURRENT_STATES)
         why = "recurrent_dropout: the cell has no state that a recurrent weight multiplies";
+    else if (options->recurrent_dropout > 0 && cell->full_step == NULL)
+        why = "recurrent_dropout: the cell has no full_step, which is given what recurrent weights "
+              "see";
     else if (!options->equal_halves && halves_start_equal(cell, options))
         why = "these initialisers make the halves equal; ask for equal_halves if that is meant";
     snprintf(text, size, "%s", why != NULL ? why : "");

@@ -80,17 +80,21 @@ void cbi_rnn_step(const void *context, cb_tensor *const *weights, cb_tensor *x,
         recurrent[dropped] = cb_mul(before[dropped], state[states + i]);
         next[states + i] = state[states + i];
     }
-    cell->step(&(cb_cell_step){.cell = cell,
-                               .input = run->input,
-                               .hidden = run->hidden,
-                               .settings = run->settings,
-                               .weights = weights,
-                               .x = cell->input_count > 0 ? columns(x, 0, run->input) : x,
-                               .inputs = inputs,
-                               .state = before,
-                               .recurrent = recurrent,
-                               .next = next,
-                               .observed = form->observing ? observed + 1 : NULL});
+    const cb_cell_step s = {.cell = cell,
+                            .input = run->input,
+                            .hidden = run->hidden,
+                            .settings = run->settings,
+                            .weights = weights,
+                            .x = cell->input_count > 0 ? columns(x, 0, run->input) : x,
+                            .inputs = inputs,
+                            .state = before,
+                            .recurrent = recurrent,
+                            .next = next,
+                            .observed = form->observing ? observed + 1 : NULL};
+    if (cell->full_step != NULL)
+        cell->full_step(&s);
+    else
+        cell->step(s.weights, s.x, s.state, s.next);
     for (int i = 0; i < states; i++)
         next[i] =
             zoneout(run, i == 0 ? run->rnn->zoneout : run->rnn->zoneout_cell, before[i], next[i]);

@@ -6,17 +6,17 @@ static const char *const state_names[] = {"h", "c"};
 
 static const cb_cell_param state_bias_params[] = {
     {.name = "weight_ih",
-     .rows = {.hidden = 4},
-     .columns = {.input = 1},
+     .rows = {4, CB_HIDDEN},
+     .columns = {1, CB_INPUT},
      .blocks = 4,
      .role = CB_INPUT_WEIGHT},
     {.name = "weight_hh",
-     .rows = {.hidden = 4},
-     .columns = {.hidden = 1},
+     .rows = {4, CB_HIDDEN},
+     .columns = {1, CB_HIDDEN},
      .blocks = 4,
      .role = CB_RECURRENT_WEIGHT},
-    {.name = "bias_c", .rows = {.hidden = 1}, .role = CB_BIAS, .init = {.kind = CB_INIT_ZEROS}},
-    {.name = "bias_h", .rows = {.hidden = 1}, .role = CB_BIAS, .init = {.kind = CB_INIT_ZEROS}},
+    {.name = "bias_c", .rows = {1, CB_HIDDEN}, .role = CB_BIAS, .init = {.kind = CB_INIT_ZEROS}},
+    {.name = "bias_h", .rows = {1, CB_HIDDEN}, .role = CB_BIAS, .init = {.kind = CB_INIT_ZEROS}},
 };
 
 /* A dropped bias is NULL. */
@@ -48,5 +48,5 @@ const cb_cell published_lstm_state_bias = {
     .state_names = state_names,
     .param_count = (int)(sizeof state_bias_params / sizeof state_bias_params[0]),
     .params = state_bias_params,
-    .step = state_bias_step,
+    .full_step = state_bias_step,
 };

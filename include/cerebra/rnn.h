@@ -22,16 +22,24 @@ typedef struct cb_setting {
     double value;
 } cb_setting;
 
-/* An extent of a parameter, a state or an input of a cell:
-     (hidden x the hidden size + input x the input's size + constant + the setting) / over,
-   which has to be a whole number of at least 1; or what a function says. {0} is no axis. */
+/* An extent of a cell's parameter, state or input: times x a size, at least 1. CB_OWN_SIZE + i is
+   size i of the cell's own table. {0} is no axis. */
+typedef enum cb_cell_size { CB_INPUT, CB_HIDDEN, CB_OWN_SIZE } cb_cell_size;
 typedef struct cb_cell_extent {
+    int times;
+    cb_cell_size size;
+} cb_cell_extent;
+
+/* A size of a cell's own:
+     (hidden x the hidden size + input x the input's size + constant + the setting) / over,
+   a whole number of at least 1; or what a function says. */
+typedef struct cb_cell_own_size {
     int hidden, input;
     int64_t constant;
     const char *setting; /* the hyperparameter to add, a whole number; NULL: none */
     int over;            /* 0: 1 */
     int64_t (*of)(int64_t input, int64_t hidden); /* NULL: the formula */
-} cb_cell_extent;
+} cb_cell_own_size;
 
 /* What a parameter is for: which of the driver's initialisers it gets, and whether no_bias drops
  * it. */
@@ -67,9 +75,10 @@ typedef struct cb_cell_vector {
 #define CB_CELL_MAX_STATES          64
 #define CB_CELL_MAX_SETTINGS        64
 #define CB_CELL_MAX_VECTORS         64 /* further inputs; and values observed */
+#define CB_CELL_MAX_SIZES           1024
 #define CB_CELL_NO_RECURRENT_STATES UINT64_MAX
 
-/* What a step is given, and has to fill in: next, all of it, and observed. */
+/* What a full step is given, and has to fill in: next, all of it, and observed. */
 typedef struct cb_cell_step {
     const cb_cell *cell;
     int64_t input, hidden;       /* the sizes of the network's layer */
@@ -84,7 +93,7 @@ typedef struct cb_cell_step {
     cb_tensor **observed;        /* what is observed, [batch, size] each; NULL: nobody asks */
 } cb_cell_step;
 
-/* A kind of recurrent layer. All but name, state_count, state_names and step may be left out. */
+/* A kind of recurrent layer. All but name, state_count and a step may be left out. */
 struct cb_cell {
     const char *name;      /* "lstm" */
     const char *summary;   /* one line: what it is, and its source */
@@ -93,12 +102,17 @@ struct cb_cell {
     const char *const *state_names;
     int param_count;
     const cb_cell_param *params;
-    void (*step)(const cb_cell_step *s); /* one time step, in plain ops */
-    const cb_cell_extent *state_sizes;   /* one each; NULL: all of the hidden size */
+    /* One time step in plain ops, as in scan.h: weights are the parameters in the table's order
+       (NULL: a dropped bias). Or, for a cell that needs more, full_step; step is NULL then. */
+    cb_scan_step *step;
+    void (*full_step)(const cb_cell_step *s);
+    const cb_cell_extent *state_sizes; /* one each; NULL: all of the hidden size */
     const double *state_initial; /* what states begin with where no others are given; NULL: 0 */
     uint64_t recurrent_states; /* those that recurrent dropout masks, state i as bit i; 0: state 0;
                                   CB_CELL_NO_RECURRENT_STATES */
-    int setting_count;         /* hyperparameters, with the values that they have by default */
+    int size_count;            /* sizes of the cell's own */
+    const cb_cell_own_size *sizes;
+    int setting_count; /* hyperparameters, with the values that they have by default */
     const cb_setting *settings;
     int input_count; /* further inputs by time step beside x: masks, time gaps */
     const cb_cell_vector *inputs;

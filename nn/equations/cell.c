@@ -10,11 +10,23 @@
 
 /* ---- Tables ---------------------------------------------------------------------------------- */
 
-static cb_cell_extent extent_of(const cbi_form *f) {
-    return (cb_cell_extent){.hidden = (int)f->hidden,
-                            .input = (int)f->input,
-                            .constant = f->constant,
-                            .over = (int)f->over};
+/* A form as an extent; what is no multiple of the hidden or the input's size becomes a size of the
+   cell's own. There is room for all. */
+static cb_cell_extent extent_of(cbi_equations *e, const cbi_form *f) {
+    if (f->over == 1 && f->constant == 0 && f->input == 0)
+        return (cb_cell_extent){(int)f->hidden, CB_HIDDEN};
+    if (f->over == 1 && f->constant == 0 && f->hidden == 0)
+        return (cb_cell_extent){(int)f->input, CB_INPUT};
+    const cb_cell_own_size size = {.hidden = (int)f->hidden,
+                                   .input = (int)f->input,
+                                   .constant = f->constant,
+                                   .over = (int)f->over};
+    int i = 0;
+    while (i < e->cell.size_count && memcmp(&e->own_sizes[i], &size, sizeof(size)) != 0)
+        i++;
+    if (i == e->cell.size_count)
+        memcpy(&e->own_sizes[e->cell.size_count++], &size, sizeof(size));
+    return (cb_cell_extent){1, (cb_cell_size)(CB_OWN_SIZE + i)};
 }
 
 /* The first values that a name has; of sizes that are not known, NaN. */
@@ -74,8 +86,8 @@ static bool make_param(cbi_equations *e, cbi_name *name) {
     columns.over *= name->heads;
     cbi_form_reduce(&columns);
     *p = (cb_cell_param){.name = name->text,
-                         .rows = extent_of(&rows),
-                         .columns = matrix ? extent_of(&columns) : (cb_cell_extent){0},
+                         .rows = extent_of(e, &rows),
+                         .columns = matrix ? extent_of(e, &columns) : (cb_cell_extent){0},
                          .blocks = cbi_size_blocks(e, name->size) * name->heads,
                          .role = name->role,
                          .init = init_of(e, name, NULL, 0, 0)};
@@ -117,7 +129,7 @@ static bool make_states(cbi_equations *e) {
         if (!check_init(e, name, &init))
             return false;
         e->state_names[i] = name->text;
-        e->state_sizes[i] = extent_of(&form);
+        e->state_sizes[i] = extent_of(e, &form);
         e->state_initial[i] = name->init_at >= 0 ? init.a : 0;
         if (name->kind == CBI_NAME_STATE && name->multiplied)
             e->cell.recurrent_states |= (uint64_t)1 << i;
@@ -140,7 +152,7 @@ static bool make_vectors(cbi_equations *e) {
             return cbi_equations_fail(e, name->at, "there are more than %d further inputs",
                                       CB_CELL_MAX_VECTORS);
         name->index = e->cell.input_count;
-        e->inputs[e->cell.input_count++] = (cb_cell_vector){name->text, extent_of(&name->form)};
+        e->inputs[e->cell.input_count++] = (cb_cell_vector){name->text, extent_of(e, &name->form)};
     }
     for (int i = 0; i < e->observed_count; i++) {
         const cbi_name *name = &e->names[e->observed[i]];
@@ -148,7 +160,7 @@ static bool make_vectors(cbi_equations *e) {
         if (i == CB_CELL_MAX_VECTORS)
             return cbi_equations_fail(e, name->at, "more than %d values are observed",
                                       CB_CELL_MAX_VECTORS);
-        e->observed_vectors[i] = (cb_cell_vector){name->text, extent_of(&form)};
+        e->observed_vectors[i] = (cb_cell_vector){name->text, extent_of(e, &form)};
     }
     e->cell.observed_count = e->observed_count;
     return true;
@@ -175,6 +187,11 @@ static bool make_cell(cbi_equations *e) {
             e->names[i].index = -1;
     for (int i = 0; i < e->state_count; i++)
         e->names[e->states[i]].index = i;
+    /* Two for each parameter, one for any state, input and observed value. */
+    enum { MOST_SIZES = 2 * CB_CELL_MAX_PARAMS + CB_CELL_MAX_STATES + 2 * CB_CELL_MAX_VECTORS };
+    e->own_sizes = cbi_allocate(sizeof(*e->own_sizes) * MOST_SIZES);
+    if (e->own_sizes == NULL)
+        return cbi_equations_no_memory(e);
     if (!make_params(e) || !make_states(e) || !make_vectors(e))
         return false;
     char *summary = e->text + strlen(e->text) + 1; /* there is room for it behind the text */
@@ -184,8 +201,9 @@ static bool make_cell(cbi_equations *e) {
     e->cell.state_count = e->state_count;
     e->cell.state_names = (const char *const *)e->state_names;
     e->cell.params = e->params;
-    e->cell.step = cbi_equations_step;
+    e->cell.full_step = cbi_equations_step;
     e->cell.state_sizes = e->state_sizes;
+    e->cell.sizes = e->own_sizes;
     e->cell.state_initial = e->state_initial;
     e->cell.settings = e->cell_settings;
     e->cell.inputs = e->inputs;
@@ -303,7 +321,7 @@ cb_cell *cb_cell_load(const char *path, const cb_cell_text_options *options, cb_
 /* ---- The cell -------------------------------------------------------------------------------- */
 
 const cbi_equations *cbi_equations_of(const cb_cell *cell) {
-    return cell != NULL && cell->step == cbi_equations_step
+    return cell != NULL && cell->full_step == cbi_equations_step
                ? (const cbi_equations *)(const void *)cell
                : NULL;
 }
@@ -333,6 +351,7 @@ void cb_cell_free(cb_cell *cell) {
                      e->cell_settings,
                      e->inputs,
                      e->observed_vectors,
+                     e->own_sizes,
                      e};
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
         cbi_free(parts[i]);

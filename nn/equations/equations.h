@@ -175,6 +175,7 @@ typedef struct cbi_equations {
     /* The tables of the cell. */
     char **state_names;
     cb_cell_extent *state_sizes;
+    cb_cell_own_size *own_sizes;
     double *state_initial;
     cb_cell_param *params;
     cb_setting *cell_settings;

@@ -34,14 +34,14 @@ Test(bench, work_of_a_small_model) {
 
 /* A step whose elements decide what it computes. */
 static void reading(const cb_cell_step *s) {
-    cb_lstm.step(s);
+    cb_lstm.full_step(s);
     if (cb_tensor_get(s->state[0], (int64_t[]){0, 0}) > 2)
         s->next[0] = cb_neg(s->next[0]);
 }
 
 Test(bench, says_which_layers_run_op_by_op) {
     cb_cell cell = cb_lstm;
-    cell.step = reading;
+    cell.full_step = reading;
     bench_model model = {.name = "reading", .cell = &cell, .layers = 2};
     bench_result result;
     bench_in_process(&tiny, &model, BENCH_TRAINING, &result);
@@ -81,7 +81,7 @@ Test(bench, measures_in_a_process_of_its_own) {
 
 static cb_cell with_step(void (*step)(const cb_cell_step *s)) {
     cb_cell cell = cb_rnn_tanh;
-    cell.step = step;
+    cell.full_step = step;
     return cell;
 }
 

@@ -359,23 +359,25 @@ static void outer_step(const cb_cell_step *s) {
 }
 
 static const cb_cell_param outer_params[] = {
-    {"weight_ih", .rows = {.hidden = 1}, .columns = {.input = 1}, .role = CB_INPUT_WEIGHT},
-    {"ramp", .rows = {.hidden = 1}, .role = CB_CONSTANT, .fill = fill_ramp},
+    {"weight_ih", .rows = {1, CB_HIDDEN}, .columns = {1, CB_INPUT}, .role = CB_INPUT_WEIGHT},
+    {"ramp", .rows = {1, CB_HIDDEN}, .role = CB_CONSTANT, .fill = fill_ramp},
 };
 
 static const cb_cell outer = {
     .name = "outer",
     .state_count = 2,
     .state_names = (const char *const[]){"h", "M"},
-    .state_sizes = (const cb_cell_extent[]){{.hidden = 1}, {.of = squared}},
+    .state_sizes = (const cb_cell_extent[]){{1, CB_HIDDEN}, {1, CB_OWN_SIZE}},
     .param_count = 2,
     .params = outer_params,
-    .step = outer_step,
+    .full_step = outer_step,
     .recurrent_states = CB_CELL_NO_RECURRENT_STATES,
     .setting_count = 1,
     .settings = (const cb_setting[]){{"slope", 0.125}},
     .observed_count = 1,
-    .observed = (const cb_cell_vector[]){{"total", {.constant = 1}}},
+    .observed = (const cb_cell_vector[]){{"total", {1, CB_OWN_SIZE + 1}}},
+    .size_count = 2,
+    .sizes = (const cb_cell_own_size[]){{.of = squared}, {.constant = 1}},
 };
 
 Test(features, a_cell_in_c_says_the_same) {

@@ -25,28 +25,22 @@ static void connect_some(cb_tensor *constant, int64_t input, int64_t hidden, con
             cb_tensor_set(constant, (int64_t[]){r, k}, (r + k) % 2 == 0);
 }
 
+static const cb_cell_own_size sizes[] = {{.setting = "projection"}, {.constant = 1}};
+
 static const cb_cell_param params[] = {
-    {"weight_ih", {.hidden = 4}, {.input = 1}, .blocks = 4, .role = CB_INPUT_WEIGHT},
-    {"weight_hh",
-     {.hidden = 4},
-     {.setting = "projection"},
-     .blocks = 4,
-     .role = CB_RECURRENT_WEIGHT},
-    {"connections",
-     {.hidden = 4},
-     {.setting = "projection"},
-     .role = CB_CONSTANT,
-     .fill = connect_some},
-    {"projection", {.setting = "projection"}, {.hidden = 1}, .role = CB_RECURRENT_WEIGHT},
-    {"fading", {.hidden = 1}, .role = CB_UNIT_WEIGHT},
-    {"bias", {.hidden = 4}, .blocks = 4, .role = CB_BIAS},
+    {"weight_ih", {4, CB_HIDDEN}, {1, CB_INPUT}, .blocks = 4, .role = CB_INPUT_WEIGHT},
+    {"weight_hh", {4, CB_HIDDEN}, {1, CB_OWN_SIZE}, .blocks = 4, .role = CB_RECURRENT_WEIGHT},
+    {"connections", {4, CB_HIDDEN}, {1, CB_OWN_SIZE}, .role = CB_CONSTANT, .fill = connect_some},
+    {"projection", {1, CB_OWN_SIZE}, {1, CB_HIDDEN}, .role = CB_RECURRENT_WEIGHT},
+    {"fading", {1, CB_HIDDEN}, .role = CB_UNIT_WEIGHT},
+    {"bias", {4, CB_HIDDEN}, .blocks = 4, .role = CB_BIAS},
 };
 
-static const cb_cell_extent state_sizes[] = {{.setting = "projection"}, {.hidden = 1}};
+static const cb_cell_extent state_sizes[] = {{1, CB_OWN_SIZE}, {1, CB_HIDDEN}};
 static const double state_initial[] = {0, 0.5};
 
-static const cb_cell_vector further_inputs[] = {{"elapsed", {.constant = 1}}};
-static const cb_cell_vector observed[] = {{"forget", {.hidden = 1}}, {"fade", {.hidden = 1}}};
+static const cb_cell_vector further_inputs[] = {{"elapsed", {1, (cb_cell_size)(CB_OWN_SIZE + 1)}}};
+static const cb_cell_vector observed[] = {{"forget", {1, CB_HIDDEN}}, {"fade", {1, CB_HIDDEN}}};
 
 static void step(const cb_cell_step *s) {
     cb_tensor *recurrent = cb_mul(s->weights[WEIGHT_HH], s->weights[CONNECTIONS]);
@@ -72,7 +66,9 @@ static const cb_cell fading_lstm = {
     .state_names = (const char *const[]){"h", "c"},
     .param_count = sizeof(params) / sizeof(params[0]),
     .params = params,
-    .step = step,
+    .full_step = step,
+    .size_count = sizeof(sizes) / sizeof(sizes[0]),
+    .sizes = sizes,
     .state_sizes = state_sizes,
     .state_initial = state_initial,
     .setting_count = sizeof(settings) / sizeof(settings[0]),
@@ -93,31 +89,39 @@ static int64_t three_more(int64_t input, int64_t hidden) {
 
 Test(cell_tables, extents) {
     static const struct {
-        cb_cell_extent extent;
-        int64_t expected;
+        cb_cell_own_size size;
+        int64_t expected; /* twice the size */
     } cases[] = {
-        {{0}, 0},
-        {{.hidden = 4}, 20},
-        {{.input = 2}, 14},
-        {{.hidden = 1, .input = 1}, 12},
-        {{.constant = 9}, 9},
-        {{.hidden = 2, .constant = -3}, 7},
-        {{.setting = "projection"}, 3},
-        {{.hidden = 1, .setting = "projection", .over = 2}, 4},
-        {{.hidden = 1, .over = 2}, 0},
+        {{.hidden = 1, .input = 1}, 24},
+        {{.constant = 9}, 18},
+        {{.hidden = 2, .constant = -3}, 14},
+        {{.setting = "projection"}, 6},
+        {{.hidden = 1, .setting = "projection", .over = 2}, 8},
+        {{.hidden = 1, .over = 2}, 5},
+        {{.hidden = 1, .over = 4}, 0},
         {{.constant = -1}, 0},
         {{.setting = "nothing"}, 0},
-        {{.of = three_more}, 60},
+        {{.of = three_more}, 120},
         {{.hidden = 1, .constant = INT64_MAX}, INT64_MAX},
     };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-        cr_expect_eq(cb_cell_extent_of(&fading_lstm, &cases[i].extent, 7, 5, NULL),
-                     cases[i].expected, "extent %d", (int)i);
-    const cb_cell_extent size = {.setting = "projection"};
+    const cb_cell_extent none = {0}, gates = {4, CB_HIDDEN}, inputs = {2, CB_INPUT};
+    cr_expect_eq(cb_cell_extent_of(&fading_lstm, &none, 7, 5, NULL), 0);
+    cr_expect_eq(cb_cell_extent_of(&fading_lstm, &gates, 7, 5, NULL), 20);
+    cr_expect_eq(cb_cell_extent_of(&fading_lstm, &inputs, 7, 5, NULL), 14);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        cb_cell cell = fading_lstm;
+        cell.sizes = &cases[i].size;
+        cell.size_count = 1;
+        const cb_cell_extent twice = {2, CB_OWN_SIZE};
+        cr_expect_eq(cb_cell_extent_of(&cell, &twice, 7, 5, NULL), cases[i].expected, "size %d",
+                     (int)i);
+    }
+    const cb_cell_extent size = {1, CB_OWN_SIZE}, none_such = {1, (cb_cell_size)(CB_OWN_SIZE + 2)};
     const cb_setting half[] = {{"projection", 2.5}, {NULL, 0}}, other[] = {{"k", 1}, {NULL, 0}};
     cr_expect_eq(cb_cell_extent_of(&fading_lstm, &size, 7, 5, narrow), 2);
     cr_expect_eq(cb_cell_extent_of(&fading_lstm, &size, 7, 5, half), 0);
     cr_expect_eq(cb_cell_extent_of(&fading_lstm, &size, 7, 5, other), 0);
+    cr_expect_eq(cb_cell_extent_of(&fading_lstm, &none_such, 7, 5, NULL), 0);
     cr_expect_eq(cb_cell_extent_of(NULL, &size, 7, 5, NULL), 0);
     cb_cell full = fading_lstm;
     full.setting_count = CB_CELL_MAX_SETTINGS + 1;
@@ -131,10 +135,10 @@ Test(cell_tables, sizes_of_a_network) {
                              .bidirectional = true, .recurrent_dropout = 0.5, .settings = narrow);
     cr_assert_not_null(rnn, "%s", cb_params_error(set));
     cr_expect_eq(cb_rnn_output_size(rnn), 2 * 2);
-    const int64_t sizes[] = {2, 5, 2, 5, 2, 5, 2, 5, 0};
+    const int64_t counted[] = {2, 5, 2, 5, 2, 5, 2, 5, 0};
     cr_expect_eq(cb_rnn_state_count(rnn), 8);
     for (int i = 0; i < 9; i++)
-        cr_expect_eq(cb_rnn_state_size(rnn, i), sizes[i]);
+        cr_expect_eq(cb_rnn_state_size(rnn, i), counted[i]);
     cr_expect_eq(cb_rnn_input_count(rnn), 1);
     cr_expect_str_eq(cb_rnn_input_name(rnn, 0), "elapsed");
     cr_expect_eq(cb_rnn_input_size(rnn, 0), 1);

@@ -273,7 +273,7 @@ static void wrapped_step(int layer, const cb_cell_step *s) {
     }
     given.cell = checked;
     given.weights = weights;
-    checked->step(&given);
+    checked->full_step(&given);
 }
 
 static void step_of_layer_0(const cb_cell_step *s) {
@@ -328,7 +328,7 @@ static void expect_gradients_of(const cb_cell *cell, int layers, const cb_rnn_op
     for (int k = 0; k < 2; k++) {
         wrapped[k].params = NULL;
         wrapped[k].param_count = 0;
-        wrapped[k].step = k == 0 ? step_of_layer_0 : step_of_layer_1;
+        wrapped[k].full_step = k == 0 ? step_of_layer_0 : step_of_layer_1;
     }
     cb_stack_layer stack[2] = {{&wrapped[0], HIDDEN, small}, {&wrapped[1], HIDDEN, small}};
     cb_rnn *rnn = cb_stack_new(params, "rnn", INPUT, layers, stack, options);

@@ -288,7 +288,7 @@ static void uses_a_tensor_of_the_tape(cb_tensor *const *w, cb_tensor *x, cb_tens
 }
 
 static const cb_cell_param one_weight[] = {
-    {"weight_ih", .rows = {.hidden = 1}, .columns = {.input = 1}, .role = CB_INPUT_WEIGHT},
+    {"weight_ih", .rows = {1, CB_HIDDEN}, .columns = {1, CB_INPUT}, .role = CB_INPUT_WEIGHT},
 };
 
 static void counts_the_batch(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
@@ -356,7 +356,7 @@ static void expect_reason(cb_scan_step *step, bool on_tape, const char *reason) 
                           .state_count = 1,
                           .param_count = 1,
                           .params = one_weight,
-                          .step = takes_the_odd_step};
+                          .full_step = takes_the_odd_step};
     odd_step = step;
     float ones[] = {1, 2, 3};
     cb_tensor vector = cb_tensor_wrap(CB_F32, CB_SHAPE(3), ones);
@@ -440,8 +440,11 @@ static void lies(const cb_cell_step *s) {
 }
 
 Test(compiled, a_check_finds_an_op_that_lies_about_rows) {
-    const cb_cell cell = {
-        .name = "lying", .state_count = 1, .param_count = 1, .params = one_weight, .step = lies};
+    const cb_cell cell = {.name = "lying",
+                          .state_count = 1,
+                          .param_count = 1,
+                          .params = one_weight,
+                          .full_step = lies};
     cb_params *params = cb_params_new_dtype(1, CB_F64);
     cb_rnn *rnn = cb_rnn_new(params, "rnn", &cell, 3, 4);
     cb_scan_check_report report;
@@ -572,8 +575,8 @@ static void dropping_step(const cb_cell_step *s) {
 
 Test(compiled, a_dropout_module_in_a_step) {
     static const cb_cell_param params[] = {
-        {"wi", {.hidden = 1}, {.input = 1}, .role = CB_INPUT_WEIGHT},
-        {"wh", {.hidden = 1}, {.hidden = 1}, .role = CB_RECURRENT_WEIGHT}};
+        {"wi", {1, CB_HIDDEN}, {1, CB_INPUT}, .role = CB_INPUT_WEIGHT},
+        {"wh", {1, CB_HIDDEN}, {1, CB_HIDDEN}, .role = CB_RECURRENT_WEIGHT}};
     static const char *const states[] = {"h"};
     static const cb_cell cell = {.name = "dropping",
                                  .summary = "a step with a dropout module",
@@ -582,7 +585,7 @@ Test(compiled, a_dropout_module_in_a_step) {
                                  .state_names = states,
                                  .param_count = 2,
                                  .params = params,
-                                 .step = dropping_step};
+                                 .full_step = dropping_step};
     enum { TIME = 40 };
     for (int recompute = 0; recompute <= 10; recompute += 10) {
         double evaluated[2], trained[2];

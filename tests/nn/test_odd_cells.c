@@ -87,9 +87,9 @@ static const odd_cell odd_cells[] = {
 };
 
 static const cb_cell_param weights_of_all[] = {
-    {"weight_ih", {.hidden = 1}, {.input = 1}, .role = CB_INPUT_WEIGHT},
-    {"weight_hh", {.hidden = 1}, {.hidden = 1}, .role = CB_RECURRENT_WEIGHT},
-    {"bias", {.hidden = 1}, .role = CB_BIAS},
+    {"weight_ih", {1, CB_HIDDEN}, {1, CB_INPUT}, .role = CB_INPUT_WEIGHT},
+    {"weight_hh", {1, CB_HIDDEN}, {1, CB_HIDDEN}, .role = CB_RECURRENT_WEIGHT},
+    {"bias", {1, CB_HIDDEN}, .role = CB_BIAS},
 };
 
 /* One layer of a cell over random x from random states, with its gradients. */
@@ -145,7 +145,7 @@ Test(odd_cells, equal_themselves_run_op_by_op) {
                               .state_count = STATES,
                               .param_count = 3,
                               .params = weights_of_all,
-                              .step = odd_cells[k].step};
+                              .full_step = odd_cells[k].step};
         static run compiled, eager;
         start(&compiled, &cell, false);
         start(&eager, &cell, true);

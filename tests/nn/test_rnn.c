@@ -488,13 +488,13 @@ Test(rnn, a_step_that_is_wrong_is_named) {
         cb_status status;
         const char *text;
     } cases[] = {
-        {{.name = "forgets", .state_count = 2, .step = step_forgets},
+        {{.name = "forgets", .state_count = 2, .full_step = step_forgets},
          CB_ERROR_VALUE,
          "scan \"forgets\": the step left state 1 empty"},
-        {{.name = "grows", .state_count = 2, .step = step_grows},
+        {{.name = "grows", .state_count = 2, .full_step = step_grows},
          CB_ERROR_SHAPE,
          "scan \"grows\": the step made state 1 [4,12]; it must be [4,6]"},
-        {{.name = "fails", .state_count = 2, .step = step_fails},
+        {{.name = "fails", .state_count = 2, .full_step = step_fails},
          CB_ERROR_SHAPE,
          "matmul: [4,3] x [4,6]"},
     };

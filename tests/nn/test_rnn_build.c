@@ -165,17 +165,18 @@ static void step(const cb_cell_step *s) {
 }
 
 Test(rnn_build, cells_with_bad_tables_are_refused) {
-    enum { COUNTS = 17, ROWS = 13 };
-    static const cb_cell_param fine = {"w", .rows = {.hidden = 1}, .role = CB_UNIT_WEIGHT};
+    enum { COUNTS = 17, ROWS = 10 };
+    static const cb_cell_param fine = {"w", .rows = {1, CB_HIDDEN}, .role = CB_UNIT_WEIGHT};
     static const cb_setting nameless[] = {{.value = 1}};
-    static const cb_cell_vector vectors[] = {{"v", {.setting = "k"}}, {NULL, {.hidden = 1}}};
-    static const cb_cell_extent none[] = {{0}}, halved[] = {{.hidden = 1, .over = 2}};
+    static const cb_cell_vector vectors[] = {{"v", {1, CB_OWN_SIZE}}, {NULL, {1, CB_HIDDEN}}};
+    static const cb_cell_extent none[] = {{0, CB_HIDDEN}}, halved[] = {{1, CB_OWN_SIZE}};
+    static const cb_cell_own_size half = {.hidden = 1, .over = 2};
     const cb_cell good = {
-        .name = "own", .state_count = 1, .param_count = 1, .params = &fine, .step = step};
+        .name = "own", .state_count = 1, .param_count = 1, .params = &fine, .full_step = step};
     cb_cell bad[COUNTS];
     for (int i = 0; i < COUNTS; i++)
         bad[i] = good;
-    bad[0].name = NULL, bad[1].step = NULL, bad[2].state_count = 0;
+    bad[0].name = NULL, bad[1].full_step = NULL, bad[2].state_count = 0;
     bad[3].state_count = CB_CELL_MAX_STATES + 1, bad[4].param_count = -1;
     bad[5].param_count = CB_CELL_MAX_PARAMS + 1, bad[6].params = NULL;
     bad[7].state_count = -3;
@@ -185,6 +186,7 @@ Test(rnn_build, cells_with_bad_tables_are_refused) {
     bad[13].input_count = 1, bad[13].inputs = vectors;
     bad[14].observed_count = 1, bad[14].observed = vectors + 1;
     bad[15].state_sizes = none, bad[16].state_sizes = halved;
+    bad[16].size_count = 1, bad[16].sizes = &half;
     static const char *const counts[COUNTS] = {
         "no name, or no step",
         "no name, or no step",
@@ -199,7 +201,7 @@ Test(rnn_build, cells_with_bad_tables_are_refused) {
         "cell \"own\": the table of observed values is NULL",
         "cell \"own\": recurrent_states names",
         "cell \"own\", hyperparameter 0: it has no name",
-        "further input 0: an extent names a hyperparameter that the cell does not have",
+        "further input 0: its extents are of no size",
         "observed value 0: it has no name",
         "state 0: it has no size",
         "the size of a state is no whole number of at least 1"};
@@ -210,30 +212,46 @@ Test(rnn_build, cells_with_bad_tables_are_refused) {
     cb_cell_param rows[ROWS];
     for (int i = 0; i < ROWS; i++)
         rows[i] = fine;
-    rows[0].name = NULL, rows[1].rows.hidden = 0, rows[2].columns.hidden = -1;
+    rows[0].name = NULL, rows[1].rows.times = 0, rows[2].columns.times = -1;
     rows[3].blocks = -1, rows[4].halves = 2, rows[5].halves = 3;
     rows[6].role = (cb_cell_role)17;
-    rows[7].rows.setting = "k", rows[8].columns.setting = "k", rows[9].rows.over = -1;
-    rows[10].rows.over = 2, rows[11].rows.constant = -5, rows[12].role = CB_CONSTANT;
+    rows[7].rows.size = CB_OWN_SIZE, rows[8].columns.size = (cb_cell_size)-1;
+    rows[9].role = CB_CONSTANT;
     static const char *const faults[ROWS] = {
         "parameter 0 (no name): it has no name",
-        "parameter 0 (w): it has no rows",
-        "parameter net.w_l0: with these sizes, an extent is no whole number of at least 1",
+        "parameter 0 (w): its rows are below 1 x a size",
+        "parameter 0 (w): an extent is below 0 x a size",
         "parameter 0 (w): its blocks are below 0",
         "parameter 0 (w): its rows have no two",
         "parameter 0 (w): its halves are outside 0..2",
         "parameter 0 (w): there is no such role",
-        "parameter 0 (w): an extent names a hyperparameter that the cell does not have",
-        "parameter 0 (w): an extent names a hyperparameter that the cell does not have",
-        "parameter 0 (w): an extent is divided by a number below 0",
-        "parameter net.w_l0: with these sizes, an extent is no whole number of at least 1",
-        "parameter net.w_l0: with these sizes, an extent is no whole number of at least 1",
+        "parameter 0 (w): its extents are of no size",
+        "parameter 0 (w): its extents are of no size",
         "parameter 0 (w): it is a constant that nothing fills"};
     for (int i = 0; i < ROWS; i++) {
         cb_params *p = cb_params_new(1);
         cb_cell cell = good;
         cell.params = &rows[i];
         expect_refused(p, cb_rnn_new(p, "net", &cell, 3, 5), CB_ERROR_VALUE, faults[i]);
+    }
+    static const struct {
+        cb_cell_own_size size;
+        const char *fault;
+    } sizes[] = {
+        {{.setting = "k"}, "size 0: it names a hyperparameter that the cell does not have"},
+        {{.hidden = 1, .over = -1}, "size 0: it is divided by a number below 0"},
+        {{.hidden = 1, .over = 2}, "parameter net.w_l0: with these sizes, an extent is no whole"},
+        {{.constant = -5}, "parameter net.w_l0: with these sizes, an extent is no whole"},
+    };
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        cb_params *p = cb_params_new(1);
+        cb_cell cell = good;
+        cb_cell_param row = fine;
+        row.rows.size = CB_OWN_SIZE;
+        cell.params = &row;
+        cell.sizes = &sizes[i].size;
+        cell.size_count = 1;
+        expect_refused(p, cb_rnn_new(p, "net", &cell, 3, 5), CB_ERROR_VALUE, sizes[i].fault);
     }
     cb_params *p = cb_params_new(1);
     cr_expect_not_null(cb_rnn_new(p, "net", &good, 3, 5), "%s", cb_params_error(p));

@@ -104,7 +104,7 @@ static cb_tensor *eager(const problem *p, cb_tensor *const *weights, cb_tensor *
     for (int64_t s = 0; s < p->size.time; s++) {
         int64_t t = p->size.reverse ? p->size.time - 1 - s : s;
         cb_tensor *next[MOST_STATES] = {NULL}, *mask = NULL;
-        p->cell->step(&(cb_cell_step){.cell = p->cell,
+        p->cell->full_step(&(cb_cell_step){.cell = p->cell,
                                       .input = p->size.input,
                                       .hidden = p->size.hidden,
                                       .settings = settings,
@@ -245,11 +245,11 @@ static void separate_step(const cb_cell_step *s) {
 }
 
 #define INPUT_MATRIX(name)                                                                         \
-    { name, .rows = {.hidden = 1}, .columns = {.input = 1}, .role = CB_INPUT_WEIGHT }
+    { name, .rows = {1, CB_HIDDEN}, .columns = {1, CB_INPUT}, .role = CB_INPUT_WEIGHT }
 #define STATE_MATRIX(name)                                                                         \
-    { name, .rows = {.hidden = 1}, .columns = {.hidden = 1}, .role = CB_RECURRENT_WEIGHT }
+    { name, .rows = {1, CB_HIDDEN}, .columns = {1, CB_HIDDEN}, .role = CB_RECURRENT_WEIGHT }
 #define VECTOR(name)                                                                               \
-    { name, .rows = {.hidden = 1}, .role = CB_BIAS }
+    { name, .rows = {1, CB_HIDDEN}, .role = CB_BIAS }
 
 static const cb_cell_param separate_params[] = {
     INPUT_MATRIX("w0"), INPUT_MATRIX("w1"), INPUT_MATRIX("w2"), INPUT_MATRIX("w3"),
@@ -266,7 +266,7 @@ static const cb_cell separate_cell = {
     .state_count = 3,
     .param_count = sizeof(separate_params) / sizeof(separate_params[0]),
     .params = separate_params,
-    .step = separate_step,
+    .full_step = separate_step,
 };
 
 Test(scan, equals_the_eager_loop_where_products_are_merged, .timeout = 120) {
@@ -299,7 +299,7 @@ static const cb_cell summing_cell = {
     .state_count = 2,
     .param_count = sizeof(summing_params) / sizeof(summing_params[0]),
     .params = summing_params,
-    .step = summing_step,
+    .full_step = summing_step,
 };
 
 Test(scan, equals_the_eager_loop_where_a_given_gradient_is_summed) {
