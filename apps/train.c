@@ -46,7 +46,8 @@ typedef struct request {
     const chosen_cell *chosen; /* what cell and set name */
     const char *log, *checkpoint, *resume, *every;
     int64_t layers, hidden, embedding, seq_len, recompute, threads;
-    double dropout, lr, initial_accumulator, momentum, weight_decay, held_out;
+    double dropout, recurrent_dropout, zoneout, zoneout_cell, lr, initial_accumulator, momentum,
+        weight_decay, held_out;
     training_options training;
     checkpoint_interval interval;
     bool detect_anomaly, quiet, cell_given;
@@ -97,6 +98,16 @@ static void add_model_options(request *asked, option_row *rows, int *count) {
         {"dropout", .number = &asked->dropout, .value = "X",
          .help = "dropout rate on the output of each recurrent layer", .low = 0, .high = 1,
          .below_high = true, .keep = OPTION_FIXED},
+        {"recurrent-dropout", .number = &asked->recurrent_dropout, .value = "X",
+         .help = "dropout rate on the state that recurrent weights see, the same\nunits at all "
+                 "steps of a sequence",
+         .low = 0, .high = 1, .below_high = true, .keep = OPTION_FIXED},
+        {"zoneout", .number = &asked->zoneout, .value = "X",
+         .help = "probability of a unit of the output state to stay what it was", .low = 0,
+         .high = 1, .below_high = true, .keep = OPTION_FIXED},
+        {"zoneout-cell", .number = &asked->zoneout_cell, .value = "X",
+         .help = "the same of the other states", .low = 0, .high = 1, .below_high = true,
+         .keep = OPTION_FIXED},
         {"recompute", .whole = &asked->recompute, .value = "K",
          .help = "keep states every K characters only and compute the rest again:\nless memory for "
                  "long windows, about 1.5 times the time; 0: keep all",
@@ -326,6 +337,9 @@ static int train(const request *asked, const model_init *init, const char *kept,
                                   .layers = asked->layers,
                                   .seq_len = asked->seq_len,
                                   .dropout = asked->dropout,
+                                  .recurrent_dropout = asked->recurrent_dropout,
+                                  .zoneout = asked->zoneout,
+                                  .zoneout_cell = asked->zoneout_cell,
                                   .recompute = asked->recompute},
                         .init = *init,
                         .options = asked->training,

@@ -55,9 +55,10 @@ static cb_tensor *zoneout(const cbi_rnn_run *run, double rate, cb_tensor *before
         return after;
     if (tape->evaluating)
         return cb_add(cb_scale(before, rate), cb_scale(after, 1 - rate));
-    cb_tensor *changes =
-        cb_dropout(cb_full_like(before, 1), rate, cb_params_random(run->rnn->params));
-    return cb_where(changes, after, before);
+    /* What dropout draws a mask for has a row for each sequence: tiles of rows are drawn by several
+       threads. */
+    cb_tensor *change = cb_dropout(cb_sub(after, before), rate, cb_params_random(run->rnn->params));
+    return cb_add(before, cb_scale(change, 1 - rate));
 }
 
 void cbi_rnn_step(const void *context, cb_tensor *const *weights, cb_tensor *x,

@@ -2,11 +2,12 @@
 
    A fill runs over chunks of CHUNK_BLOCKS blocks. A chunk first makes its words, then turns all of
    them into numbers in loops that the compiler vectorises, and last copies as many as are wanted.
-   Nothing here is compiled for more than the baseline instruction set: FMA would round differently,
-   and the same seed would give other weights on another machine. */
+   Only the words, which are whole numbers, are compiled for more than the baseline instruction set:
+   FMA would round differently, and the same seed would give other weights on another machine. */
 #include <cerebra/random.h>
 
 #include "tensor/math.h"
+#include "tensor/multiversion.h"
 #include "tensor/parallel.h"
 
 #include <Random123/philox.h>
@@ -58,6 +59,33 @@ typedef union chunk_output {
     double f64[CHUNK_WORDS];
 } chunk_output;
 
+/* The words of CHUNK_BLOCKS blocks: the rounds of philox_block, on all of them at once, each of the
+   four words in a row of its own. */
+CBI_MULTIVERSION static void philox_chunk(uint64_t key, uint64_t counter, uint32_t *words) {
+    uint32_t c[4][CHUNK_BLOCKS];
+    uint32_t key_0 = (uint32_t)key, key_1 = (uint32_t)(key >> 32);
+    for (uint32_t i = 0; i < CHUNK_BLOCKS; i++) {
+        c[0][i] = (uint32_t)(counter + i);
+        c[1][i] = (uint32_t)((counter + i) >> 32);
+        c[2][i] = c[3][i] = 0;
+    }
+    for (int round = 0; round < 10; round++) {
+        for (int i = 0; i < CHUNK_BLOCKS; i++) {
+            uint64_t product_0 = (uint64_t)PHILOX_M4x32_0 * c[0][i];
+            uint64_t product_1 = (uint64_t)PHILOX_M4x32_1 * c[2][i];
+            c[0][i] = (uint32_t)(product_1 >> 32) ^ c[1][i] ^ key_0;
+            c[1][i] = (uint32_t)product_1;
+            c[2][i] = (uint32_t)(product_0 >> 32) ^ c[3][i] ^ key_1;
+            c[3][i] = (uint32_t)product_0;
+        }
+        key_0 += PHILOX_W32_0;
+        key_1 += PHILOX_W32_1;
+    }
+    for (int i = 0; i < CHUNK_BLOCKS; i++)
+        for (int k = 0; k < 4; k++)
+            words[4 * i + k] = c[k][i];
+}
+
 /* What a fill does, and the two numbers it takes: low and high, mean and stddev, or p. */
 typedef struct fill {
     void (*convert)(const struct fill *fill, const uint32_t *words, chunk_output *out);
@@ -74,11 +102,7 @@ static void fill_chunks(void *context, int64_t begin, int64_t end) {
     for (int64_t chunk = begin; chunk < end; chunk++) {
         uint32_t words[CHUNK_WORDS];
         chunk_output numbers;
-        uint64_t counter = f->random.counter + (uint64_t)chunk * CHUNK_BLOCKS;
-        for (uint64_t i = 0; i < CHUNK_BLOCKS; i++) {
-            philox4x32_ctr_t block = philox_block(f->random.key, counter + i, 0);
-            memcpy(words + 4 * i, block.v, sizeof block.v);
-        }
+        philox_chunk(f->random.key, f->random.counter + (uint64_t)chunk * CHUNK_BLOCKS, words);
         f->convert(f, words, &numbers);
         int64_t done = chunk * f->chunk_elements;
         int64_t count = f->n - done < f->chunk_elements ? f->n - done : f->chunk_elements;

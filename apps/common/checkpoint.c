@@ -59,11 +59,25 @@ char *checkpoint_vocabulary(const vocabulary *characters) {
 }
 
 static json_t *config_json(const model_config *config) {
-    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:b}", "cell", config->cell->name,
-                     "vocabulary", (json_int_t)config->vocabulary, "embedding",
-                     (json_int_t)config->embedding, "hidden", (json_int_t)config->hidden, "layers",
-                     (json_int_t)config->layers, "seq_len", (json_int_t)config->seq_len, "dropout",
-                     config->dropout, "no_bias", (int)config->no_bias);
+    json_t *object = json_pack(
+        "{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:b}", "cell", config->cell->name, "vocabulary",
+        (json_int_t)config->vocabulary, "embedding", (json_int_t)config->embedding, "hidden",
+        (json_int_t)config->hidden, "layers", (json_int_t)config->layers, "seq_len",
+        (json_int_t)config->seq_len, "dropout", config->dropout, "no_bias", (int)config->no_bias);
+    const struct {
+        const char *key;
+        double rate;
+    } rates[] = {{"recurrent_dropout", config->recurrent_dropout},
+                 {"zoneout", config->zoneout},
+                 {"zoneout_cell", config->zoneout_cell}};
+    for (int i = 0; i < 3 && object != NULL; i++) {
+        if (rates[i].rate > 0 &&
+            json_object_set_new(object, rates[i].key, json_real(rates[i].rate)) != 0) {
+            json_decref(object);
+            object = NULL;
+        }
+    }
+    return object;
 }
 
 /* ---- The checksum ---------------------------------------------------------------------------- */
@@ -224,22 +238,27 @@ static const chosen_cell *read_cell(const cb_safetensors *file, const char *name
                             cb_safetensors_metadata(file, "cell_set"), error);
 }
 
+static bool is_rate(double rate) {
+    return rate >= 0 && rate < 1;
+}
+
 static bool read_config(const cb_safetensors *file, model_config *config, char *error) {
     const char *json_text = cb_safetensors_metadata(file, "config");
     json_t *object = json_text == NULL ? NULL : json_loads(json_text, JSON_REJECT_DUPLICATES, NULL);
     const char *cell = NULL;
     json_int_t characters, embedding, hidden, layers, seq_len;
-    double dropout;
+    double dropout, recurrent_dropout = 0, zoneout = 0, zoneout_cell = 0;
     int no_bias;
-    bool ok =
-        object != NULL &&
-        json_unpack(object, "{s:s, s:I, s:I, s:I, s:I, s:I, s:F, s:b}", "cell", &cell, "vocabulary",
-                    &characters, "embedding", &embedding, "hidden", &hidden, "layers", &layers,
-                    "seq_len", &seq_len, "dropout", &dropout, "no_bias", &no_bias) == 0;
+    bool ok = object != NULL &&
+              json_unpack(object, "{s:s, s:I, s:I, s:I, s:I, s:I, s:F, s:b, s?F, s?F, s?F}", "cell",
+                          &cell, "vocabulary", &characters, "embedding", &embedding, "hidden",
+                          &hidden, "layers", &layers, "seq_len", &seq_len, "dropout", &dropout,
+                          "no_bias", &no_bias, "recurrent_dropout", &recurrent_dropout, "zoneout",
+                          &zoneout, "zoneout_cell", &zoneout_cell) == 0;
     ok = ok && characters >= 1 && characters <= 0x110000 && embedding >= 1 &&
          embedding <= MODEL_LARGEST && hidden >= 1 && hidden <= MODEL_LARGEST && layers >= 1 &&
          layers <= MODEL_MOST_LAYERS && seq_len >= 1 && seq_len <= MODEL_LARGEST && dropout >= 0 &&
-         dropout < 1;
+         dropout < 1 && is_rate(recurrent_dropout) && is_rate(zoneout) && is_rate(zoneout_cell);
     if (!ok) {
         failure(error, FAILURE_SIZE, "its configuration is missing or damaged");
     } else {
@@ -250,6 +269,9 @@ static bool read_config(const cb_safetensors *file, model_config *config, char *
                                  .layers = layers,
                                  .seq_len = seq_len,
                                  .dropout = dropout,
+                                 .recurrent_dropout = recurrent_dropout,
+                                 .zoneout = zoneout,
+                                 .zoneout_cell = zoneout_cell,
                                  .no_bias = no_bias != 0};
         ok = config->cell != NULL;
     }

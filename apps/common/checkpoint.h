@@ -11,7 +11,7 @@
      format_version  "2"; "1" had no checksum and nothing to go on training with
      vocabulary      JSON, an array of strings of one character each
      config          JSON, an object: cell, vocabulary, embedding, hidden, layers, seq_len, dropout,
-                     no_bias
+                     no_bias, and recurrent_dropout, zoneout, zoneout_cell where not 0
      cell_text       the cell's equations, when it was read from a file
      cell_library    the shared library that the cell is from, when it is
      cell_set        hyperparameters of the cell that were set, "name=value,..."

@@ -52,12 +52,13 @@ bool model_make(const model_config *config, const model_init *init, uint64_t see
     }
     made->embedding = cb_embedding_new(made->params, "embedding", config->vocabulary,
                                        config->embedding, .weight_init = init->embedding);
-    made->rnn = cb_rnn_new(made->params, "rnn", cell->cell, config->embedding, config->hidden,
-                           .layers = (int)config->layers, .no_bias = config->no_bias,
-                           .dropout = config->dropout, .recompute = config->recompute,
-                           .equal_halves = init->equal_halves, .input_init = init->input,
-                           .recurrent_init = init->recurrent, .bias_init = init->bias,
-                           .settings = cell->settings);
+    made->rnn = cb_rnn_new(
+        made->params, "rnn", cell->cell, config->embedding, config->hidden,
+        .layers = (int)config->layers, .no_bias = config->no_bias, .dropout = config->dropout,
+        .recompute = config->recompute, .equal_halves = init->equal_halves,
+        .input_init = init->input, .recurrent_init = init->recurrent, .bias_init = init->bias,
+        .settings = cell->settings, .recurrent_dropout = config->recurrent_dropout,
+        .zoneout = config->zoneout, .zoneout_cell = config->zoneout_cell);
     if (config->dropout > 0) {
         made->dropout = cb_dropout_new(made->params, "dropout", config->dropout);
     }

@@ -19,9 +19,10 @@ typedef struct model_config {
     int64_t embedding;  /* features of a character's embedding */
     int64_t hidden;
     int64_t layers;
-    int64_t seq_len;   /* characters in a training window */
-    double dropout;    /* on the output of every layer */
-    bool no_bias;      /* the recurrent part has no biases */
+    int64_t seq_len;                                 /* characters in a training window */
+    double dropout;                                  /* on the output of every layer */
+    double recurrent_dropout, zoneout, zoneout_cell; /* see cb_rnn_options */
+    bool no_bias;                                    /* the recurrent part has no biases */
     int64_t recompute; /* how it is trained, not what it is: see cb_rnn_options */
 } model_config;
 

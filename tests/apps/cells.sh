@@ -75,6 +75,18 @@ refuse 2 'names "steady" twice' train --data text.txt --cell averaging.cell --se
 refuse 2 'means nothing without --cell' bench --set steady=1
 refuse 2 'means nothing without CELL' cells --set steady=1
 
+# Recurrent dropout and zoneout, kept with the checkpoint: gone on with, bit for bit the same.
+masks='--recurrent-dropout 0.3 --zoneout 0.2 --zoneout-cell 0.1'
+expect 0 "$cerebra" train --data text.txt --cell gru $masks --epochs 4 $small --checkpoint masked.st
+expect 0 "$cerebra" train --data text.txt --cell gru $masks --epochs 2 $small --checkpoint stopped.st
+expect 0 "$cerebra" train --resume stopped.st --epochs 4 --quiet
+expect 0 "$cerebra" eval --checkpoint masked.st --data text.txt
+cp out masked.txt
+expect 0 "$cerebra" eval --checkpoint stopped.st --data text.txt
+same out masked.txt
+same masked.st stopped.st
+refuse 2 'recurrent-dropout must be' train --data text.txt --recurrent-dropout 1
+
 # Explained, checked and timed beside others.
 expect 0 "$cerebra" explain --cell averaging.cell --hidden 16 --input 16
 contains out '^averaging, f32'
