@@ -66,6 +66,15 @@ static const char *without_comments(const char *text) {
     return text;
 }
 
+/* Whether a layer of these sizes can be made of a cell. */
+static bool check_sizes(const chosen_cell *chosen, const request *asked, char *error) {
+    const cb_rnn_options options = {.hidden = asked->hidden, .settings = chosen->settings};
+    cb_error reason = {.message = "out of memory"};
+    cb_scan *scan = cb_cell_scan_new(chosen->cell, CB_F32, asked->input, &options, &reason);
+    cb_scan_free(scan);
+    return scan != NULL || failure(error, FAILURE_SIZE, "%s", reason.message);
+}
+
 static bool print_cell(const chosen_cell *chosen, const request *asked) {
     const cb_cell *cell = chosen->cell;
     bool alone = asked->count > 0;
@@ -157,7 +166,8 @@ static int choose(const request *asked, const chosen_cell **cells, char *error) 
            which[count] != NULL;
          count++) {
         cells[count] = cell_choose(which[count], asked->set, error);
-        good = cells[count] != NULL;
+        good =
+            cells[count] != NULL && (asked->count == 0 || check_sizes(cells[count], asked, error));
     }
     free(names);
     return good ? count : -1;

@@ -17,28 +17,30 @@ static bool is_constant(const cb_init *init) {
            (init->kind == CB_INIT_UNIFORM && init->a == init->b);
 }
 
-/* The cell's own first values of a parameter. */
-static cb_init first_of(const cbi_rnn_run *run, int i) {
-    const cb_cell *cell = run->cell;
-    return cell->param_init != NULL
-               ? cell->param_init(cell, i, run->input, run->hidden, run->settings)
-               : cell->params[i].init;
-}
-
-static cb_init init_for(cb_init own, cb_cell_role role, const cb_rnn_options *options,
-                        int64_t hidden) {
+/* First values by role, where the options say any; else those of the table. */
+static cb_init init_for(const cb_cell_param *p, const cb_rnn_options *options, int64_t hidden) {
     const cb_init *by_role[] = {
         [CB_INPUT_WEIGHT] = &options->input_init,
         [CB_RECURRENT_WEIGHT] = &options->recurrent_init,
         [CB_BIAS] = &options->bias_init,
         [CB_UNIT_WEIGHT] = &options->unit_init,
     };
-    if (by_role[role]->kind != CB_INIT_DEFAULT)
-        return *by_role[role];
-    if (own.kind != CB_INIT_DEFAULT)
-        return own;
+    if (p->role != CB_CONSTANT && by_role[p->role]->kind != CB_INIT_DEFAULT)
+        return *by_role[p->role];
+    if (p->init.kind != CB_INIT_DEFAULT)
+        return p->init;
     double bound = 1 / sqrt((double)hidden); /* as PyTorch */
     return (cb_init){.kind = CB_INIT_UNIFORM, .a = -bound, .b = bound};
+}
+
+/* First values of parameter i: what the cell says of it alone goes before what options say of all
+   of its role. */
+static cb_init first_values(const cbi_rnn_run *run, int i, const cb_rnn_options *options) {
+    const cb_cell *cell = run->cell;
+    cb_init own = {.kind = CB_INIT_DEFAULT};
+    if (cell->param_init != NULL)
+        own = cell->param_init(cell, i, run->input, run->hidden, run->settings);
+    return own.kind != CB_INIT_DEFAULT ? own : init_for(&cell->params[i], options, run->hidden);
 }
 
 /* The lower half of a parameter becomes a copy of the upper one. */
@@ -88,7 +90,7 @@ static cb_status add_weight(cbi_rnn_run *run, const char *suffix, int i,
                     name);
     if (p->role == CB_CONSTANT)
         return add_constant(run, i, name, rank, shape);
-    cb_init init = init_for(first_of(run, i), p->role, options, run->hidden);
+    cb_init init = first_values(run, i, options);
     run->weights[i] = cb_params_add(rnn->params, name, rank, shape, p->blocks, &init);
     if (run->weights[i] == NULL)
         return cb_params_status(rnn->params);
@@ -106,7 +108,7 @@ static bool halves_start_equal(const cb_cell *cell, const cb_rnn_options *option
         const cb_cell_param *p = &cell->params[i];
         if (p->halves != 2 || (p->role != CB_INPUT_WEIGHT && p->role != CB_RECURRENT_WEIGHT))
             continue;
-        cb_init init = init_for(p->init, p->role, options, 1);
+        cb_init init = init_for(p, options, 1);
         if (!is_constant(&init))
             return false;
         has_halves = true;

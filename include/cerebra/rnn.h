@@ -196,7 +196,8 @@ typedef struct cb_rnn_options {
                           gradients */
     int64_t recompute; /* steps of a segment of time, see below; 0: nothing is computed again */
     bool equal_halves; /* Cerebral cells: the lower half starts as a copy of the upper one */
-    cb_init input_init, recurrent_init, bias_init, unit_init; /* by role; default: the table's */
+    cb_init input_init, recurrent_init, bias_init, unit_init; /* by role; default: the table's, see
+                                                           also param_init */
     const cb_setting *settings; /* hyperparameters of the cell that are not to have their default
                                    values, ended by a row without a name; copied; may be NULL */
 } cb_rnn_options;

@@ -293,8 +293,6 @@ Test(cell_tables, recurrent_weights_of_all_cells_see_what_is_not_dropped) {
             for (int64_t i = 0; i < cb_tensor_count(weight->gradient); i++)
                 sum += fabs(((const double *)weight->gradient->data)[i]);
             cr_expect_eq(sum > 0, keep == 1, "%s: %g", (*cell)->name, sum);
-            if (keep == 1)
-                cr_expect(cbt_close(y, z, 1e-12), "%s", (*cell)->name);
             bench_free(&b);
             bench_free(&plain);
         }
