@@ -1,5 +1,5 @@
 #!/bin/sh
-# Holds a tutorial to its examples: `quotes.sh SOURCE`. Every block of the page that is fenced as C
+# Holds tutorials to their examples: `quotes.sh SOURCE`. Every block of a page that is fenced as C
 # must stand in one of the page's files, line for line and without a gap; only the indentation may
 # differ.
 set -eu
@@ -38,5 +38,7 @@ quotes() {
 }
 
 quotes docs/adding-a-cell.md examples/custom_cell.c examples/train_custom_cell.c \
-    nn/cell_peephole_cerebral_lstm.c tests/nn/test_carried_state.c tests/nn/test_cell_tables.c
+    examples/cell_library.c nn/cell_peephole_cerebral_lstm.c tests/nn/test_carried_state.c \
+    tests/nn/test_cell_tables.c
+quotes docs/cells.md examples/missing_values.c
 exit $failed

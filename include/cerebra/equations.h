@@ -40,10 +40,11 @@ CB_API cb_cell *cb_cell_load(const char *path, const cb_cell_text_options *optio
 /* Ends a cell from cb_cell_parse or cb_cell_load; NULL is none. */
 CB_API void cb_cell_free(cb_cell *cell);
 
-/* The equations as they were read, for people: hyperparameters, equations in the order in which
-   they are computed with the size of each, and parameters with their shapes, roles and first
-   values. Writes at most size bytes, always terminated, and returns the length of the whole text,
-   as snprintf does; buffer may be NULL when size is 0. 0 for a cell that is not from text. */
+/* The equations as they were read: a text of the same cell, with the equations in the order in
+   which they are computed, and, in comments, the size of each, and the parameters with their
+   shapes, roles and first values. Writes at most size bytes, always terminated, and returns the
+   length of the whole text, as snprintf does; buffer may be NULL when size is 0. 0 for a cell that
+   is not from text. */
 CB_API size_t cb_cell_equations(const cb_cell *cell, char *buffer, size_t size);
 
 CB_END_DECLS

@@ -84,7 +84,8 @@ static bool make_param(cbi_equations *e, cbi_name *name) {
         return cbi_equations_fail(e, name->at, "there are more than %d parameters",
                                   CB_CELL_MAX_PARAMS);
     columns.over *= name->heads;
-    cbi_form_reduce(&columns);
+    if (!cbi_form_reduce(&columns))
+        return cbi_equations_fail(e, name->at, "the blocks of \"%s\" are too small", name->text);
     *p = (cb_cell_param){.name = name->text,
                          .rows = extent_of(e, &rows),
                          .columns = matrix ? extent_of(e, &columns) : (cb_cell_extent){0},
@@ -158,7 +159,7 @@ static bool make_vectors(cbi_equations *e) {
         const cbi_name *name = &e->names[e->observed[i]];
         cbi_form form = cbi_size_form(e, name->size);
         if (i == CB_CELL_MAX_VECTORS)
-            return cbi_equations_fail(e, name->at, "more than %d values are observed",
+            return cbi_equations_fail(e, name->observed_at, "more than %d values are observed",
                                       CB_CELL_MAX_VECTORS);
         e->observed_vectors[i] = (cb_cell_vector){name->text, extent_of(e, &form)};
     }
@@ -228,9 +229,18 @@ static void end_reading(cbi_equations *e) {
     e->error = NULL;
 }
 
-static cb_cell *parse(const char *text, const char *name, size_t name_length, const char *file,
-                      const cb_setting *settings, cb_error *error) {
-    size_t length = strlen(text);
+/* A byte that is 0 ends a string, but no file. */
+static bool check_bytes(cbi_equations *e, size_t length) {
+    size_t end = strlen(e->text);
+    if (length > CBI_LONGEST_TEXT)
+        return cbi_equations_fail(e, -1, "the text is longer than 1 MiB");
+    return end == length || cbi_equations_fail(e, (int)end,
+                                               "this is no cell: it has a byte that is 0; if it is "
+                                               "UTF-16, save it as UTF-8");
+}
+
+static cb_cell *parse(const char *text, size_t length, const char *name, size_t name_length,
+                      const char *file, const cb_setting *settings, cb_error *error) {
     cbi_equations *e = cbi_allocate(sizeof(*e));
     if (e == NULL) {
         *error = (cb_error){.status = CB_ERROR_MEMORY, .message = "out of memory"};
@@ -247,10 +257,8 @@ static cb_cell *parse(const char *text, const char *name, size_t name_length, co
         cb_cell_free(&e->cell);
         return NULL;
     }
-    bool good = length <= CBI_LONGEST_TEXT ||
-                cbi_equations_fail(e, -1, "the text is longer than %d bytes", CBI_LONGEST_TEXT);
-    good = good && cbi_read_tokens(e) && cbi_read_statements(e) && cbi_resolve_names(e) &&
-           cbi_find_sizes(e) && make_cell(e);
+    bool good = check_bytes(e, length) && cbi_read_tokens(e) && cbi_read_statements(e) &&
+                cbi_resolve_names(e) && cbi_find_sizes(e) && make_cell(e);
     end_reading(e);
     if (!good)
         cb_cell_free(&e->cell);
@@ -268,27 +276,27 @@ cb_cell *cb_cell_parse(const char *text, const cb_cell_text_options *options, cb
         return NULL;
     }
     const char *name = options->name != NULL ? options->name : "cell";
-    return parse(text, name, strlen(name), options->file != NULL ? options->file : "cell",
-                 options->settings, error);
+    return parse(text, strlen(text), name, strlen(name),
+                 options->file != NULL ? options->file : "cell", options->settings, error);
 }
 
 /* All of a file, which has to be small; NULL, with what is wrong. */
-static char *read_file(const char *path, cb_error *error) {
+static char *read_file(const char *path, size_t *length, cb_error *error) {
     FILE *file = fopen(path, "rb");
     char *text = file != NULL ? cbi_allocate(CBI_LONGEST_TEXT + 2) : NULL;
-    size_t length = text != NULL ? fread(text, 1, CBI_LONGEST_TEXT + 1, file) : 0;
+    *length = text != NULL ? fread(text, 1, CBI_LONGEST_TEXT + 1, file) : 0;
     int reason = errno;
     bool failed = file == NULL || ferror(file) != 0;
     if (file != NULL)
         fclose(file);
-    if (!failed && text != NULL && length <= CBI_LONGEST_TEXT && strlen(text) == length)
+    bool large = *length > CBI_LONGEST_TEXT;
+    if (!failed && text != NULL && !large)
         return text;
-    error->status = failed ? CB_ERROR_FILE : text == NULL ? CB_ERROR_MEMORY : CB_ERROR_FORMAT;
+    error->status = failed || large ? CB_ERROR_FILE : CB_ERROR_MEMORY;
     snprintf(error->message, sizeof(error->message), "%.200s: %s", path,
-             failed                      ? strerror(reason)
-             : text == NULL              ? "out of memory"
-             : length > CBI_LONGEST_TEXT ? "this is no cell: it is longer than 1 MiB"
-                                         : "this is no cell: it has a byte that is 0");
+             failed  ? strerror(reason)
+             : large ? "this is no cell: it is longer than 1 MiB"
+                     : "out of memory");
     cbi_free(text);
     return NULL;
 }
@@ -303,7 +311,8 @@ cb_cell *cb_cell_load(const char *path, const cb_cell_text_options *options, cb_
         *error = (cb_error){.status = CB_ERROR_FILE, .message = "cell: the path is NULL"};
         return NULL;
     }
-    char *text = read_file(path, error);
+    size_t text_length;
+    char *text = read_file(path, &text_length, error);
     if (text == NULL)
         return NULL;
     const char *base = strrchr(path, '/'), *name = base != NULL ? base + 1 : path;
@@ -312,8 +321,8 @@ cb_cell *cb_cell_load(const char *path, const cb_cell_text_options *options, cb_
                                                                            : strlen(name);
     if (options->name != NULL)
         name = options->name, length = strlen(name);
-    cb_cell *cell = parse(text, name, length, options->file != NULL ? options->file : path,
-                          options->settings, error);
+    cb_cell *cell = parse(text, text_length, name, length,
+                          options->file != NULL ? options->file : path, options->settings, error);
     cbi_free(text);
     return cell;
 }

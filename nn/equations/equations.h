@@ -24,6 +24,7 @@ typedef struct cbi_token {
     cbi_token_kind kind;
     int start, end; /* of its bytes in the text */
     char sign;
+    bool dot; /* of *: one as papers print it, also between a matrix and a vector */
     double number;
 } cbi_token;
 
@@ -46,10 +47,12 @@ typedef enum cbi_node_kind {
 
 enum {
     CBI_MOST_ARGUMENTS = 8,
-    CBI_DEEPEST = 200, /* levels of an expression */
+    CBI_DEEPEST = 200,      /* levels of an expression */
+    CBI_LONGEST_NAME = 100, /* bytes */
     CBI_MOST_NAMES = 1024,
     CBI_MOST_NODES = 8192,
-    CBI_MOST_EQUATIONS = 1024,
+    CBI_MOST_EQUATIONS = 512,
+    CBI_MOST_OPERATIONS = 1000, /* that one number is computed with */
     CBI_LONGEST_TEXT = 1 << 20, /* bytes */
 };
 
@@ -76,7 +79,8 @@ typedef struct cbi_node {
     bool in_product;  /* within what a matrix is multiplied with */
     bool of_state;    /* depends on the states before the step */
     bool of_sequence; /* has a row for each sequence: depends on more than parameters */
-    int depth, parent;
+    int depth, count; /* levels below it; nodes of it, which come right before, itself included */
+    int parent;
     const cbi_function *function;
     int size; /* a variable of sizes.c */
 } cbi_node;
@@ -119,16 +123,17 @@ typedef struct cbi_name {
     int equation; /* that gives its value, or of a state the next one; -1: none */
     int part;     /* of the equation's results */
     bool defined; /* an equation or a declaration says what it is */
-    bool used, observed;
+    bool used;
     int value;     /* the node of what let or size declares, or of a state's or an input's
                       size; -1: none */
     bool forming;  /* the form is being found out */
     bool has_form; /* it was: of a size, or the size of a state or an input */
     cbi_form form;
-    int setting;       /* of let with a plain number: the index in the table; -1: none */
-    int size, columns; /* variables; of a matrix, size is that of its rows */
-    int heads;         /* of a matrix: blocks on the diagonal */
-    int init_at;       /* byte of its init; -1: none */
+    int setting;               /* of let with a plain number: the index in the table; -1: none */
+    int size, columns;         /* variables; of a matrix, size is that of its rows */
+    int heads;                 /* of a matrix: blocks on the diagonal */
+    int heads_at, observed_at; /* bytes of these lines' mentions; -1: none */
+    int init_at;               /* byte of its init; -1: none */
     cb_init_kind init;
     int init_count, init_nodes[2];
     cb_cell_role role;
@@ -145,6 +150,8 @@ typedef struct cbi_equation {
     int first_node, node;           /* all nodes of the expression; its root */
     int at, end;                    /* bytes in the text */
     int form_node;                  /* of a declared size of the result; -1: none */
+    bool of_states;                 /* states go into it, and not only through a matrix */
+    bool multiplied; /* such a result that a matrix multiplies, as it is or within another one */
 } cbi_equation;
 
 /* A cell that was read; begins with the cell. */
@@ -194,12 +201,16 @@ bool cbi_equations_fail(cbi_equations *e, int at, const char *format, ...)
 bool cbi_equations_no_memory(cbi_equations *e);
 /* The number of the line that a byte is in, from 1. */
 int cbi_line_of(const cbi_equations *e, int at);
-/* Bytes of the text, for messages: the length to print, at most what a message has room for. */
-#define CBI_QUOTED(e, start, end) ((end) - (start) < 60 ? (end) - (start) : 60), (e)->text + (start)
+/* A part of the text for a message: in one line, without comments, and cut off where it is long. */
+enum { CBI_QUOTE_SIZE = 66 };
+const char *cbi_quote(const cbi_equations *e, int start, int end, char text[CBI_QUOTE_SIZE]);
+#define CBI_QUOTE(e, start, end) cbi_quote(e, start, end, (char[CBI_QUOTE_SIZE]){0})
 
 /* ---- tokens.c -------------------------------------------------------------------------------- */
 
 bool cbi_read_tokens(cbi_equations *e);
+/* The code point at a byte, and how many bytes it has; -1, and one, when it is not UTF-8. */
+int32_t cbi_character_at(const char *text, int *bytes);
 const cbi_token *cbi_peek(const cbi_equations *e, int ahead);
 /* Whether the next token is this sign; and takes it if it is. */
 bool cbi_is_sign(const cbi_equations *e, char sign);
@@ -232,6 +243,10 @@ int cbi_name_of(cbi_equations *e, const char *text, int length, int at);
 /* ---- statements.c ---------------------------------------------------------------------------- */
 
 bool cbi_read_statements(cbi_equations *e);
+/* Takes the number behind heads; -1: it is none that can be. */
+int cbi_take_head_count(cbi_equations *e);
+/* Whether a line of the text is a declaration, by its first word. */
+bool cbi_is_declaration(const char *line);
 
 /* ---- numbers.c ------------------------------------------------------------------------------- */
 
@@ -246,12 +261,14 @@ bool cbi_form_of_name(cbi_equations *e, const cbi_node *node, cbi_form *form);
 /* To lowest terms, and a + sign b; false when a number is too large. */
 bool cbi_form_reduce(cbi_form *form);
 bool cbi_form_add(const cbi_form *a, const cbi_form *b, int sign, cbi_form *sum);
-/* A form as text: "4 hidden + input". */
+/* A form as text: "4 * hidden + input". */
 const char *cbi_form_text(const cbi_form *form, char *text, size_t size);
 
 /* ---- names.c --------------------------------------------------------------------------------- */
 
 bool cbi_resolve_names(cbi_equations *e);
+/* Whether a size of a name can be a whole number of at least 1; else says so. */
+bool cbi_check_form(cbi_equations *e, int name, const cbi_form *form);
 /* Whether a number depends on the hidden size or the input's. */
 bool cbi_depends_on_sizes(const cbi_equations *e, int node);
 

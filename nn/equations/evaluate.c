@@ -14,6 +14,9 @@ typedef struct step_context {
     const cbi_equations *e;
     const cb_cell_step *s;
     cb_tensor *results[CBI_MOST_NAMES]; /* of equations, by name; of states, the next value */
+    /* With recurrent dropout, results that matrices multiply, of the states that they see. */
+    cb_tensor *seen[CBI_MOST_NAMES];
+    bool dropping, as_seen; /* whether there are any; whether they are what is computed */
 } step_context;
 
 static value evaluate(step_context *c, int index);
@@ -27,6 +30,7 @@ static cb_tensor *as_rows(const step_context *c, cb_tensor *t) {
 
 static cb_tensor *tensor_of_name(const step_context *c, const cbi_node *node) {
     const cbi_name *name = &c->e->names[node->name];
+    bool multiplied = node->in_product || c->as_seen;
     switch (name->kind) {
     case CBI_NAME_X:
         return c->s->x;
@@ -35,12 +39,14 @@ static cb_tensor *tensor_of_name(const step_context *c, const cbi_node *node) {
     case CBI_NAME_STATE:
         if (node->kind == CBI_NODE_NEXT)
             return c->results[node->name];
-        return (node->in_product ? c->s->recurrent : c->s->state)[name->index];
+        return (multiplied ? c->s->recurrent : c->s->state)[name->index];
     case CBI_NAME_VECTOR:
     case CBI_NAME_MATRIX:
         return c->s->weights[name->index];
     default:
-        return c->results[node->name];
+        return multiplied && c->dropping && c->e->equations[name->equation].multiplied
+                   ? c->seen[node->name]
+                   : c->results[node->name];
     }
 }
 
@@ -171,7 +177,8 @@ static value evaluate(step_context *c, int index) {
 
 /* ---- The step -------------------------------------------------------------------------------- */
 
-static void compute(step_context *c, const cbi_equation *q) {
+/* Computes an equation into results. */
+static void compute(step_context *c, const cbi_equation *q, cb_tensor **results) {
     const int *targets = c->e->targets + q->first_target;
     const cbi_node *root = &c->e->nodes[q->node];
     value v = evaluate(c, q->node);
@@ -180,14 +187,22 @@ static void compute(step_context *c, const cbi_equation *q) {
     else if (q->next)
         v.tensor = as_rows(c, v.tensor);
     for (int i = 0; i < q->target_count; i++)
-        c->results[targets[i]] = q->split ? cb_chunk(v.tensor, -1, q->target_count, i) : v.tensor;
+        results[targets[i]] = q->split ? cb_chunk(v.tensor, -1, q->target_count, i) : v.tensor;
 }
 
 void cbi_equations_step(const cb_cell_step *s) {
     step_context c = {.e = cbi_equations_of(s->cell), .s = s};
     const cbi_equations *e = c.e;
-    for (int i = 0; i < e->equation_count; i++)
-        compute(&c, &e->equations[e->order[i]]);
+    for (int i = 0; i < e->state_count; i++)
+        c.dropping = c.dropping || s->recurrent[i] != s->state[i];
+    for (int i = 0; i < e->equation_count; i++) {
+        const cbi_equation *q = &e->equations[e->order[i]];
+        compute(&c, q, c.results);
+        c.as_seen = true;
+        if (q->multiplied && c.dropping)
+            compute(&c, q, c.seen);
+        c.as_seen = false;
+    }
     for (int i = 0; i < e->state_count; i++)
         s->next[i] = as_rows(&c, c.results[e->states[i]]);
     for (int i = 0; i < e->observed_count && s->observed != NULL; i++)

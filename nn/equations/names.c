@@ -84,6 +84,17 @@ static bool check_given(cbi_equations *e) {
     return true;
 }
 
+/* Whether a size can be a whole number of at least 1; else says so. */
+bool cbi_check_form(cbi_equations *e, int name, const cbi_form *form) {
+    char text[160];
+    bool plain = form->hidden == 0 && form->input == 0;
+    bool positive = form->hidden > 0 || form->input > 0 || form->constant > 0;
+    return (positive && (!plain || form->over == 1)) ||
+           cbi_equations_fail(e, e->names[name].at,
+                              "the size of \"%s\" is %s; it has to be a whole number of at least 1",
+                              e->names[name].text, cbi_form_text(form, text, sizeof(text)));
+}
+
 static bool make_forms(cbi_equations *e) {
     for (int i = 0; i < e->name_count; i++) {
         cbi_node use = {.name = i, .at = e->names[i].at};
@@ -101,12 +112,8 @@ static bool make_forms(cbi_equations *e) {
         } else {
             continue;
         }
-        if (form.hidden == 0 && form.input == 0 && (form.constant < 1 || form.over != 1)) {
-            char text[160];
-            return cbi_equations_fail(e, e->names[i].at,
-                                      "this size is %s; it has to be a whole number of at least 1",
-                                      cbi_form_text(&form, text, sizeof(text)));
-        }
+        if (!cbi_check_form(e, i, &form))
+            return false;
     }
     return true;
 }
@@ -135,10 +142,11 @@ static bool resolve_next(cbi_equations *e, const cbi_node *node) {
     const cbi_name *name = &e->names[node->name];
     if (name->kind == CBI_NAME_STATE && name->equation >= 0)
         return true;
+    bool missing = name->kind == CBI_NAME_STATE || name->kind == CBI_NAME_UNKNOWN ||
+                   name->kind == CBI_NAME_VECTOR || name->kind == CBI_NAME_MATRIX;
     return cbi_equations_fail(e, node->at,
-                              name->kind == CBI_NAME_RESULT
-                                  ? "\"%s\" is no state: its value needs no '"
-                                  : "%s' has no equation: write %s' = ...",
+                              missing ? "%s' has no equation: write %s' = ..."
+                                      : "\"%s\" is no state: its value needs no '",
                               name->text, name->text);
 }
 
@@ -148,18 +156,20 @@ static bool resolve_arguments(cbi_equations *e, cbi_node *node) {
     for (int i = 0; i < node->argument_count; i++) {
         const cbi_node *argument = &e->nodes[node->arguments[i]];
         if (i >= operands && !argument->is_number)
-            return cbi_equations_fail(e, argument->at, "argument %d of %s has to be a number",
+            return cbi_equations_fail(e, argument->start,
+                                      "argument %d of %s has to be a number: plain, or declared "
+                                      "with let",
                                       i + 1, node->function->name);
         numbers = numbers && (i >= operands || argument->is_number);
     }
     const cbi_node *first = &e->nodes[node->arguments[0]];
     if (numbers && (node->kind == CBI_NODE_APPLY || node->kind == CBI_NODE_JOIN ||
                     (call && node->function->of_numbers == NULL)))
-        return cbi_equations_fail(e, first->at, "\"%.*s\" is a number where a vector has to be",
-                                  CBI_QUOTED(e, first->start, first->end));
+        return cbi_equations_fail(e, first->start, "\"%s\" is a number where a vector has to be",
+                                  CBI_QUOTE(e, first->start, first->end));
     for (int i = 0; i < node->argument_count && node->kind == CBI_NODE_JOIN; i++)
         if (e->nodes[node->arguments[i]].is_number)
-            return cbi_equations_fail(e, e->nodes[node->arguments[i]].at,
+            return cbi_equations_fail(e, e->nodes[node->arguments[i]].start,
                                       "a number has no size, so that it cannot be a part");
     node->is_number = numbers;
     return true;
@@ -217,43 +227,67 @@ bool cbi_depends_on_sizes(const cbi_equations *e, int node) {
 static bool check_number(cbi_equations *e, int node, const char *what) {
     const cbi_node *n = &e->nodes[node];
     return n->is_number ||
-           cbi_equations_fail(e, n->at, "%s has to be a number; \"%.*s\" is a vector", what,
-                              CBI_QUOTED(e, n->start, n->end));
+           cbi_equations_fail(e, n->start, "%s has to be a number; \"%s\" is a vector", what,
+                              CBI_QUOTE(e, n->start, n->end));
 }
 
-/* let a = b, let b = a */
-static bool check_let(cbi_equations *e, int name, int *state) {
-    if (state[name] == 2)
+/* What a let takes to compute, with all that it is made of. */
+typedef struct let_cost {
+    enum { LET_NEW, LET_VISITED, LET_DONE } state;
+    int operations, depth;
+} let_cost;
+
+/* Finds it; false where a let depends on itself, or is more than a moment's work. */
+static bool check_let(cbi_equations *e, int index, let_cost *costs) {
+    const cbi_name *name = &e->names[index];
+    const cbi_node *root = &e->nodes[name->value];
+    let_cost *cost = &costs[index];
+    if (cost->state == LET_DONE)
         return true;
-    if (state[name] == 1)
-        return cbi_equations_fail(e, e->names[name].at, "\"%s\" depends on itself",
-                                  e->names[name].text);
-    state[name] = 1;
-    int root = e->names[name].value, stack[CBI_DEEPEST * CBI_MOST_ARGUMENTS + 1], top = 0;
-    stack[top++] = root;
-    while (top > 0) {
-        const cbi_node *n = &e->nodes[stack[--top]];
-        if (n->kind == CBI_NODE_NAME && e->names[n->name].kind == CBI_NAME_LET &&
-            !check_let(e, n->name, state))
+    if (cost->state == LET_VISITED)
+        return cbi_equations_fail(e, name->at, "\"%s\" depends on itself", name->text);
+    *cost = (let_cost){LET_VISITED, root->count, root->depth};
+    for (int i = name->value - root->count + 1; i <= name->value; i++) {
+        const cbi_node *n = &e->nodes[i];
+        if (n->kind != CBI_NODE_NAME || e->names[n->name].kind != CBI_NAME_LET)
+            continue;
+        if (!check_let(e, n->name, costs))
             return false;
-        for (int i = 0; i < n->argument_count; i++)
-            stack[top++] = n->arguments[i];
+        int depth = root->depth + 1 + costs[n->name].depth;
+        cost->depth = depth > cost->depth ? depth : cost->depth;
+        cost->operations += costs[n->name].operations;
+        if (cost->depth > CBI_DEEPEST || cost->operations > CBI_MOST_OPERATIONS)
+            return cbi_equations_fail(e, name->at,
+                                      "\"%s\" takes more than %d %s to compute, with what it is "
+                                      "made of",
+                                      name->text,
+                                      cost->depth > CBI_DEEPEST ? CBI_DEEPEST : CBI_MOST_OPERATIONS,
+                                      cost->depth > CBI_DEEPEST ? "levels" : "operations");
     }
-    state[name] = 2;
+    cost->state = LET_DONE;
     return true;
 }
 
+static bool check_finite(cbi_equations *e, const cbi_name *name) {
+    double value = cbi_number_of(e, name->value, NULL, 0, 0); /* NaN where no size is known */
+    return cbi_depends_on_sizes(e, name->value) || isfinite(value) ||
+           cbi_equations_fail(e, name->at, "\"%s\" is no finite number: it is %s", name->text,
+                              isnan(value) ? "undefined" : "infinite");
+}
+
 static bool check_numbers(cbi_equations *e) {
-    int state[CBI_MOST_NAMES] = {0};
+    let_cost costs[CBI_MOST_NAMES] = {{LET_NEW, 0, 0}};
+    for (int i = 0; i < e->name_count; i++)
+        if (e->names[i].kind == CBI_NAME_LET &&
+            (!check_number(e, e->names[i].value, "a hyperparameter") || !check_let(e, i, costs)))
+            return false;
     for (int i = 0; i < e->name_count; i++) {
         const cbi_name *name = &e->names[i];
-        if (name->kind == CBI_NAME_LET &&
-            (!check_number(e, name->value, "a hyperparameter") || !check_let(e, i, state)))
+        if (name->kind == CBI_NAME_LET && !check_finite(e, name))
             return false;
-        for (int k = 0; k < name->init_count; k++) {
+        for (int k = 0; k < name->init_count; k++)
             if (!check_number(e, name->init_nodes[k], "a first value"))
                 return false;
-        }
     }
     return true;
 }
@@ -272,11 +306,23 @@ static const char *nearest_name(const cbi_equations *e, int name) {
 
 /* Says that a name is not what it has to be; false. */
 static bool is_no(cbi_equations *e, int name, int at, const char *what) {
+    static const char *const kinds[] = {[CBI_NAME_X] = "the input of a time step",
+                                        [CBI_NAME_SIZE] = "a size",
+                                        [CBI_NAME_LET] = "a hyperparameter",
+                                        [CBI_NAME_INPUT] = "a further input",
+                                        [CBI_NAME_STATE] = "a state",
+                                        [CBI_NAME_RESULT] = "the result of an equation",
+                                        [CBI_NAME_VECTOR] = "a vector of parameters",
+                                        [CBI_NAME_MATRIX] = "a matrix"};
+    const char *text = e->names[name].text;
+    if (e->names[name].kind != CBI_NAME_UNKNOWN)
+        return cbi_equations_fail(e, at, "\"%s\" is %s, and has to be %s", text,
+                                  kinds[e->names[name].kind], what);
     const char *nearest = nearest_name(e, name);
-    if (nearest != NULL && e->names[name].kind == CBI_NAME_UNKNOWN)
-        return cbi_equations_fail(e, at, "\"%s\" is no %s; did you mean \"%s\"?",
-                                  e->names[name].text, what, nearest);
-    return cbi_equations_fail(e, at, "\"%s\" is no %s", e->names[name].text, what);
+    if (nearest != NULL)
+        return cbi_equations_fail(e, at, "there is no \"%s\"; did you mean \"%s\"?", text, nearest);
+    return cbi_equations_fail(e, at, "there is no \"%s\" in any equation; this has to be %s", text,
+                              what);
 }
 
 static bool add_state(cbi_equations *e, int name) {
@@ -292,6 +338,11 @@ static bool is_value(const cbi_name *name) {
     return name->kind == CBI_NAME_STATE || name->kind == CBI_NAME_RESULT;
 }
 
+/* A place for what is said of the whole text: its first equation. */
+static int first_line(const cbi_equations *e) {
+    return e->equation_count > 0 ? e->equations[0].at : 0;
+}
+
 /* The states, the output first. */
 static bool list_states(cbi_equations *e) {
     int first = e->output;
@@ -299,7 +350,7 @@ static bool list_states(cbi_equations *e) {
     if (e->states == NULL)
         return cbi_equations_no_memory(e);
     if (first >= 0 && !is_value(&e->names[first]))
-        return is_no(e, first, e->output_at, "state, and no result of an equation");
+        return is_no(e, first, e->output_at, "a state or a result");
     for (int i = 0; i < e->name_count && first < 0; i++)
         if (e->names[i].kind == CBI_NAME_STATE && strcmp(e->names[i].text, "h") == 0)
             first = i;
@@ -307,7 +358,8 @@ static bool list_states(cbi_equations *e) {
         if (e->equations[i].next)
             first = e->targets[e->equations[i].first_target];
     if (first < 0)
-        return cbi_equations_fail(e, -1, "there is no state: an equation like h' = ... is missing");
+        return cbi_equations_fail(
+            e, first_line(e), "there is no state: an equation like h' = ..., with a ', is missing");
     e->output = first;
     if (!add_state(e, first))
         return false;
@@ -325,40 +377,49 @@ static bool list_states(cbi_equations *e) {
     return true;
 }
 
+/* What init and heads say has to be of parameters, or of states. */
+static bool check_rules(cbi_equations *e, int index) {
+    const cbi_name *name = &e->names[index];
+    bool parameter = name->kind == CBI_NAME_VECTOR || name->kind == CBI_NAME_MATRIX;
+    if (name->init_at >= 0 && !parameter && name->kind != CBI_NAME_STATE)
+        return is_no(e, index, name->init_at, "a parameter or a state");
+    if (name->init_at >= 0 && name->kind == CBI_NAME_STATE && name->init != CB_INIT_CONSTANT)
+        return cbi_equations_fail(e, name->init_at,
+                                  "the state \"%s\" begins with a number: write init %s = 0",
+                                  name->text, name->text);
+    if (name->init_at >= 0 && name->kind == CBI_NAME_VECTOR && name->init == CB_INIT_ORTHOGONAL)
+        return cbi_equations_fail(e, name->init_at,
+                                  "\"%s\" is a vector; orthogonal is for matrices", name->text);
+    return name->heads_at < 0 || name->kind == CBI_NAME_MATRIX ||
+           is_no(e, index, name->heads_at, "a matrix that multiplies something");
+}
+
+/* What is declared or computed has to be of use. */
+static bool check_use(cbi_equations *e, int index) {
+    const cbi_name *name = &e->names[index];
+    bool declared = name->kind == CBI_NAME_INPUT || name->kind == CBI_NAME_LET ||
+                    (name->kind == CBI_NAME_SIZE && name->value >= 0);
+    return (!declared && name->kind != CBI_NAME_RESULT) || name->used || name->observed_at >= 0 ||
+           index == e->output ||
+           cbi_equations_fail(e, name->at, "\"%s\" is %s and never used%s", name->text,
+                              declared ? "declared" : "computed",
+                              declared ? ": delete the line"
+                                       : ": use it, observe it, or delete the line");
+}
+
 static bool check_said(cbi_equations *e) {
     bool inputs = false;
     for (int i = 0; i < e->observed_count; i++)
         if (!is_value(&e->names[e->observed[i]]))
-            return is_no(e, e->observed[i], e->names[e->observed[i]].at,
-                         "state, and no result of an equation");
+            return is_no(e, e->observed[i], e->names[e->observed[i]].observed_at,
+                         "a state or a result");
     for (int i = 0; i < e->name_count; i++) {
         const cbi_name *name = &e->names[i];
-        bool parameter = name->kind == CBI_NAME_VECTOR || name->kind == CBI_NAME_MATRIX;
-        if (name->init_at >= 0 && !parameter && name->kind != CBI_NAME_STATE)
-            return is_no(e, i, name->init_at, "parameter, and no state");
-        if (name->init_at >= 0 && name->kind == CBI_NAME_STATE && name->init != CB_INIT_CONSTANT)
-            return cbi_equations_fail(e, name->init_at,
-                                      "the state \"%s\" begins with a number: "
-                                      "write init %s = 0",
-                                      name->text, name->text);
-        if (name->init_at >= 0 && name->kind == CBI_NAME_VECTOR && name->init == CB_INIT_ORTHOGONAL)
-            return cbi_equations_fail(e, name->init_at,
-                                      "\"%s\" is a vector; orthogonal is for "
-                                      "matrices",
-                                      name->text);
-        if (name->heads > 1 && name->kind != CBI_NAME_MATRIX)
-            return is_no(e, i, name->at, "matrix that an equation multiplies with");
-        bool declared = name->kind == CBI_NAME_INPUT || name->kind == CBI_NAME_LET ||
-                        (name->kind == CBI_NAME_SIZE && name->value >= 0);
-        if ((declared || name->kind == CBI_NAME_RESULT) && !name->used && !name->observed &&
-            i != e->output)
-            return cbi_equations_fail(e, name->at, "\"%s\" is %s and never used%s", name->text,
-                                      declared ? "declared" : "computed",
-                                      declared ? ": delete the line"
-                                               : ": use it, observe it, or delete the line");
+        if (!check_rules(e, i) || !check_use(e, i))
+            return false;
         inputs = inputs || name->kind == CBI_NAME_INPUT || (name->kind == CBI_NAME_X && name->used);
     }
-    return inputs || cbi_equations_fail(e, -1,
+    return inputs || cbi_equations_fail(e, first_line(e),
                                         "x, the input of a time step, is never used; it is "
                                         "written x, without a t");
 }
@@ -375,6 +436,25 @@ static const char *target_of(const cbi_equations *e, int equation, char *text, s
     const cbi_equation *q = &e->equations[equation];
     snprintf(text, size, "%s%s", e->names[e->targets[q->first_target]].text, q->next ? "'" : "");
     return text;
+}
+
+/* An equation that uses what it computes. */
+static bool of_itself(const order_context *c, const cbi_equation *q, const cbi_node *node) {
+    const char *name = c->e->names[node->name].text;
+    if (q->target_count > 1)
+        return cbi_equations_fail(c->e, node->at,
+                                  "\"%s\" is a result of this equation already; a "
+                                  "parameter needs a name of its own",
+                                  name);
+    if (q->next)
+        return cbi_equations_fail(c->e, node->at,
+                                  "%s' is computed from itself: write %s for the state "
+                                  "before the step",
+                                  name, name);
+    return cbi_equations_fail(c->e, node->at,
+                              "\"%s\" is computed from itself: if it is a state, write "
+                              "%s' = ... for what it becomes",
+                              name, name);
 }
 
 static bool cycle(order_context *c, int equation, int at) {
@@ -406,6 +486,8 @@ static bool visit(order_context *c, int equation, int at) {
         const cbi_name *name = &c->e->names[node->name];
         bool needs = node->kind == CBI_NODE_NEXT ||
                      (node->kind == CBI_NODE_NAME && name->kind == CBI_NAME_RESULT);
+        if (needs && name->equation == equation)
+            return of_itself(c, q, node);
         if (needs && !visit(c, name->equation, node->at))
             return false;
     }
@@ -426,6 +508,39 @@ static bool order_equations(cbi_equations *e) {
         good = visit(c, i, e->equations[i].at);
     cbi_free(c);
     return good;
+}
+
+/* ---- What matrices multiply ------------------------------------------------------------------ */
+
+static bool is_result(const cbi_equations *e, const cbi_node *node) {
+    return node->kind == CBI_NODE_NAME && e->names[node->name].kind == CBI_NAME_RESULT;
+}
+
+/* Which results are needed as recurrent weights see them, with masked states in them: those that a
+   matrix multiplies, and that states go into by another way than through a matrix. */
+static void find_multiplied(cbi_equations *e) {
+    for (int k = 0; k < e->equation_count; k++) {
+        cbi_equation *q = &e->equations[e->order[k]];
+        for (int i = q->first_node; i <= q->node; i++) {
+            const cbi_node *node = &e->nodes[i];
+            bool state = node->kind == CBI_NODE_NAME && e->names[node->name].kind == CBI_NAME_STATE;
+            bool through =
+                is_result(e, node) && e->equations[e->names[node->name].equation].of_states;
+            q->of_states = q->of_states || ((state || through) && !node->in_product);
+        }
+    }
+    for (int k = e->equation_count - 1; k >= 0; k--) {
+        const cbi_equation *q = &e->equations[e->order[k]];
+        for (int i = q->first_node; i <= q->node; i++) {
+            const cbi_node *node = &e->nodes[i];
+            cbi_name *name = &e->names[node->name];
+            bool multiplied = node->in_product || q->multiplied;
+            if (is_result(e, node) && multiplied && e->equations[name->equation].of_states)
+                e->equations[name->equation].multiplied = true;
+            if (node->kind == CBI_NODE_NAME && name->kind == CBI_NAME_STATE && multiplied)
+                name->multiplied = true;
+        }
+    }
 }
 
 /* ---- Roles of parameters --------------------------------------------------------------------- */
@@ -498,6 +613,7 @@ bool cbi_resolve_names(cbi_equations *e) {
         !check_numbers(e) || !list_states(e) || !check_said(e) || !order_equations(e))
         return false;
     find_dependence(e);
+    find_multiplied(e);
     find_roles(e);
     return true;
 }

@@ -139,8 +139,11 @@ bool cbi_form_of_name(cbi_equations *e, const cbi_node *node, cbi_form *form) {
     cbi_name *name = &e->names[node->name];
     if (name->kind != CBI_NAME_SIZE)
         return cbi_equations_fail(e, node->at,
-                                  "\"%s\" is no size: sizes are numbers, hidden, input, "
-                                  "and what is declared as in \"size r = 16\"",
+                                  name->kind == CBI_NAME_LET
+                                      ? "\"%s\" is no size: declare it as in \"size r = 16\", not "
+                                        "with let"
+                                      : "\"%s\" is no size: sizes are numbers, hidden, input, and "
+                                        "what is declared as in \"size r = 16\"",
                                   name->text);
     if (name->forming)
         return cbi_equations_fail(e, name->at, "the size \"%s\" depends on itself", name->text);
@@ -178,28 +181,35 @@ static bool whole_number(cbi_equations *e, const cbi_node *node, cbi_form *form)
     return true;
 }
 
+/* The form of an operation from those of its operands. */
+static bool form_of_operation(cbi_equations *e, const cbi_node *node, cbi_form *form) {
+    cbi_form v[2] = {{.over = 1}, {.over = 1}};
+    bool sign = node->kind == CBI_NODE_NEG; /* 0 - a */
+    if (!sign && (node->argument_count != 2 || node->kind == CBI_NODE_CALL ||
+                  node->kind == CBI_NODE_JOIN || node->kind == CBI_NODE_POWER))
+        return cbi_equations_fail(e, node->at, "a size is made of numbers and sizes with + - * /");
+    if (!cbi_form_of(e, node->arguments[0], &v[sign ? 1 : 0]) ||
+        (!sign && !cbi_form_of(e, node->arguments[1], &v[1])))
+        return false;
+    bool good = node->kind == CBI_NODE_ADD   ? cbi_form_add(&v[0], &v[1], 1, form)
+                : node->kind == CBI_NODE_MUL ? multiply(&v[0], &v[1], form)
+                : node->kind == CBI_NODE_DIV ? divide(&v[0], &v[1], form)
+                                             : cbi_form_add(&v[0], &v[1], -1, form);
+    return good || cbi_equations_fail(e, node->at,
+                                      "this is no size: hidden and input can be added, and "
+                                      "multiplied with and divided by numbers");
+}
+
 bool cbi_form_of(cbi_equations *e, int index, cbi_form *form) {
     const cbi_node *node = &e->nodes[index];
-    cbi_form v[2];
-    bool good;
-    if (node->kind == CBI_NODE_NUMBER)
-        return whole_number(e, node, form);
-    if (node->kind == CBI_NODE_NAME)
-        return cbi_form_of_name(e, node, form);
-    if (node->argument_count != 2 || node->kind == CBI_NODE_CALL || node->kind == CBI_NODE_JOIN)
-        return cbi_equations_fail(e, node->at, "a size is made of numbers and sizes with + - * /");
-    if (!cbi_form_of(e, node->arguments[0], &v[0]) || !cbi_form_of(e, node->arguments[1], &v[1]))
-        return false;
-    good = node->kind == CBI_NODE_ADD   ? cbi_form_add(&v[0], &v[1], 1, form)
-           : node->kind == CBI_NODE_SUB ? cbi_form_add(&v[0], &v[1], -1, form)
-           : node->kind == CBI_NODE_MUL ? multiply(&v[0], &v[1], form)
-           : node->kind == CBI_NODE_DIV ? divide(&v[0], &v[1], form)
-                                        : false;
-    if (!good)
-        return cbi_equations_fail(e, node->at,
-                                  "this is no size: hidden and input can be added, and "
-                                  "multiplied with and divided by numbers");
-    return true;
+    if (++e->depth > CBI_DEEPEST)
+        return cbi_equations_fail(e, node->at, "this size takes more than %d levels to compute",
+                                  CBI_DEEPEST);
+    bool good = node->kind == CBI_NODE_NUMBER ? whole_number(e, node, form)
+                : node->kind == CBI_NODE_NAME ? cbi_form_of_name(e, node, form)
+                                              : form_of_operation(e, node, form);
+    e->depth--;
+    return good;
 }
 
 /* ---- As text --------------------------------------------------------------------------------- */
@@ -222,7 +232,7 @@ const char *cbi_form_text(const cbi_form *f, char *text, size_t size) {
             snprintf(sum + length, sizeof(sum) - length, "%s%s", sign, terms[i].name);
         else
             snprintf(sum + length, sizeof(sum) - length, "%s%lld%s%s", sign, (long long)magnitude,
-                     i < 2 ? " " : "", terms[i].name);
+                     i < 2 ? " * " : "", terms[i].name);
     }
     if (count == 0)
         snprintf(sum, sizeof(sum), "0");

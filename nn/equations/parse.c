@@ -4,7 +4,7 @@
      product      factor { (* | /) factor }
      factor       - factor | + factor | power
      power        application [ ^ factor ]
-     application  MATRIX [ ^T ] [ · ] application | primary
+     application  MATRIX [ ^T ] [ · ] application | primary       (the dot, not *)
      primary      number | name | name' | function ( arguments ) | ( expression ) | [ parts ]
 
    A name is taken for a matrix when it begins with a capital and nothing in the text says what it
@@ -17,11 +17,19 @@
 
 /* ---- Names ----------------------------------------------------------------------------------- */
 
-int cbi_name_of(cbi_equations *e, const char *text, int length, int at) {
+/* The index of a name that there is; -1. */
+static int find_name(const cbi_equations *e, const char *text, int length) {
     for (int i = 0; i < e->name_count; i++)
-        if (strlen(e->names[i].text) == (size_t)length &&
-            memcmp(e->names[i].text, text, (size_t)length) == 0)
+        if (strncmp(e->names[i].text, text, (size_t)length) == 0 &&
+            e->names[i].text[length] == '\0')
             return i;
+    return -1;
+}
+
+int cbi_name_of(cbi_equations *e, const char *text, int length, int at) {
+    int found = find_name(e, text, length);
+    if (found >= 0)
+        return found;
     if (e->name_count == CBI_MOST_NAMES) {
         cbi_equations_fail(e, at, "there are more than %d names", CBI_MOST_NAMES);
         return -1;
@@ -41,6 +49,8 @@ int cbi_name_of(cbi_equations *e, const char *text, int length, int at) {
                                          .setting = -1,
                                          .size = -1,
                                          .columns = -1,
+                                         .heads_at = -1,
+                                         .observed_at = -1,
                                          .init_at = -1,
                                          .heads = 1};
     return e->name_count++;
@@ -59,9 +69,11 @@ int cbi_take_name(cbi_equations *e, const char *expected) {
 /* ---- Nodes ----------------------------------------------------------------------------------- */
 
 static int add_node(cbi_equations *e, cbi_node node) {
+    node.count = 1;
     for (int i = 0; i < node.argument_count; i++) {
-        int depth = e->nodes[node.arguments[i]].depth + 1;
-        node.depth = depth > node.depth ? depth : node.depth;
+        const cbi_node *argument = &e->nodes[node.arguments[i]];
+        node.depth = argument->depth + 1 > node.depth ? argument->depth + 1 : node.depth;
+        node.count += argument->count;
     }
     if (node.depth > CBI_DEEPEST) {
         cbi_equations_fail(e, node.at,
@@ -99,6 +111,15 @@ static int add_operation(cbi_equations *e, cbi_node_kind kind, int at, int left,
 
 static int parse_factor(cbi_equations *e);
 
+/* One level of brackets, signs, powers and matrices more. */
+static bool go_deeper(cbi_equations *e) {
+    return ++e->depth <= CBI_DEEPEST ||
+           cbi_equations_fail(e, cbi_peek(e, 0)->start,
+                              "this expression is nested deeper than %d levels; give parts of it "
+                              "names of their own",
+                              CBI_DEEPEST);
+}
+
 /* Arguments up to a closing bracket, which is taken; how many, or -1. */
 static int parse_arguments(cbi_equations *e, char closing, const char *expected,
                            int arguments[CBI_MOST_ARGUMENTS]) {
@@ -116,13 +137,18 @@ static int parse_arguments(cbi_equations *e, char closing, const char *expected,
     return cbi_expect_sign(e, closing, expected) ? count : -1;
 }
 
+/* Says what a name in front of a bracket may have been meant for; -1. */
 static int unknown_function(cbi_equations *e, int name, int at) {
-    const char *text = e->names[name].text;
-    const char *nearest = cbi_function_nearest(text);
+    const char *text = e->names[name].text, *nearest = cbi_function_nearest(text);
     if (strcmp(text, "split") == 0)
         cbi_equations_fail(e, at,
                            "split is the whole right side of an equation with several names "
                            "on the left: a, b = split(...)");
+    else if (e->names[name].defined && cbi_function_find(text) != NULL)
+        cbi_equations_fail(e, at,
+                           "line %d makes \"%s\" a name of the text, so that it is no "
+                           "function; take another name there",
+                           cbi_line_of(e, e->names[name].at), text);
     else if (e->names[name].defined)
         cbi_equations_fail(e, at,
                            "\"%s\" is no function. A time step is not written: x is this "
@@ -130,8 +156,9 @@ static int unknown_function(cbi_equations *e, int name, int at) {
                            "is %s * (...)",
                            text, text);
     else if (nearest != NULL)
-        cbi_equations_fail(e, at, "there is no function \"%s\"; did you mean \"%s\"?", text,
-                           nearest);
+        cbi_equations_fail(
+            e, at, "there is no function \"%s\"; did you mean \"%s\"?%s", text, nearest,
+            cbi_is_capital(text) ? " A matrix of that name needs a blank before the bracket" : "");
     else
         cbi_equations_fail(e, at,
                            "there is no function \"%s\"; for a product write %s * (...), and "
@@ -153,6 +180,24 @@ static bool is_function_elsewhere(const cbi_equations *e, int name) {
     return cbi_function_find(small) != NULL || cbi_function_elsewhere(small) != NULL;
 }
 
+/* Says how a function is called: "leaky_relu takes 2 arguments, not 1: leaky_relu(a, number)". */
+static int wrong_count(cbi_equations *e, const cbi_function *f, int count, int at) {
+    static const char *const operands[] = {"", "(a", "(a, b", "(a, b, c"};
+    static const char *const numbers[] = {"", ", number", ", number, number"};
+    int most = f->operands + f->numbers;
+    bool of_two = count == 2 && (strcmp(f->name, "max") == 0 || strcmp(f->name, "min") == 0);
+    if (of_two)
+        cbi_equations_fail(e, at,
+                           "%s takes 1 argument, not 2; of two vectors, unit by unit, it is "
+                           "%simum(a, b)",
+                           f->name, f->name);
+    else
+        cbi_equations_fail(e, at, "%s takes %s%d argument%s, not %d: %s%s%s)", f->name,
+                           f->optional > 0 ? "up to " : "", most, most == 1 ? "" : "s", count,
+                           f->name, operands[f->operands], numbers[f->numbers]);
+    return -1;
+}
+
 static int parse_call(cbi_equations *e, int name, int at) {
     const cbi_function *f = cbi_function_find(e->names[name].text);
     cbi_node node = {.kind = CBI_NODE_CALL, .start = at, .at = at, .function = f};
@@ -162,17 +207,11 @@ static int parse_call(cbi_equations *e, int name, int at) {
     node.argument_count = parse_arguments(e, ')', "a \",\" or a \")\"", node.arguments);
     node.end = e->tokens[e->token - 1].end;
     int most = f->operands + f->numbers;
-    if (node.argument_count >= 0 &&
-        (node.argument_count > most || node.argument_count < most - f->optional)) {
-        bool of_two = node.argument_count == 2 &&
-                      (strcmp(f->name, "max") == 0 || strcmp(f->name, "min") == 0);
-        cbi_equations_fail(e, at, "%s takes %d argument%s, not %d%s%s%s", f->name, most,
-                           most == 1 ? "" : "s", node.argument_count,
-                           of_two ? "; of two vectors, unit by unit, it is " : "",
-                           of_two ? f->name : "", of_two ? "imum(a, b)" : "");
+    if (node.argument_count < 0)
         return -1;
-    }
-    return node.argument_count < 0 ? -1 : add_node(e, node);
+    if (node.argument_count > most || node.argument_count < most - f->optional)
+        return wrong_count(e, f, node.argument_count, at);
+    return add_node(e, node);
 }
 
 static int parse_name(cbi_equations *e) {
@@ -238,78 +277,124 @@ static bool begins_operand(const cbi_token *t) {
            (t->kind == CBI_TOKEN_SIGN && (t->sign == '(' || t->sign == '['));
 }
 
-/* Takes ^T or its sign. */
-static bool take_transposition(cbi_equations *e) {
+/* How many tokens the next ones are of a transposition, ^T or its sign; 0. */
+static int transposition(const cbi_equations *e) {
     const cbi_token *after = cbi_peek(e, 1);
-    if (cbi_take_sign(e, 'T'))
+    if (cbi_is_sign(e, 'T'))
+        return 1;
+    return cbi_is_sign(e, '^') && cbi_is_word(e, after, "T") ? 2 : 0;
+}
+
+/* Takes ^T. Of anything but a matrix it is wrong, unless T is a name of the text. */
+static bool take_transposition(cbi_equations *e, const cbi_node *node, bool matrix, bool *taken) {
+    int count = transposition(e), name = find_name(e, "T", 1);
+    *taken = matrix && count > 0;
+    e->token += *taken ? count : 0;
+    if (matrix || count == 0 || (count == 2 && name >= 0 && e->names[name].defined))
         return true;
-    if (!cbi_is_sign(e, '^') || after->kind != CBI_TOKEN_NAME || after->end - after->start != 1 ||
-        e->text[after->start] != 'T')
-        return false;
-    e->token += 2;
-    return true;
+    return cbi_equations_fail(e, cbi_peek(e, 0)->start,
+                              "\"%s\" is no matrix, and only a matrix is transposed, as in W^T h",
+                              CBI_QUOTE(e, node->start, node->end));
 }
 
-/* W · x, as papers print a product with a matrix; between vectors the dot is a *. */
-static bool is_dot(const cbi_equations *e) {
+/* Says why two expressions may not stand side by side. */
+static int missing_operator(cbi_equations *e, const cbi_node *node) {
+    const char *quoted = CBI_QUOTE(e, node->start, node->end);
+    const cbi_name *name = node->kind == CBI_NODE_NAME ? &e->names[node->name] : NULL;
     const cbi_token *t = cbi_peek(e, 0);
-    return cbi_is_sign(e, '*') && t->end - t->start > 1;
-}
-
-static int parse_application(cbi_equations *e, int level) {
-    int first = parse_primary(e);
-    if (first < 0)
-        return -1;
-    cbi_node *node = &e->nodes[first];
-    const char *text = node->kind == CBI_NODE_NAME ? e->names[node->name].text : "";
-    bool matrix = node->kind == CBI_NODE_NAME && e->text[node->start] != '(' &&
-                  cbi_is_capital(text) && !e->names[node->name].defined;
-    bool transposed = matrix && take_transposition(e);
-    if (matrix && is_dot(e))
-        e->token++;
-    const cbi_token *t = cbi_peek(e, 0);
-    if (!begins_operand(t)) {
-        if (transposed)
-            cbi_expected(e, "what the transposed matrix multiplies, as in W h - W^T h,");
-        return transposed ? -1 : first;
-    }
-    if (!matrix && node->kind == CBI_NODE_NAME && cbi_function_find(text) != NULL &&
-        !e->names[node->name].defined) {
+    if (name != NULL && !name->defined && cbi_function_find(name->text) != NULL)
         cbi_equations_fail(e, node->start, "%s is a function: its argument is in brackets, %s(...)",
-                           text, text);
-        return -1;
-    }
-    if (!matrix) {
+                           name->text, name->text);
+    else if (name != NULL && name->defined && cbi_is_capital(name->text))
         cbi_equations_fail(e, t->start,
-                           node->kind == CBI_NODE_NUMBER || node->kind == CBI_NODE_NAME
-                               ? "an operator is missing: write %.*s * ..., or begin the name of a "
-                                 "matrix with a capital"
-                               : "an operator is missing after \"%.*s\"",
-                           CBI_QUOTED(e, node->start, node->end));
-        return -1;
-    }
-    if (level == CBI_DEEPEST) {
-        cbi_equations_fail(e, t->start, "there are more than %d matrices in a row", CBI_DEEPEST);
-        return -1;
-    }
+                           "an operator is missing: line %d says what %s is, so that it is no "
+                           "matrix; write %s * ..., or take another name",
+                           cbi_line_of(e, name->at), quoted, quoted);
+    else if (name != NULL && cbi_is_capital(name->text))
+        cbi_equations_fail(e, node->start, "a matrix stands without brackets: %s x", name->text);
+    else if (t->kind == CBI_TOKEN_SIGN && t->sign == '[')
+        cbi_equations_fail(e, t->start,
+                           "an operator is missing after \"%s\": there are no indices; equal "
+                           "parts of a vector are a, b = split(...)",
+                           quoted);
+    else if (name != NULL)
+        cbi_equations_fail(e, t->start,
+                           "an operator is missing: write %s * ..., or begin the name of a "
+                           "matrix with a capital",
+                           quoted);
+    else
+        cbi_equations_fail(e, t->start,
+                           "an operator is missing after \"%s\", or the line has to end there",
+                           quoted);
+    return -1;
+}
+
+static int parse_application(cbi_equations *e);
+
+/* What a matrix multiplies, and the product; takes the place of the matrix's node, the last one. */
+static int parse_product_with(cbi_equations *e, bool transposed) {
+    const cbi_node *matrix = &e->nodes[--e->node_count];
     cbi_node product = {.kind = CBI_NODE_APPLY,
-                        .start = node->start,
-                        .at = node->start,
-                        .name = node->name,
+                        .start = matrix->start,
+                        .at = matrix->start,
+                        .name = matrix->name,
                         .transposed = transposed,
                         .argument_count = 1};
-    e->node_count--; /* the matrix is no value of its own */
-    product.arguments[0] = parse_application(e, level + 1);
+    if (!go_deeper(e))
+        return -1;
+    product.arguments[0] = parse_application(e);
+    e->depth--;
     if (product.arguments[0] < 0)
         return -1;
     product.end = e->nodes[product.arguments[0]].end;
     return add_node(e, product);
 }
 
+/* Takes "heads 4" in front of a matrix; 0: it is not there, -1: it is wrong. */
+static int take_heads(cbi_equations *e) {
+    const cbi_token *t = cbi_peek(e, 0), *number = cbi_peek(e, 1);
+    if (t->kind != CBI_TOKEN_NAME || !cbi_is_word(e, t, "heads") ||
+        number->kind != CBI_TOKEN_NUMBER)
+        return 0;
+    e->token++;
+    return cbi_take_head_count(e);
+}
+
+static int parse_application(cbi_equations *e) {
+    bool transposed;
+    int heads = take_heads(e), at = cbi_peek(e, 0)->start;
+    int first = heads < 0 ? -1 : parse_primary(e);
+    if (first < 0)
+        return -1;
+    const cbi_node *node = &e->nodes[first];
+    bool matrix = node->kind == CBI_NODE_NAME && e->text[node->start] != '(' &&
+                  cbi_is_capital(e->names[node->name].text) && !e->names[node->name].defined;
+    if (heads > 0 && !matrix) {
+        cbi_equations_fail(e, at,
+                           "heads is for a matrix, which begins with a capital: heads 4 U h");
+        return -1;
+    }
+    if (heads > 0) {
+        e->names[node->name].heads = heads;
+        e->names[node->name].heads_at = at;
+    }
+    if (!take_transposition(e, node, matrix, &transposed))
+        return -1;
+    e->token += matrix && cbi_peek(e, 0)->dot && begins_operand(cbi_peek(e, 1)) ? 1 : 0;
+    if (matrix && begins_operand(cbi_peek(e, 0)))
+        return parse_product_with(e, transposed);
+    if (begins_operand(cbi_peek(e, 0)))
+        return missing_operator(e, node);
+    if (!transposed)
+        return first;
+    cbi_expected(e, "what the transposed matrix multiplies, as in W h - W^T h,");
+    return -1;
+}
+
 /* ---- Operators ------------------------------------------------------------------------------- */
 
 static int parse_power(cbi_equations *e) {
-    int base = parse_application(e, 0), at = cbi_peek(e, 0)->start;
+    int base = parse_application(e), at = cbi_peek(e, 0)->start;
     if (base < 0 || !cbi_take_sign(e, '^'))
         return base;
     return add_operation(e, CBI_NODE_POWER, at, base, parse_factor(e));
@@ -329,10 +414,8 @@ static int parse_signed(cbi_equations *e, int at) {
 
 static int parse_factor(cbi_equations *e) {
     int at = cbi_peek(e, 0)->start, node;
-    if (++e->depth > CBI_DEEPEST) {
-        cbi_equations_fail(e, at, "this expression is nested deeper than %d levels", CBI_DEEPEST);
+    if (!go_deeper(e))
         return -1;
-    }
     if (cbi_take_sign(e, '-'))
         node = parse_signed(e, at);
     else if (cbi_take_sign(e, '+'))

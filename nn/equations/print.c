@@ -1,7 +1,9 @@
-/* Equations as they were read, for people. */
+/* Equations as they were read: a text that gives the same cell, and in its comments what was found
+   out. */
 #include "nn/equations/equations.h"
 
-#include <math.h>
+#include "tensor/decimal.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,33 +12,51 @@
 typedef struct printer {
     const cbi_equations *e;
     char *buffer;
-    size_t size, length, line; /* line: where the last one began */
+    size_t size, length, column; /* column: characters of the line so far */
 } printer;
 
 static void put(printer *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void put(printer *p, const char *format, ...) {
+    char piece[400]; /* names and sizes are shorter */
     va_list arguments;
-    bool room = p->length < p->size;
     va_start(arguments, format);
-    int count = vsnprintf(room ? p->buffer + p->length : NULL, room ? p->size - p->length : 0,
-                          format, arguments);
+    vsnprintf(piece, sizeof(piece), format, arguments);
     va_end(arguments);
-    p->length += count > 0 ? (size_t)count : 0;
+    if (p->length < p->size)
+        snprintf(p->buffer + p->length, p->size - p->length, "%s", piece);
+    p->length += strlen(piece);
+    for (const char *c = piece; *c != '\0'; c++)
+        p->column += ((unsigned char)*c & 0xC0) != 0x80;
 }
 
 static void end_line(printer *p) {
     put(p, "\n");
-    p->line = p->length;
+    p->column = 0;
 }
 
 /* Blanks up to a column of the line. */
 static void to_column(printer *p, size_t column) {
     put(p, " ");
-    while (p->length - p->line < column)
+    while (p->column < column)
         put(p, " ");
 }
 
 /* ---- Expressions ----------------------------------------------------------------------------- */
+
+/* In as few digits as give the same number again, with a point whatever the locale. */
+static void put_number(printer *p, double number) {
+    cbi_decimal d;
+    cbi_decimal_digits(&d, CB_F64, number, 1, CBI_DECIMAL_DIGITS, -1);
+    bool scientific = d.exponent < -5 || d.exponent > 15;
+    int whole = scientific ? 1 : d.exponent + 1; /* digits before the point */
+    put(p, "%s%s", d.negative ? "-" : "", whole > 0 ? "" : "0.");
+    for (int i = whole; i < 0; i++)
+        put(p, "0");
+    for (int i = 0; i < d.count || i < whole; i++)
+        put(p, "%s%c", i > 0 && i == whole ? "." : "", i < d.count ? d.digits[i] : '0');
+    if (scientific)
+        put(p, "e%d", d.exponent);
+}
 
 static int strength(const cbi_node *node) {
     switch (node->kind) {
@@ -80,6 +100,9 @@ static void put_operation(printer *p, const cbi_node *node, int own) {
     put_expression(p, node->arguments[1], power ? 3 : own + 1);
 }
 
+/* sigmoid as a letter, which it stays: "sigmoid" may be the name of something else. */
+static const char sigma[] = "\xCF\x83";
+
 /* Writes a node, in brackets when it binds less than it has to. */
 static void put_expression(printer *p, int index, int least) {
     const cbi_node *node = &p->e->nodes[index];
@@ -88,7 +111,7 @@ static void put_expression(printer *p, int index, int least) {
     put(p, "%s", own < least ? "(" : "");
     switch (node->kind) {
     case CBI_NODE_NUMBER:
-        put(p, "%.10g", node->number);
+        put_number(p, node->number);
         break;
     case CBI_NODE_NAME:
     case CBI_NODE_NEXT:
@@ -103,7 +126,7 @@ static void put_expression(printer *p, int index, int least) {
         put_expression(p, node->arguments[0], 3);
         break;
     case CBI_NODE_CALL:
-        put(p, "%s", node->function->name);
+        put(p, "%s", strncmp(p->e->text + node->at, sigma, 2) == 0 ? sigma : node->function->name);
         put_arguments(p, node, "(", ")");
         break;
     case CBI_NODE_JOIN:
@@ -119,50 +142,56 @@ static void put_expression(printer *p, int index, int least) {
 
 enum { SIZE_COLUMN = 66 };
 
+/* A size that was found. */
 static void put_size(printer *p, int size) {
     char text[160];
     cbi_form form = cbi_size_form(p->e, size);
     put(p, "[%s]", cbi_form_text(&form, text, sizeof(text)));
 }
 
+/* A size as the text says it. */
+static void put_said_size(printer *p, int node) {
+    put(p, "[");
+    put_expression(p, node, 0);
+    put(p, "]");
+}
+
 static void put_equation(printer *p, const cbi_equation *q) {
     const cbi_equations *e = p->e;
-    for (int i = 0; i < q->target_count; i++)
-        put(p, "%s%s", i > 0 ? ", " : "", e->names[e->targets[q->first_target + i]].text);
-    put(p, q->next ? "' = " : " = ");
-    put(p, "%s", q->split ? "split(" : "");
+    int size = e->names[e->targets[q->first_target]].size;
+    for (int i = 0; i < q->target_count; i++) {
+        put(p, "%s%s%s", i > 0 ? ", " : "", e->names[e->targets[q->first_target + i]].text,
+            q->next ? "'" : "");
+        if (i == 0 && q->form_node >= 0)
+            put_said_size(p, q->form_node);
+    }
+    put(p, " = %s", q->split ? "split(" : "");
     put_expression(p, q->node, 0);
     put(p, "%s", q->split ? ")" : "");
     to_column(p, SIZE_COLUMN);
-    put_size(p, e->names[e->targets[q->first_target]].size);
+    put(p, "# ");
+    put_size(p, size);
     end_line(p);
 }
 
+/* The first values that the text says. */
 static void put_init(printer *p, const cbi_name *name) {
-    static const char *const rules[] = {[CB_INIT_UNIFORM] = "uniform",
+    static const char *const rules[] = {[CB_INIT_ZEROS] = "zeros",
+                                        [CB_INIT_CONSTANT] = "= ",
+                                        [CB_INIT_UNIFORM] = "uniform",
                                         [CB_INIT_NORMAL] = "normal",
                                         [CB_INIT_GLOROT_UNIFORM] = "glorot_uniform",
                                         [CB_INIT_GLOROT_NORMAL] = "glorot_normal",
                                         [CB_INIT_KAIMING_UNIFORM] = "kaiming_uniform",
                                         [CB_INIT_KAIMING_NORMAL] = "kaiming_normal",
                                         [CB_INIT_ORTHOGONAL] = "orthogonal"};
-    if (name->init_at < 0) {
-        put(p, "uniform(-1, 1) / sqrt(hidden)");
-        return;
-    }
-    if (name->init == CB_INIT_ZEROS || name->init == CB_INIT_CONSTANT) {
-        if (name->init == CB_INIT_ZEROS)
-            put(p, "0");
-        else
-            put_expression(p, name->init_nodes[0], 0);
-        return;
-    }
-    put(p, "%s", rules[name->init]);
+    bool brackets = name->init != CB_INIT_CONSTANT && name->init_count > 0;
+    put(p, "%s%s", rules[name->init], brackets ? "(" : "");
     for (int i = 0; i < name->init_count; i++) {
-        put(p, "%s", i == 0 ? "(" : ", ");
+        put(p, "%s", i > 0 ? ", " : "");
         put_expression(p, name->init_nodes[i], 0);
     }
-    put(p, "%s", name->init_count > 0 ? ")" : "");
+    put(p, "%s", brackets ? ")" : "");
 }
 
 static void put_params(printer *p) {
@@ -178,34 +207,53 @@ static void put_params(printer *p) {
                 name = &e->names[k];
         cbi_form row = cbi_size_form(e, name->size), column = cbi_size_form(e, name->columns);
         bool matrix = name->kind == CBI_NAME_MATRIX;
-        put(p, "%s [%s%s%s]", param->name, cbi_form_text(&row, rows, sizeof(rows)),
+        put(p, "# %s [%s%s%s]", param->name, cbi_form_text(&row, rows, sizeof(rows)),
             matrix ? ", " : "", matrix ? cbi_form_text(&column, columns, sizeof(columns)) : "");
         to_column(p, 36);
         put(p, "%s", roles[param->role]);
         if (name->heads > 1)
             put(p, ", %d blocks", name->heads);
         to_column(p, SIZE_COLUMN);
-        put_init(p, name);
+        if (name->init_at >= 0)
+            put_init(p, name);
+        else
+            put(p, "uniform(-1, 1) / sqrt(hidden)");
         end_line(p);
     }
 }
 
-/* Hyperparameters, what is computed from them, and sizes. */
-static void put_declarations(printer *p) {
-    const cbi_equations *e = p->e;
-    for (int i = 0; i < e->name_count; i++) {
-        const cbi_name *name = &e->names[i];
-        char text[160];
-        if (name->kind == CBI_NAME_LET && name->setting >= 0) {
-            put(p, "let %s = %.10g", name->text, e->cell.settings[name->setting].value);
-        } else if (name->kind == CBI_NAME_LET) {
-            put(p, "let %s = ", name->text);
+/* What a name is declared as; nothing, where equations alone say what it is. */
+static void put_declaration(printer *p, const cbi_name *name) {
+    if (name->kind == CBI_NAME_LET) {
+        put(p, "let %s = ", name->text);
+        if (name->setting >= 0)
+            put_number(p, p->e->cell.settings[name->setting].value);
+        else
             put_expression(p, name->value, 0);
-        } else if (name->kind == CBI_NAME_SIZE && name->value >= 0) {
-            put(p, "size %s = %s", name->text, cbi_form_text(&name->form, text, sizeof(text)));
-        } else {
+    } else if (name->kind == CBI_NAME_SIZE && name->value >= 0) {
+        put(p, "size %s = ", name->text);
+        if (p->e->nodes[name->value].kind == CBI_NODE_NUMBER) /* which may have been set */
+            put_number(p, (double)name->form.constant);
+        else
+            put_expression(p, name->value, 0);
+    } else if (name->kind == CBI_NAME_INPUT || (name->kind == CBI_NAME_STATE && name->has_form)) {
+        put(p, "%s %s", name->kind == CBI_NAME_INPUT ? "input" : "state", name->text);
+        put_said_size(p, name->value);
+    } else if (name->kind == CBI_NAME_MATRIX && name->heads_at >= 0) {
+        put(p, "heads %d %s", name->heads, name->text);
+    } else {
+        return;
+    }
+    end_line(p);
+}
+
+static void put_first_values(printer *p) {
+    for (int i = 0; i < p->e->name_count; i++) {
+        const cbi_name *name = &p->e->names[i];
+        if (name->init_at < 0)
             continue;
-        }
+        put(p, "init %s ", name->text);
+        put_init(p, name);
         end_line(p);
     }
 }
@@ -217,24 +265,17 @@ size_t cb_cell_equations(const cb_cell *cell, char *buffer, size_t size) {
         buffer[0] = '\0';
     if (e == NULL)
         return 0;
-    put_declarations(&p);
-    for (int i = 0; i < e->cell.input_count; i++) {
-        for (int k = 0; k < e->name_count; k++)
-            if (e->names[k].kind == CBI_NAME_INPUT && e->names[k].index == i) {
-                put(&p, "input %s", e->names[k].text);
-                to_column(&p, SIZE_COLUMN);
-                put_size(&p, e->names[k].size);
-            }
-        end_line(&p);
-    }
+    for (int i = 0; i < e->name_count; i++)
+        put_declaration(&p, &e->names[i]);
     for (int i = 0; i < e->equation_count; i++)
         put_equation(&p, &e->equations[e->order[i]]);
-    put(&p, "output %s\n", e->names[e->output].text);
-    p.line = p.length;
-    for (int i = 0; i < e->observed_count; i++)
-        put(&p, "%s%s%s", i == 0 ? "observe " : ", ", e->names[e->observed[i]].text,
-            i + 1 == e->observed_count ? "\n" : "");
-    p.line = p.length;
+    put(&p, "output %s", e->names[e->output].text);
+    end_line(&p);
+    for (int i = 0; i < e->observed_count; i++) {
+        put(&p, "observe %s", e->names[e->observed[i]].text);
+        end_line(&p);
+    }
+    put_first_values(&p);
     put_params(&p);
     return p.length;
 }

@@ -31,6 +31,9 @@ typedef struct size_context {
     int one; /* the size 1 */
     rule *rules;
     int rule_count, rule_room;
+    int *pending; /* rules that are not done, in order */
+    int pending_count;
+    char *whole; /* for each class, whether it has parts */
 } size_context;
 
 /* ---- Classes --------------------------------------------------------------------------------- */
@@ -79,6 +82,7 @@ static const char *explained(const cbi_equations *e, int size, char *text, size_
 /* What two sizes are of, in the text, that have to be equal; and where that is said. */
 typedef struct meeting {
     int a_start, a_end, b_start, b_end, at;
+    bool product; /* of a matrix and what it multiplies */
 } meeting;
 
 static bool equal(size_context *c, int a, int b, const meeting *m) {
@@ -90,9 +94,10 @@ static bool equal(size_context *c, int a, int b, const meeting *m) {
     if (sa->known && sb->known && !same_form(&sa->form, &sb->form)) {
         char a_text[200], b_text[200];
         return cbi_equations_fail(
-            e, m->at, "sizes do not fit: \"%.*s\" has %s, \"%.*s\" has %s",
-            CBI_QUOTED(e, m->a_start, m->a_end), explained(e, a, a_text, sizeof(a_text)),
-            CBI_QUOTED(e, m->b_start, m->b_end), explained(e, b, b_text, sizeof(b_text)));
+            e, m->at, "sizes do not fit: \"%s\" %s %s, \"%s\" has %s",
+            CBI_QUOTE(e, m->a_start, m->a_end), m->product ? "multiplies" : "has",
+            explained(e, a, a_text, sizeof(a_text)), CBI_QUOTE(e, m->b_start, m->b_end),
+            explained(e, b, b_text, sizeof(b_text)));
     }
     if (!sa->known || (sa->assumed && sb->known)) {
         sa->parent = of_b;
@@ -110,9 +115,9 @@ static bool set_form(size_context *c, int size, const cbi_form *form, int origin
     cbi_size *s = &e->sizes[class_of(e, size)];
     if (s->known && !same_form(&s->form, form)) {
         char text[200], other[140];
-        return cbi_equations_fail(e, origin, "sizes do not fit: this is %s here, and %s elsewhere",
-                                  cbi_form_text(form, other, sizeof(other)),
-                                  explained(e, size, text, sizeof(text)));
+        return cbi_equations_fail(
+            e, origin, "sizes do not fit: the size is %s here, and %s elsewhere",
+            cbi_form_text(form, other, sizeof(other)), explained(e, size, text, sizeof(text)));
     }
     if (!s->known || s->assumed) {
         s->known = true;
@@ -132,7 +137,7 @@ static const cbi_form *form_of(const cbi_equations *e, int size) {
 
 static meeting of_nodes(const cbi_equations *e, int a, int b, int at) {
     const cbi_node *x = &e->nodes[a], *y = &e->nodes[b];
-    return (meeting){x->start, x->end, y->start, y->end, at};
+    return (meeting){x->start, x->end, y->start, y->end, at, false};
 }
 
 static bool add_rule(size_context *c, rule r) {
@@ -153,7 +158,7 @@ static bool size_names(size_context *c) {
         bool declared =
             name->kind == CBI_NAME_X ||
             (name->has_form && (name->kind == CBI_NAME_STATE || name->kind == CBI_NAME_INPUT));
-        int origin = name->kind == CBI_NAME_X ? -1 : name->at;
+        int origin = declared && name->value >= 0 ? e->nodes[name->value].start : -1;
         if (declared && !set_form(c, name->size, &name->form, origin))
             return false;
     }
@@ -166,8 +171,9 @@ static bool size_product(size_context *c, cbi_node *node) {
     const cbi_name *name = &e->names[node->name];
     const cbi_node *argument = &e->nodes[node->arguments[0]];
     int columns = node->transposed ? name->size : name->columns;
-    meeting m = {node->at, node->at + (int)strlen(name->text), argument->start, argument->end,
-                 node->at};
+    meeting m = {node->at,        node->at + (int)strlen(name->text),
+                 argument->start, argument->end,
+                 node->at,        true};
     node->size = node->transposed ? name->columns : name->size;
     return equal(c, columns, argument->size, &m);
 }
@@ -240,14 +246,15 @@ static bool size_equation(size_context *c, const cbi_equation *q) {
     if (root->size < 0 && (q->split || !q->next))
         return cbi_equations_fail(e, q->at, "\"%s\" is a number, no vector: write let %s = ...",
                                   name->text, name->text);
-    if (q->form_node >= 0) {
-        if (!cbi_form_of(e, q->form_node, &form) || !set_form(c, name->size, &form, q->at))
-            return false;
-    }
+    if (q->form_node >= 0 &&
+        (!cbi_form_of(e, q->form_node, &form) || !cbi_check_form(e, first, &form) ||
+         !set_form(c, name->size, &form, q->at)))
+        return false;
     for (int i = 1; i < q->target_count; i++) {
         const cbi_name *other = &e->names[e->targets[q->first_target + i]];
-        meeting m = {q->at, q->at + (int)strlen(name->text), other->at,
-                     other->at + (int)strlen(other->text), other->at};
+        meeting m = {q->at,     q->at + (int)strlen(name->text),
+                     other->at, other->at + (int)strlen(other->text),
+                     other->at, false};
         if (!equal(c, name->size, other->size, &m))
             return false;
     }
@@ -258,8 +265,9 @@ static bool size_equation(size_context *c, const cbi_equation *q) {
                                   .times = q->target_count,
                                   .parts = {name->size},
                                   .node = q->node});
-    meeting m = {q->at, q->at + (int)strlen(name->text) + (q->next ? 1 : 0), root->start, root->end,
-                 q->at};
+    meeting m = {q->at,       q->at + (int)strlen(name->text) + (q->next ? 1 : 0),
+                 root->start, root->end,
+                 q->at,       false};
     return root->size < 0 || equal(c, name->size, root->size, &m);
 }
 
@@ -313,7 +321,13 @@ static bool try_whole(size_context *c, rule *r, bool *changed) {
         return true;
     if (!cbi_form_add(whole, &sum, -1, &rest) || !scale(&rest, 1, count, &part))
         return too_large(c, r);
-    if (part.hidden < 0 || part.input < 0 || part.constant < 0)
+    if (part.over > 1 && part.hidden == 0 && part.input == 0) {
+        char text[200];
+        return cbi_equations_fail(e, at, "sizes do not fit: %s cannot be cut into %d equal parts",
+                                  explained(e, r->size, text, sizeof(text)), count);
+    }
+    if (part.hidden < 0 || part.input < 0 || part.constant < 0 ||
+        part.hidden + part.input + part.constant == 0)
         return true; /* the check says so */
     r->done = *changed = true;
     return set_form(c, unknown, &part, at);
@@ -341,45 +355,87 @@ static bool try_broadcast(size_context *c, rule *r, bool assume, bool *changed) 
 /* Tries all rules until nothing new becomes known. */
 static bool propagate(size_context *c) {
     for (bool changed = true; changed;) {
+        int kept = 0;
         changed = false;
-        for (int i = 0; i < c->rule_count; i++) {
-            rule *r = &c->rules[i];
+        for (int i = 0; i < c->pending_count; i++) {
+            rule *r = &c->rules[c->pending[i]];
             if (!r->done && !(r->kind == WHOLE ? try_whole(c, r, &changed)
                                                : try_broadcast(c, r, false, &changed)))
                 return false;
+            if (!r->done)
+                c->pending[kept++] = c->pending[i];
         }
+        c->pending_count = kept;
     }
     return true;
 }
 
 /* ---- What nothing says ----------------------------------------------------------------------- */
 
-/* Assumes something: that two operands are equal, else that a size is the hidden one; *none: all is
-   known. */
+static bool assume_hidden(cbi_equations *e, int size) {
+    cbi_size *s = &e->sizes[class_of(e, size)];
+    s->known = s->assumed = true;
+    s->form = (cbi_form){.hidden = 1, .over = 1};
+    return true;
+}
+
+/* Marks the classes that are wholes: 1, of what is cut, 2, of what is joined. */
+static void mark_wholes(size_context *c) {
+    memset(c->whole, 0, (size_t)c->e->size_count);
+    for (int i = 0; i < c->rule_count; i++)
+        if (c->rules[i].kind == WHOLE)
+            c->whole[class_of(c->e, c->rules[i].size)] |= c->rules[i].times > 1 ? 1 : 2;
+}
+
+/* A state whose size is not known, or -1: first of those that are no sums of parts, then of those
+   that are cut. A state that is joined of parts is as large as these. */
+static int unsaid_state(const size_context *c) {
+    const cbi_equations *e = c->e;
+    for (int whole = 0; whole < 2; whole++)
+        for (int i = 0; i < e->state_count; i++) {
+            int size = e->names[e->states[i]].size;
+            if (form_of(e, size) == NULL && c->whole[class_of(e, size)] == whole)
+                return size;
+        }
+    return -1;
+}
+
+/* Assumes something: that two operands are equal, else that a size is the hidden one, of states
+   before others, and of parts before what they are parts of; *none: all is known. */
 static bool assume(size_context *c, bool *none) {
     cbi_equations *e = c->e;
     bool changed = false;
-    *none = false;
-    for (int i = 0; i < c->rule_count; i++)
-        if (!c->rules[i].done && c->rules[i].kind == BROADCAST)
-            return try_broadcast(c, &c->rules[i], true, &changed);
-    /* Parts before what they are parts of. */
-    for (int pass = 0; pass < 2; pass++)
-        for (int i = 0; i < e->size_count; i++) {
-            bool whole = false;
-            for (int k = 0; k < c->rule_count && pass == 0; k++)
-                whole = whole || (c->rules[k].kind == WHOLE &&
-                                  class_of(e, c->rules[k].size) == class_of(e, i));
-            if (form_of(e, i) != NULL || whole)
-                continue;
-            cbi_size *s = &e->sizes[class_of(e, i)];
-            s->known = s->assumed = true;
-            s->form = (cbi_form){.hidden = 1, .over = 1};
-            return true;
-        }
+    for (int i = 0; i < c->pending_count; i++)
+        if (c->rules[c->pending[i]].kind == BROADCAST)
+            return try_broadcast(c, &c->rules[c->pending[i]], true, &changed);
+    mark_wholes(c);
+    int state = unsaid_state(c);
+    if (state >= 0)
+        return assume_hidden(e, state);
+    for (int i = 0; i < e->size_count; i++)
+        if (form_of(e, i) == NULL && c->whole[class_of(e, i)] == 0)
+            return assume_hidden(e, i);
+    for (int i = 0; i < e->size_count; i++)
+        if (form_of(e, i) == NULL)
+            return assume_hidden(e, i);
     *none = true;
     return true;
 }
+
+static bool find_unsaid(size_context *c) {
+    c->whole = cbi_allocate((size_t)c->e->size_count);
+    c->pending = cbi_allocate(sizeof(int) * (size_t)(c->rule_count + 1));
+    if (c->whole == NULL || c->pending == NULL)
+        return cbi_equations_no_memory(c->e);
+    for (int i = 0; i < c->rule_count; i++)
+        c->pending[c->pending_count++] = i;
+    for (bool none = false; !none;)
+        if (!propagate(c) || !assume(c, &none))
+            return false;
+    return true;
+}
+
+/* ---- Checks ---------------------------------------------------------------------------------- */
 
 /* Each whole is the sum of its parts. */
 static bool check_wholes(size_context *c) {
@@ -396,9 +452,9 @@ static bool check_wholes(size_context *c) {
         const cbi_node *node = &e->nodes[r->node];
         if (!same_form(&sum, form_of(e, r->size)))
             return cbi_equations_fail(e, node->at,
-                                      "sizes do not fit: \"%.*s\" has %s, and its parts have %s "
+                                      "sizes do not fit: \"%s\" has %s, and its parts have %s "
                                       "together",
-                                      CBI_QUOTED(e, node->start, node->end),
+                                      CBI_QUOTE(e, node->start, node->end),
                                       explained(e, r->size, whole, sizeof(whole)),
                                       cbi_form_text(&sum, parts, sizeof(parts)));
         cbi_size *s = &e->sizes[class_of(e, r->size)];
@@ -439,16 +495,15 @@ static bool find(size_context *c) {
     for (int i = 0; i < c->e->equation_count; i++)
         if (!size_equation(c, &c->e->equations[i]))
             return false;
-    for (bool none = false; !none;)
-        if (!propagate(c) || !assume(c, &none))
-            return false;
-    return check_wholes(c) && check_states(c);
+    return find_unsaid(c) && check_wholes(c) && check_states(c);
 }
 
 bool cbi_find_sizes(cbi_equations *e) {
     size_context c = {.e = e};
     bool found = find(&c);
     cbi_free(c.rules);
+    cbi_free(c.pending);
+    cbi_free(c.whole);
     return found;
 }
 

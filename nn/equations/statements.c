@@ -19,7 +19,9 @@
 #include "nn/equations/equations.h"
 
 #include "tensor/memory.h"
+#include "tensor/nearest.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- Names that a line says something of ----------------------------------------------------- */
@@ -33,9 +35,19 @@ static bool again(cbi_equations *e, const cbi_name *name, int at) {
                               cbi_line_of(e, name->at));
 }
 
+/* Takes the name that a declaration is of; its index, or -1. */
+static int take_declared(cbi_equations *e) {
+    int i = cbi_take_name(e, "a name");
+    if (i < 0 || !cbi_is_sign(e, '\''))
+        return i;
+    cbi_equations_fail(e, cbi_peek(e, 0)->start, "declarations name \"%s\" without '",
+                       e->names[i].text);
+    return -1;
+}
+
 /* Takes a name that this line declares; its index, or -1. */
 static int declare(cbi_equations *e, cbi_name_kind kind) {
-    int at = cbi_peek(e, 0)->start, i = cbi_take_name(e, "a name");
+    int at = cbi_peek(e, 0)->start, i = take_declared(e);
     if (i < 0)
         return -1;
     cbi_name *name = &e->names[i];
@@ -51,9 +63,14 @@ static int declare(cbi_equations *e, cbi_name_kind kind) {
 
 /* ---- Declarations ---------------------------------------------------------------------------- */
 
+/* Says what has to come at the end of a line, where something else does. */
+static bool line_ends(cbi_equations *e, const char *expected) {
+    return cbi_peek(e, 0)->kind == CBI_TOKEN_LINE || cbi_expected(e, expected);
+}
+
 /* [size]; its node, or -1. */
 static int parse_size(cbi_equations *e) {
-    int node = cbi_expect_sign(e, '[', "a size in square brackets") ? cbi_parse_expression(e) : -1;
+    int node = cbi_expect_sign(e, '[', "a size, as in [16],") ? cbi_parse_expression(e) : -1;
     return node >= 0 && cbi_expect_sign(e, ']', "an operator or a \"]\"") ? node : -1;
 }
 
@@ -63,7 +80,7 @@ static bool read_value(cbi_equations *e, cbi_name_kind kind) {
         return false;
     int node = cbi_parse_expression(e);
     e->names[i].value = node;
-    return node >= 0;
+    return node >= 0 && line_ends(e, "an operator or the end of the line");
 }
 
 static bool read_let(cbi_equations *e) {
@@ -81,7 +98,7 @@ static bool read_vectors(cbi_equations *e, cbi_name_kind kind) {
             return false;
         e->names[i].value = node;
     } while (cbi_take_sign(e, ','));
-    return true;
+    return line_ends(e, "a \",\" or the end of the line");
 }
 
 static bool read_state(cbi_equations *e) {
@@ -97,12 +114,13 @@ static int take_names(cbi_equations *e, int *names, int *places) {
     int count = 0;
     do {
         if (count == CBI_MOST_ARGUMENTS) {
-            cbi_equations_fail(e, cbi_peek(e, 0)->start, "there are more than %d names in a line",
+            cbi_equations_fail(e, cbi_peek(e, 0)->start,
+                               "there are more than %d names in a line; begin another one",
                                CBI_MOST_ARGUMENTS);
             return -1;
         }
         places[count] = cbi_peek(e, 0)->start;
-        names[count] = cbi_take_name(e, "a name");
+        names[count] = take_declared(e);
         if (names[count++] < 0)
             return -1;
     } while (cbi_take_sign(e, ','));
@@ -110,53 +128,82 @@ static int take_names(cbi_equations *e, int *names, int *places) {
 }
 
 static const struct {
-    const char *name;
+    const char *name, *usage;
     cb_init_kind kind;
     int least, most; /* numbers */
 } rules[] = {
-    {"zeros", CB_INIT_ZEROS, 0, 0},
-    {"uniform", CB_INIT_UNIFORM, 2, 2},
-    {"normal", CB_INIT_NORMAL, 2, 2},
-    {"glorot_uniform", CB_INIT_GLOROT_UNIFORM, 0, 1},
-    {"glorot_normal", CB_INIT_GLOROT_NORMAL, 0, 1},
-    {"kaiming_uniform", CB_INIT_KAIMING_UNIFORM, 0, 1},
-    {"kaiming_normal", CB_INIT_KAIMING_NORMAL, 0, 1},
-    {"orthogonal", CB_INIT_ORTHOGONAL, 0, 1},
+    {"zeros", "zeros", CB_INIT_ZEROS, 0, 0},
+    {"uniform", "uniform(low, high)", CB_INIT_UNIFORM, 2, 2},
+    {"normal", "normal(mean, deviation)", CB_INIT_NORMAL, 2, 2},
+    {"glorot_uniform", "glorot_uniform(gain)", CB_INIT_GLOROT_UNIFORM, 0, 1},
+    {"glorot_normal", "glorot_normal(gain)", CB_INIT_GLOROT_NORMAL, 0, 1},
+    {"kaiming_uniform", "kaiming_uniform(gain)", CB_INIT_KAIMING_UNIFORM, 0, 1},
+    {"kaiming_normal", "kaiming_normal(gain)", CB_INIT_KAIMING_NORMAL, 0, 1},
+    {"orthogonal", "orthogonal(gain)", CB_INIT_ORTHOGONAL, 0, 1},
 };
 enum { RULES = sizeof(rules) / sizeof(rules[0]) };
 
-/* = number, or a rule with its numbers, into a name's fields. */
-static bool parse_init(cbi_equations *e, cbi_name *init) {
+/* Which rule the next token is; -1. */
+static int next_rule(const cbi_equations *e) {
+    for (int i = 0; i < RULES; i++)
+        if (cbi_is_word(e, cbi_peek(e, 0), rules[i].name))
+            return i;
+    return -1;
+}
+
+static bool no_rule(cbi_equations *e) {
     const cbi_token *t = cbi_peek(e, 0);
-    int rule = 0, most = 0, least = 0, at = t->start;
-    init->init_count = 0;
-    if (cbi_take_sign(e, '=')) {
-        init->init = CB_INIT_CONSTANT;
-        init->init_nodes[init->init_count++] = cbi_parse_expression(e);
-        return init->init_nodes[0] >= 0;
-    }
-    while (rule < RULES && !cbi_is_word(e, t, rules[rule].name))
-        rule++;
-    if (rule == RULES)
-        return cbi_expected(e,
-                            "\"=\" and a number, or one of zeros, uniform(low, high), normal(mean, "
-                            "deviation), glorot_uniform, glorot_normal, kaiming_uniform, "
-                            "kaiming_normal, orthogonal");
-    init->init = rules[rule].kind;
-    least = rules[rule].least, most = rules[rule].most;
-    e->token++;
+    const char *names[RULES + 1] = {NULL}, *text = CBI_QUOTE(e, t->start, t->end);
+    for (int i = 0; i < RULES; i++)
+        names[i] = rules[i].name;
+    const char *nearest = cbi_nearest_name(text, names);
+    if (nearest != NULL && t->kind == CBI_TOKEN_NAME)
+        return cbi_equations_fail(e, t->start,
+                                  "\"%s\" is no rule for first values; did you mean "
+                                  "\"%s\"?",
+                                  text, nearest);
+    return cbi_expected(e, "\"=\" and a number, or one of zeros, uniform(low, high), normal(mean, "
+                           "deviation), glorot_uniform, glorot_normal, kaiming_uniform, "
+                           "kaiming_normal, orthogonal");
+}
+
+/* The numbers in brackets of a rule, which may be none. */
+static bool parse_rule_numbers(cbi_equations *e, int rule, cbi_name *init) {
+    int at = cbi_peek(e, -1)->start;
     if (cbi_take_sign(e, '('))
         do {
-            if (init->init_count == most)
-                return cbi_equations_fail(e, at, "%s takes %d number%s", rules[rule].name, most,
-                                          most == 1 ? "" : "s");
+            if (init->init_count == rules[rule].most)
+                return cbi_equations_fail(e, at, "%s takes %s%d number%s: %s", rules[rule].name,
+                                          rules[rule].least < rules[rule].most ? "up to " : "",
+                                          rules[rule].most, rules[rule].most == 1 ? "" : "s",
+                                          rules[rule].usage);
             init->init_nodes[init->init_count] = cbi_parse_expression(e);
             if (init->init_nodes[init->init_count++] < 0)
                 return false;
         } while (cbi_take_sign(e, ',') || !cbi_expect_sign(e, ')', "a \",\" or a \")\""));
     return e->error->status == CB_OK &&
-           (init->init_count >= least ||
-            cbi_equations_fail(e, at, "%s takes %d numbers", rules[rule].name, least));
+           (init->init_count >= rules[rule].least ||
+            cbi_equations_fail(e, at, "%s takes %d numbers: %s", rules[rule].name,
+                               rules[rule].least, rules[rule].usage));
+}
+
+/* = number, or a rule with its numbers, into a name's fields. */
+static bool parse_init(cbi_equations *e, cbi_name *init) {
+    bool equals = cbi_take_sign(e, '=');
+    int rule = next_rule(e), at = cbi_peek(e, 0)->start;
+    if (equals && rule >= 0)
+        return cbi_equations_fail(e, at, "a rule has no = before it: write init NAME %s",
+                                  rules[rule].usage);
+    if (equals) {
+        init->init = CB_INIT_CONSTANT;
+        init->init_nodes[init->init_count++] = cbi_parse_expression(e);
+        return init->init_nodes[0] >= 0 && line_ends(e, "an operator or the end of the line");
+    }
+    if (rule < 0)
+        return no_rule(e);
+    init->init = rules[rule].kind;
+    e->token++;
+    return parse_rule_numbers(e, rule, init) && line_ends(e, "the end of the line");
 }
 
 static bool read_init(cbi_equations *e) {
@@ -168,7 +215,8 @@ static bool read_init(cbi_equations *e) {
     for (int i = 0; i < count; i++) {
         cbi_name *name = &e->names[names[i]];
         if (name->init_at >= 0)
-            return cbi_equations_fail(e, places[i], "\"%s\" has its first values from line %d",
+            return cbi_equations_fail(e, places[i],
+                                      "\"%s\" has its first values from line %d already",
                                       name->text, cbi_line_of(e, name->init_at));
         name->init_at = places[i];
         name->init = init.init;
@@ -178,25 +226,37 @@ static bool read_init(cbi_equations *e) {
     return true;
 }
 
-static bool read_heads(cbi_equations *e) {
-    int names[CBI_MOST_ARGUMENTS], places[CBI_MOST_ARGUMENTS];
+int cbi_take_head_count(cbi_equations *e) {
     const cbi_token *t = cbi_peek(e, 0);
     if (t->kind != CBI_TOKEN_NUMBER || t->number < 1 || t->number > 4096 ||
-        t->number != (double)(int)t->number)
-        return cbi_equations_fail(e, t->start,
-                                  "heads takes a whole number from 1 to 4096, and "
-                                  "matrices: heads 4 U_i, U_f");
+        t->number != (double)(int)t->number) {
+        cbi_equations_fail(e, t->start,
+                           "heads takes a whole number from 1 to 4096, and matrices: heads 4 U_i, "
+                           "U_f");
+        return -1;
+    }
     e->token++;
+    return (int)t->number;
+}
+
+static bool read_heads(cbi_equations *e) {
+    int names[CBI_MOST_ARGUMENTS], places[CBI_MOST_ARGUMENTS];
+    int heads = cbi_take_head_count(e);
+    if (heads < 0)
+        return false;
     int count = take_names(e, names, places);
     for (int i = 0; i < count; i++) {
-        if (!cbi_is_capital(e->names[names[i]].text))
-            return cbi_equations_fail(e, places[i],
-                                      "\"%s\" is no matrix: those begin with a "
-                                      "capital",
-                                      e->names[names[i]].text);
-        e->names[names[i]].heads = (int)t->number;
+        cbi_name *name = &e->names[names[i]];
+        if (!cbi_is_capital(name->text))
+            return cbi_equations_fail(
+                e, places[i], "\"%s\" is no matrix: those begin with a capital", name->text);
+        if (name->heads_at >= 0)
+            return cbi_equations_fail(e, places[i], "\"%s\" has its heads from line %d already",
+                                      name->text, cbi_line_of(e, name->heads_at));
+        name->heads = heads;
+        name->heads_at = places[i];
     }
-    return count > 0;
+    return count > 0 && line_ends(e, "a \",\" or the end of the line");
 }
 
 static bool read_output(cbi_equations *e) {
@@ -205,8 +265,8 @@ static bool read_output(cbi_equations *e) {
         return cbi_equations_fail(e, at, "the output is said in line %d already",
                                   cbi_line_of(e, e->output_at));
     e->output_at = at;
-    e->output = cbi_take_name(e, "a name");
-    return e->output >= 0;
+    e->output = take_declared(e);
+    return e->output >= 0 && line_ends(e, "the end of the line");
 }
 
 static bool read_observe(cbi_equations *e) {
@@ -214,14 +274,15 @@ static bool read_observe(cbi_equations *e) {
     int count = take_names(e, names, places);
     for (int i = 0; i < count; i++) {
         cbi_name *name = &e->names[names[i]];
-        if (name->observed)
-            return cbi_equations_fail(e, places[i], "\"%s\" is observed already", name->text);
-        name->observed = true;
+        if (name->observed_at >= 0)
+            return cbi_equations_fail(e, places[i], "\"%s\" is observed already, by line %d",
+                                      name->text, cbi_line_of(e, name->observed_at));
+        name->observed_at = places[i];
         if (!cbi_grow(&e->observed, &e->observed_room, e->observed_count + 1, sizeof(int)))
             return cbi_equations_no_memory(e);
         e->observed[e->observed_count++] = names[i];
     }
-    return count > 0;
+    return count > 0 && line_ends(e, "a \",\" or the end of the line");
 }
 
 static const struct {
@@ -238,8 +299,7 @@ enum { DECLARATIONS = sizeof(declarations) / sizeof(declarations[0]) };
 /* Which declaration a line that begins with a token is; -1: an equation. */
 static int declaration_at(const cbi_equations *e, int token) {
     const cbi_token *t = &e->tokens[token], *after = t + 1;
-    if (t->kind != CBI_TOKEN_NAME ||
-        (after->kind != CBI_TOKEN_NAME && after->kind != CBI_TOKEN_NUMBER))
+    if (t->kind != CBI_TOKEN_NAME || after->kind == CBI_TOKEN_SIGN)
         return -1;
     for (int i = 0; i < DECLARATIONS; i++)
         if (cbi_is_word(e, t, declarations[i].word))
@@ -247,7 +307,36 @@ static int declaration_at(const cbi_equations *e, int token) {
     return -1;
 }
 
+bool cbi_is_declaration(const char *line) {
+    for (int i = 0; i < DECLARATIONS; i++) {
+        size_t word = strlen(declarations[i].word);
+        if (strncmp(line, declarations[i].word, word) != 0)
+            continue;
+        size_t blanks = strspn(line + word, " \t");
+        char next = line[word + blanks];
+        return blanks > 0 && ((next >= 'a' && next <= 'z') || (next >= 'A' && next <= 'Z') ||
+                              next == '_' || (next >= '0' && next <= '9'));
+    }
+    return false;
+}
+
 /* ---- Equations ------------------------------------------------------------------------------- */
+
+/* Whether an equation may give a name its value; else says why not. */
+static bool may_be_target(cbi_equations *e, const cbi_name *name, int at, bool next) {
+    bool state = name->kind == CBI_NAME_STATE;
+    if (next && state && name->equation >= 0) {
+        bool before = name->equation < e->equation_count;
+        return cbi_equations_fail(e, at, "%s' is computed in line %d already", name->text,
+                                  cbi_line_of(e, before ? e->equations[name->equation].at : at));
+    }
+    if (!next && state)
+        return cbi_equations_fail(e, at,
+                                  "\"%s\" is a state, because of line %d: write %s' for what it "
+                                  "becomes, or take another name",
+                                  name->text, cbi_line_of(e, name->at), name->text);
+    return name->kind == CBI_NAME_UNKNOWN || state || again(e, name, at);
+}
 
 /* A name on the left, with ' and a size. */
 static bool parse_target(cbi_equations *e, cbi_equation *equation) {
@@ -256,19 +345,10 @@ static bool parse_target(cbi_equations *e, cbi_equation *equation) {
         return false;
     cbi_name *name = &e->names[i];
     bool next = cbi_take_sign(e, '\'');
-    bool state = name->kind == CBI_NAME_STATE;
-    if (next && state && name->equation >= 0)
-        return cbi_equations_fail(e, at, "%s' is computed in line %d already", name->text,
-                                  cbi_line_of(e, e->equations[name->equation].at));
-    if (!next && state)
-        return cbi_equations_fail(e, at,
-                                  "\"%s\" is a state, because of line %d: write %s' for what it "
-                                  "becomes, or take another name",
-                                  name->text, cbi_line_of(e, name->at), name->text);
-    if (name->kind != CBI_NAME_UNKNOWN && !state)
-        return again(e, name, at);
+    if (!may_be_target(e, name, at, next))
+        return false;
+    name->at = name->kind == CBI_NAME_STATE ? name->at : at;
     name->kind = next ? CBI_NAME_STATE : CBI_NAME_RESULT;
-    name->at = state ? name->at : at;
     name->equation = e->equation_count;
     name->part = equation->target_count++;
     equation->next = equation->next || next;
@@ -283,17 +363,67 @@ static bool parse_target(cbi_equations *e, cbi_equation *equation) {
     return equation->form_node >= 0;
 }
 
+/* The = of an equation; else says what the line may have been meant for. */
+static bool expect_equals(cbi_equations *e, const cbi_equation *equation) {
+    const char *words[DECLARATIONS + 1] = {NULL};
+    const cbi_name *first = &e->names[e->targets[equation->first_target]];
+    const cbi_token *t = cbi_peek(e, 0);
+    for (int i = 0; i < DECLARATIONS; i++)
+        words[i] = declarations[i].word;
+    const char *nearest = cbi_nearest_name(first->text, words);
+    if (t->kind == CBI_TOKEN_NAME && equation->target_count == 1 && nearest != NULL)
+        return cbi_equations_fail(e, equation->at, "\"%s\" begins no line; did you mean \"%s\"?",
+                                  first->text, nearest);
+    if (t->kind == CBI_TOKEN_NAME)
+        return cbi_expected(e, "\"=\" (a line is an equation, or begins with let, size, state, "
+                               "input, init, heads, output or observe)");
+    if (cbi_is_sign(e, '('))
+        return cbi_equations_fail(
+            e, t->start,
+            "\"=\" is expected, not \"(\"; a time step is not written: %s' is "
+            "%s after it",
+            first->text, first->text);
+    return cbi_expect_sign(e, '=', "\"=\"");
+}
+
+static bool is_split(const cbi_equations *e) {
+    const cbi_token *after = cbi_peek(e, 1);
+    return cbi_is_word(e, cbi_peek(e, 0), "split") && after->kind == CBI_TOKEN_SIGN &&
+           after->sign == '(';
+}
+
 /* split(expression), of an equation with several names. */
 static bool parse_split(cbi_equations *e, cbi_equation *equation) {
-    if (!cbi_is_word(e, cbi_peek(e, 0), "split") || cbi_peek(e, 1)->kind != CBI_TOKEN_SIGN ||
-        cbi_peek(e, 1)->sign != '(')
+    if (!is_split(e))
         return cbi_equations_fail(e, cbi_peek(e, 0)->start,
                                   "several names on the left are equal "
                                   "parts: write = split(...)");
     e->token += 2;
     equation->split = true;
     equation->node = cbi_parse_expression(e);
-    return equation->node >= 0 && cbi_expect_sign(e, ')', "an operator or a \")\"");
+    if (equation->node >= 0 && cbi_is_sign(e, ','))
+        return cbi_equations_fail(e, cbi_peek(e, 0)->start,
+                                  "split takes 1 argument: there are as many parts as names on the "
+                                  "left");
+    return equation->node >= 0 && cbi_expect_sign(e, ')', "an operator or a \")\"") &&
+           line_ends(e, "the end of the line, as split is the whole right side,");
+}
+
+/* The right side. */
+static bool parse_value(cbi_equations *e, cbi_equation *equation) {
+    if (equation->target_count > 1)
+        return parse_split(e, equation);
+    if (is_split(e))
+        return cbi_equations_fail(e, cbi_peek(e, 0)->start,
+                                  "split gives several parts: name them "
+                                  "all on the left, a, b = split(...)");
+    equation->node = cbi_parse_expression(e);
+    if (equation->node >= 0 && (cbi_is_sign(e, ')') || cbi_is_sign(e, ']')))
+        return cbi_equations_fail(e, cbi_peek(e, 0)->start,
+                                  "an operator or the end of the line is expected, not \"%c\"; no "
+                                  "bracket is open here",
+                                  cbi_peek(e, 0)->sign);
+    return equation->node >= 0 && line_ends(e, "an operator or the end of the line");
 }
 
 static bool read_equation(cbi_equations *e) {
@@ -310,22 +440,11 @@ static bool read_equation(cbi_equations *e) {
         return cbi_equations_fail(e, equation.at,
                                   "a state has an equation of its own: give the "
                                   "parts other names first");
-    if (!cbi_expect_sign(e, '=', "\"=\""))
+    if (!expect_equals(e, &equation))
         return false;
     equation.first_node = e->node_count;
-    bool split = cbi_is_word(e, cbi_peek(e, 0), "split") && cbi_peek(e, 1)->sign == '(';
-    if (split && equation.target_count == 1)
-        return cbi_equations_fail(e, cbi_peek(e, 0)->start,
-                                  "split gives several parts: name them "
-                                  "all on the left, a, b = split(...)");
-    if (equation.target_count > 1) {
-        if (!parse_split(e, &equation))
-            return false;
-    } else {
-        equation.node = cbi_parse_expression(e);
-        if (equation.node < 0)
-            return false;
-    }
+    if (!parse_value(e, &equation))
+        return false;
     equation.end = e->tokens[e->token - 1].end;
     if (!cbi_grow(&e->equations, &e->equation_room, e->equation_count + 1, sizeof(equation)))
         return cbi_equations_no_memory(e);
@@ -386,9 +505,7 @@ bool cbi_read_statements(cbi_equations *e) {
         e->token += declaration >= 0 ? 1 : 0;
         if (!(declaration >= 0 ? declarations[declaration].read(e) : read_equation(e)))
             return false;
-        if (cbi_peek(e, 0)->kind != CBI_TOKEN_LINE)
-            return cbi_expected(e, "an operator or the end of the line");
-        e->token++;
+        e->token++; /* the end of the line, which each of them looks for */
     }
     return true;
 }

@@ -287,6 +287,34 @@ Test(features, zoneout_keeps_units_at_random_and_on_average_outside_of_training)
     cb_cell_free(cell);
 }
 
+/* A state under another name is masked where a matrix multiplies it, and nowhere else. */
+Test(features, names_do_not_hide_a_state_from_recurrent_dropout) {
+    static const char named[] = "d  = 0.5 * h\n"
+                                "q  = sigmoid(d) * d\n"
+                                "a, b = split(d)\n"
+                                "h' = tanh(W x + U q + V d + R [b, a]) + 0.1 * d + q * m\n"
+                                "m' = tanh(q)\n";
+    static const char inlined[] =
+        "a, b = split(0.5 * h)\n"
+        "h' = tanh(W x + U (sigmoid(0.5 * h) * 0.5 * h) + V (0.5 * h) + R [b, a]) + 0.05 * h"
+        " + sigmoid(0.5 * h) * 0.5 * h * m\n"
+        "m' = tanh(sigmoid(0.5 * h) * 0.5 * h)\n";
+    for (int eager = 0; eager < 2; eager++) {
+        cb_rnn_options options = {.hidden = HIDDEN, .recurrent_dropout = 0.5, .eager = eager == 1};
+        cb_cell *cells[2] = {parsed(named, NULL), parsed(inlined, NULL)};
+        network a = network_new(cells[0], &options), b = network_new(cells[1], &options);
+        run(&a, true);
+        run(&b, true);
+        cr_expect_eq(cb_rnn_mask_count(a.rnn), 1);
+        cr_expect_eq(cb_rnn_state_size(a.rnn, 0), HIDDEN);
+        expect_same(&a, &b, 1e-12);
+        network_free(&a);
+        network_free(&b);
+        cb_cell_free(cells[0]);
+        cb_cell_free(cells[1]);
+    }
+}
+
 Test(features, recurrent_dropout_needs_a_state_that_is_multiplied) {
     cb_cell *cell = parsed("h' = w * h + W x", NULL);
     cb_params *params = cb_params_new(1);
