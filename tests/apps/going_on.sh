@@ -16,7 +16,9 @@ grep -Eq 'nan|inf' grown.csv && complain "the log has a loss that is no number: 
 expect 0 "$cerebra" eval --checkpoint grown.safetensors --data text.txt
 for signal in INT=130 TERM=143 HUP=129; do
     rm -f stopped.safetensors
-    "$cerebra" train --data text.txt $tiny --epochs 1000000 --checkpoint stopped.safetensors >out 2>err &
+    # Where this script was started with nohup, SIGHUP would stay ignored.
+    env --default-signal=HUP "$cerebra" train --data text.txt $tiny --epochs 1000000 \
+        --checkpoint stopped.safetensors >out 2>err &
     process=$!
     wait_for stopped.safetensors
     kill -"${signal%=*}" $process
