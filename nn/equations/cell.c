@@ -76,6 +76,21 @@ static bool check_init(cbi_equations *e, const cbi_name *name, const cb_init *in
                               name->text, fault);
 }
 
+/* The columns of each of a matrix's blocks. What depends on the network's sizes is checked when
+   these are known. */
+static bool cut_into_heads(cbi_equations *e, const cbi_name *name, const cbi_form *rows,
+                           cbi_form *columns) {
+    bool whole = rows->hidden != 0 || rows->input != 0 || rows->constant % name->heads == 0;
+    columns->over *= name->heads;
+    if (!cbi_form_reduce(columns))
+        return cbi_equations_fail(e, name->at, "the blocks of \"%s\" are too small", name->text);
+    whole = whole && (columns->hidden != 0 || columns->input != 0 || columns->over == 1);
+    return whole || cbi_equations_fail(e, name->at,
+                                       "the rows and columns of \"%s\" cannot be cut into %d equal "
+                                       "blocks",
+                                       name->text, name->heads);
+}
+
 static bool make_param(cbi_equations *e, cbi_name *name) {
     cbi_form rows = cbi_size_form(e, name->size), columns = cbi_size_form(e, name->columns);
     bool matrix = name->kind == CBI_NAME_MATRIX;
@@ -83,9 +98,8 @@ static bool make_param(cbi_equations *e, cbi_name *name) {
     if (e->cell.param_count == CB_CELL_MAX_PARAMS)
         return cbi_equations_fail(e, name->at, "there are more than %d parameters",
                                   CB_CELL_MAX_PARAMS);
-    columns.over *= name->heads;
-    if (!cbi_form_reduce(&columns))
-        return cbi_equations_fail(e, name->at, "the blocks of \"%s\" are too small", name->text);
+    if (matrix && !cut_into_heads(e, name, &rows, &columns))
+        return false;
     *p = (cb_cell_param){.name = name->text,
                          .rows = extent_of(e, &rows),
                          .columns = matrix ? extent_of(e, &columns) : (cb_cell_extent){0},

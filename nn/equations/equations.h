@@ -50,6 +50,7 @@ enum {
     CBI_DEEPEST = 200,      /* levels of an expression */
     CBI_LONGEST_NAME = 100, /* bytes */
     CBI_MOST_NAMES = 1024,
+    CBI_NAME_SLOTS = 2 * CBI_MOST_NAMES, /* of the hash table of names */
     CBI_MOST_NODES = 8192,
     CBI_MOST_EQUATIONS = 512,
     CBI_MOST_OPERATIONS = 1000, /* that one number is computed with */
@@ -167,6 +168,7 @@ typedef struct cbi_equations {
     int node_count, node_room, name_count, name_room, equation_count, equation_room;
     cbi_node *nodes;
     cbi_name *names;
+    int name_slots[CBI_NAME_SLOTS]; /* index + 1; 0: empty */
     cbi_equation *equations;
     int target_count, target_room;
     int *targets;
@@ -245,7 +247,7 @@ int cbi_name_of(cbi_equations *e, const char *text, int length, int at);
 bool cbi_read_statements(cbi_equations *e);
 /* Takes the number behind heads; -1: it is none that can be. */
 int cbi_take_head_count(cbi_equations *e);
-/* Whether a line of the text is a declaration, by its first word. */
+/* Whether a line of the text is a declaration, by its first word, and cannot be anything else. */
 bool cbi_is_declaration(const char *line);
 
 /* ---- numbers.c ------------------------------------------------------------------------------- */

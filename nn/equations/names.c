@@ -458,14 +458,16 @@ static bool of_itself(const order_context *c, const cbi_equation *q, const cbi_n
 }
 
 static bool cycle(order_context *c, int equation, int at) {
-    char list[160] = "", name[64];
+    enum { ROOM = 60 }; /* of a list that is longer, the beginning */
+    char list[ROOM + 2 * CBI_LONGEST_NAME] = "", name[CBI_LONGEST_NAME + 2];
     int from = 0;
     while (c->path[from] != equation)
         from++;
-    for (int i = from; i < c->depth; i++) {
+    for (int i = from; i < c->depth && strlen(list) < ROOM; i++) {
         size_t length = strlen(list);
         snprintf(list + length, sizeof(list) - length, "%s needs ",
-                 target_of(c->e, c->path[i], name, sizeof(name)));
+                 length + strlen(target_of(c->e, c->path[i], name, sizeof(name))) < ROOM ? name
+                                                                                         : "...");
     }
     return cbi_equations_fail(c->e, at,
                               "a cycle: %s%s; only a state before the step, without ', "

@@ -11,25 +11,28 @@
    is. Nodes are made from the leaves up: what a node's arguments are comes before it. */
 #include "nn/equations/equations.h"
 
+#include "tensor/hash.h"
 #include "tensor/memory.h"
 
 #include <string.h>
 
 /* ---- Names ----------------------------------------------------------------------------------- */
 
-/* The index of a name that there is; -1. */
-static int find_name(const cbi_equations *e, const char *text, int length) {
-    for (int i = 0; i < e->name_count; i++)
-        if (strncmp(e->names[i].text, text, (size_t)length) == 0 &&
-            e->names[i].text[length] == '\0')
-            return i;
-    return -1;
+/* Where the index of a name stands in the hash table, or would. */
+static int *slot_of(cbi_equations *e, const char *text, int length) {
+    uint64_t hash = cbi_hash_bytes(CBI_HASH_OF_NOTHING, text, (size_t)length);
+    for (;; hash++) {
+        int *slot = &e->name_slots[hash % CBI_NAME_SLOTS];
+        const char *name = *slot > 0 ? e->names[*slot - 1].text : NULL;
+        if (name == NULL || (strncmp(name, text, (size_t)length) == 0 && name[length] == '\0'))
+            return slot;
+    }
 }
 
 int cbi_name_of(cbi_equations *e, const char *text, int length, int at) {
-    int found = find_name(e, text, length);
-    if (found >= 0)
-        return found;
+    int *slot = slot_of(e, text, length);
+    if (*slot > 0)
+        return *slot - 1;
     if (e->name_count == CBI_MOST_NAMES) {
         cbi_equations_fail(e, at, "there are more than %d names", CBI_MOST_NAMES);
         return -1;
@@ -53,7 +56,8 @@ int cbi_name_of(cbi_equations *e, const char *text, int length, int at) {
                                          .observed_at = -1,
                                          .init_at = -1,
                                          .heads = 1};
-    return e->name_count++;
+    *slot = ++e->name_count;
+    return e->name_count - 1;
 }
 
 int cbi_take_name(cbi_equations *e, const char *expected) {
@@ -287,7 +291,7 @@ static int transposition(const cbi_equations *e) {
 
 /* Takes ^T. Of anything but a matrix it is wrong, unless T is a name of the text. */
 static bool take_transposition(cbi_equations *e, const cbi_node *node, bool matrix, bool *taken) {
-    int count = transposition(e), name = find_name(e, "T", 1);
+    int count = transposition(e), name = *slot_of(e, "T", 1) - 1;
     *taken = matrix && count > 0;
     e->token += *taken ? count : 0;
     if (matrix || count == 0 || (count == 2 && name >= 0 && e->names[name].defined))
@@ -350,6 +354,16 @@ static int parse_product_with(cbi_equations *e, bool transposed) {
     return add_node(e, product);
 }
 
+/* A matrix may be used several times, with the same number in front of it. */
+static bool set_heads(cbi_equations *e, cbi_name *matrix, int heads, int at) {
+    if (matrix->heads_at >= 0 && matrix->heads != heads)
+        return cbi_equations_fail(e, at, "\"%s\" has %d heads from line %d already", matrix->text,
+                                  matrix->heads, cbi_line_of(e, matrix->heads_at));
+    matrix->heads = heads;
+    matrix->heads_at = at;
+    return true;
+}
+
 /* Takes "heads 4" in front of a matrix; 0: it is not there, -1: it is wrong. */
 static int take_heads(cbi_equations *e) {
     const cbi_token *t = cbi_peek(e, 0), *number = cbi_peek(e, 1);
@@ -374,10 +388,8 @@ static int parse_application(cbi_equations *e) {
                            "heads is for a matrix, which begins with a capital: heads 4 U h");
         return -1;
     }
-    if (heads > 0) {
-        e->names[node->name].heads = heads;
-        e->names[node->name].heads_at = at;
-    }
+    if (heads > 0 && !set_heads(e, &e->names[node->name], heads, at))
+        return -1;
     if (!take_transposition(e, node, matrix, &transposed))
         return -1;
     e->token += matrix && cbi_peek(e, 0)->dot && begins_operand(cbi_peek(e, 1)) ? 1 : 0;

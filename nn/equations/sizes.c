@@ -5,13 +5,17 @@
    are a class, found by union and find (Tarjan 1975). Two kinds of rules are not equalities: a
    whole is the sum of its parts (joins, splits), and of two operands one may be a single number,
    which meets all units of the other. They are tried until nothing new comes out of them; where all
-   is silent, one size is assumed to be the hidden size, and so on. At the end each rule is checked.
- */
+   is silent, one size is assumed to be the hidden size, and so on.
+
+   What is assumed does not depend on the order in which equations are written: rules are tried in
+   the order of computation, and of several sizes the one of the first name in the alphabet is
+   assumed. */
 #include "nn/equations/equations.h"
 
 #include "tensor/memory.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef enum rule_kind {
@@ -28,7 +32,8 @@ typedef struct rule {
 
 typedef struct size_context {
     cbi_equations *e;
-    int one; /* the size 1 */
+    int one;          /* the size 1 */
+    cbi_name **names; /* sorted */
     rule *rules;
     int rule_count, rule_room;
     int *pending; /* rules that are not done, in order */
@@ -147,21 +152,35 @@ static bool add_rule(size_context *c, rule r) {
     return true;
 }
 
+static bool size_name(size_context *c, cbi_name *name) {
+    name->size = new_size(c);
+    name->columns = name->size < 0 ? -1 : new_size(c);
+    if (name->columns < 0)
+        return false;
+    bool declared =
+        name->kind == CBI_NAME_X ||
+        (name->has_form && (name->kind == CBI_NAME_STATE || name->kind == CBI_NAME_INPUT));
+    int origin = declared && name->value >= 0 ? c->e->nodes[name->value].start : -1;
+    return !declared || set_form(c, name->size, &name->form, origin);
+}
+
+static int compare_names(const void *a, const void *b) {
+    const cbi_name *const *x = a, *const *y = b;
+    return strcmp((*x)->text, (*y)->text);
+}
+
+/* In the order of the alphabet. */
 static bool size_names(size_context *c) {
     cbi_equations *e = c->e;
-    for (int i = 0; i < e->name_count; i++) {
-        e->names[i].size = new_size(c);
-        e->names[i].columns = e->names[i].size < 0 ? -1 : new_size(c);
-        if (e->names[i].columns < 0)
+    c->names = cbi_allocate(sizeof(cbi_name *) * (size_t)e->name_count);
+    if (c->names == NULL)
+        return cbi_equations_no_memory(e);
+    for (int i = 0; i < e->name_count; i++)
+        c->names[i] = &e->names[i];
+    qsort(c->names, (size_t)e->name_count, sizeof(cbi_name *), compare_names);
+    for (int i = 0; i < e->name_count; i++)
+        if (!size_name(c, c->names[i]))
             return false;
-        const cbi_name *name = &e->names[i];
-        bool declared =
-            name->kind == CBI_NAME_X ||
-            (name->has_form && (name->kind == CBI_NAME_STATE || name->kind == CBI_NAME_INPUT));
-        int origin = declared && name->value >= 0 ? e->nodes[name->value].start : -1;
-        if (declared && !set_form(c, name->size, &name->form, origin))
-            return false;
-    }
     return true;
 }
 
@@ -305,32 +324,53 @@ static bool sum_parts(size_context *c, const rule *r, cbi_form *sum, int *unknow
     return true;
 }
 
-/* Tries a rule; *changed: something has become known. */
-static bool try_whole(size_context *c, rule *r, bool *changed) {
-    cbi_equations *e = c->e;
-    cbi_form sum, rest, part;
-    int unknown, count, at = e->nodes[r->node].at;
-    if (!sum_parts(c, r, &sum, &unknown, &count))
-        return false;
-    const cbi_form *whole = form_of(e, r->size);
-    if (count == 0) {
-        r->done = *changed = true;
-        return set_form(c, r->size, &sum, at);
-    }
-    if (whole == NULL || count >= 1000)
-        return true;
-    if (!cbi_form_add(whole, &sum, -1, &rest) || !scale(&rest, 1, count, &part))
+/* All parts are known: so is the whole. */
+static bool set_whole(size_context *c, const rule *r, const cbi_form *sum) {
+    const cbi_node *node = &c->e->nodes[r->node];
+    const cbi_form *whole = form_of(c->e, r->size);
+    char of_whole[200], of_parts[140];
+    if (whole == NULL || same_form(whole, sum))
+        return set_form(c, r->size, sum, node->at);
+    return cbi_equations_fail(c->e, node->at,
+                              "sizes do not fit: \"%s\" has %s, and its parts have %s together",
+                              CBI_QUOTE(c->e, node->start, node->end),
+                              explained(c->e, r->size, of_whole, sizeof(of_whole)),
+                              cbi_form_text(sum, of_parts, sizeof(of_parts)));
+}
+
+/* The whole and all parts but `count` equal ones are known: so are these, what is left of the whole
+   divided by their number. */
+static bool set_parts(size_context *c, rule *r, const cbi_form *sum, int unknown, int count) {
+    cbi_form rest, part;
+    const cbi_node *node = &c->e->nodes[r->node];
+    if (!cbi_form_add(form_of(c->e, r->size), sum, -1, &rest) || !scale(&rest, 1, count, &part))
         return too_large(c, r);
     if (part.over > 1 && part.hidden == 0 && part.input == 0) {
         char text[200];
-        return cbi_equations_fail(e, at, "sizes do not fit: %s cannot be cut into %d equal parts",
-                                  explained(e, r->size, text, sizeof(text)), count);
+        return cbi_equations_fail(c->e, node->at,
+                                  "sizes do not fit: %s cannot be cut into %d equal parts",
+                                  explained(c->e, r->size, text, sizeof(text)), count);
     }
     if (part.hidden < 0 || part.input < 0 || part.constant < 0 ||
         part.hidden + part.input + part.constant == 0)
-        return true; /* the check says so */
-    r->done = *changed = true;
-    return set_form(c, unknown, &part, at);
+        return true; /* when something else is assumed, set_whole says so */
+    r->done = true;
+    return set_form(c, unknown, &part, node->at);
+}
+
+/* Tries a rule; *changed: something has become known. */
+static bool try_whole(size_context *c, rule *r, bool *changed) {
+    cbi_form sum;
+    int unknown, count;
+    bool good = sum_parts(c, r, &sum, &unknown, &count);
+    if (good && count == 0) {
+        r->done = true;
+        good = set_whole(c, r, &sum);
+    } else if (good && count < 1000 && form_of(c->e, r->size) != NULL) {
+        good = set_parts(c, r, &sum, unknown, count);
+    }
+    *changed = *changed || r->done;
+    return good;
 }
 
 static bool try_broadcast(size_context *c, rule *r, bool assume, bool *changed) {
@@ -392,10 +432,11 @@ static void mark_wholes(size_context *c) {
 static int unsaid_state(const size_context *c) {
     const cbi_equations *e = c->e;
     for (int whole = 0; whole < 2; whole++)
-        for (int i = 0; i < e->state_count; i++) {
-            int size = e->names[e->states[i]].size;
-            if (form_of(e, size) == NULL && c->whole[class_of(e, size)] == whole)
-                return size;
+        for (int i = 0; i < e->name_count; i++) {
+            const cbi_name *name = c->names[i];
+            if (name->kind == CBI_NAME_STATE && form_of(e, name->size) == NULL &&
+                c->whole[class_of(e, name->size)] == whole)
+                return name->size;
         }
     return -1;
 }
@@ -437,32 +478,17 @@ static bool find_unsaid(size_context *c) {
 
 /* ---- Checks ---------------------------------------------------------------------------------- */
 
-/* Each whole is the sum of its parts. */
-static bool check_wholes(size_context *c) {
-    cbi_equations *e = c->e;
+/* Which vectors are cut into gates: equal parts of the hidden size, or a multiple of it. */
+static void find_blocks(size_context *c) {
     for (int i = 0; i < c->rule_count; i++) {
         const rule *r = &c->rules[i];
-        cbi_form sum;
-        int unknown, count;
-        char whole[200], parts[140];
-        if (r->kind != WHOLE)
-            continue;
-        if (!sum_parts(c, r, &sum, &unknown, &count))
-            return false;
-        const cbi_node *node = &e->nodes[r->node];
-        if (!same_form(&sum, form_of(e, r->size)))
-            return cbi_equations_fail(e, node->at,
-                                      "sizes do not fit: \"%s\" has %s, and its parts have %s "
-                                      "together",
-                                      CBI_QUOTE(e, node->start, node->end),
-                                      explained(e, r->size, whole, sizeof(whole)),
-                                      cbi_form_text(&sum, parts, sizeof(parts)));
-        cbi_size *s = &e->sizes[class_of(e, r->size)];
-        const cbi_form *part = form_of(e, r->parts[0]);
-        bool gates = r->times > 1 && part->hidden > 0 && part->input == 0 && part->constant == 0;
-        s->blocks = gates && s->form.hidden > 1 ? r->times : s->blocks;
+        cbi_size *whole = &c->e->sizes[class_of(c->e, r->size)];
+        const cbi_form *part = form_of(c->e, r->parts[0]);
+        bool gates = r->kind == WHOLE && r->times > 1 && part->hidden > 0 && part->input == 0 &&
+                     part->constant == 0;
+        if (gates && whole->form.hidden > 1 && r->times > whole->blocks)
+            whole->blocks = r->times;
     }
-    return true;
 }
 
 /* A state that has the input's size only because it meets x, so that the hidden size means nothing
@@ -489,18 +515,25 @@ static bool find(size_context *c) {
     c->one = new_size(c);
     if (c->one < 0 || !set_form(c, c->one, &one, -1) || !size_names(c))
         return false;
-    for (int i = 0; i < c->e->node_count; i++)
-        if (!size_node(c, i))
+    for (int k = 0; k < c->e->equation_count; k++) {
+        const cbi_equation *q = &c->e->equations[c->e->order[k]];
+        for (int i = q->first_node; i <= q->node; i++)
+            if (!size_node(c, i))
+                return false;
+    }
+    for (int k = 0; k < c->e->equation_count; k++)
+        if (!size_equation(c, &c->e->equations[c->e->order[k]]))
             return false;
-    for (int i = 0; i < c->e->equation_count; i++)
-        if (!size_equation(c, &c->e->equations[i]))
-            return false;
-    return find_unsaid(c) && check_wholes(c) && check_states(c);
+    if (!find_unsaid(c) || !check_states(c))
+        return false;
+    find_blocks(c);
+    return true;
 }
 
 bool cbi_find_sizes(cbi_equations *e) {
     size_context c = {.e = e};
     bool found = find(&c);
+    cbi_free(c.names);
     cbi_free(c.rules);
     cbi_free(c.pending);
     cbi_free(c.whole);

@@ -310,7 +310,8 @@ static int declaration_at(const cbi_equations *e, int token) {
 bool cbi_is_declaration(const char *line) {
     for (int i = 0; i < DECLARATIONS; i++) {
         size_t word = strlen(declarations[i].word);
-        if (strncmp(line, declarations[i].word, word) != 0)
+        /* heads may stand in an expression, too. */
+        if (strncmp(line, declarations[i].word, word) != 0 || declarations[i].read == read_heads)
             continue;
         size_t blanks = strspn(line + word, " \t");
         char next = line[word + blanks];

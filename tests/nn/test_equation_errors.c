@@ -127,6 +127,7 @@ Test(equation_errors, brackets_and_operators) {
         {"h' = W x * 1.2▸.3", "an operator is missing after \"1.2\""},
         {"h' = W x + ▸99999999999999999999999999999999999999999", "too many digits; 40 are enough"},
         {"h' = W x + ▸1e999", "this number is too large"},
+        {"h' = 2▸e * W x", "an operator is missing after \"2\""},
     };
     EXPECT_ERRORS(faults);
 }
@@ -243,6 +244,9 @@ Test(equation_errors, names_that_are_not_what_they_have_to_be) {
         {"heads 2 ▸w\nh' = w * x", "\"w\" is no matrix: those begin with a capital"},
         {"heads 2 ▸H\nH = U h\nh' = W x + H", "\"H\" is the result of an equation"},
         {"heads 2 ▸V\nh' = W x", "there is no \"V\" in any equation"},
+        {"h' = heads 2 ▸w", "heads is for a matrix, which begins with a capital"},
+        {"h' = heads ▸2.5 W x", "heads takes a whole number from 1 to 4096"},
+        {"h' = heads 2 U h + heads 2 U x + heads 4 ▸U h", "\"U\" has 2 heads from line 1 already"},
         {"h' = U h + ▸c' + W x", "c' has no equation: write c' = ..."},
         {"h' = W x + ▸x'", "\"x\" is no state: its value needs no '"},
         {"a = W x\nh' = ▸a'", "\"a\" is no state: its value needs no '"},
@@ -260,6 +264,8 @@ Test(equation_errors, names_that_are_not_what_they_have_to_be) {
         {"▸# nothing", "there is no state"},
         {"a = b' + W x\nb' = ▸a\nh' = U b'", "a cycle: a needs b' needs a; only a state before"},
         {"a = c\nb = ▸a\nc = b\nh' = a + W x", "a cycle: a needs c needs b needs a"},
+        {"a, b = split(W x + ▸b)\nh' = a", "\"b\" is a result of this equation already"},
+        {"h' = ▸h' + W x", "h' is computed from itself: write h for the state before"},
         {"a = ▸a + W x\nh' = a", "\"a\" is computed from itself"},
     };
     EXPECT_ERRORS(faults);
@@ -276,11 +282,14 @@ Test(equation_errors, sizes_that_do_not_fit) {
         {TWO "h' = A m + ▸A n", "\"A\" multiplies 4 (line 1), \"n\" has 5 (line 2)"},
         {TWO "h' = A m ▸- A^T n", "\"A m\" has 5 (line 2), \"A^T n\" has 4 (line 1)"},
         {"state m[4]\nstate n[3]\nm' = V x\nn' = ▸[m, m]\nh' = W n",
-         "the size is 8 here, and 3 (line 2) elsewhere"},
+         "\"[m, m]\" has 3 (line 2), and its parts have 8 together"},
+        {TWO "state h[4]\nh' = ▸[m, W x]",
+         "\"[m, W x]\" has 4 (line 5), and its parts have hidden + "
+         "4 together"},
         {"state m[3]\nm' = V x\na, b = split(▸m)\nh' = W a + U b",
          "3 (line 1) cannot be cut into 2 equal parts"},
         {"state m[4]\nm' = V x\na, b[3] = split(▸m)\nh' = W a + U b",
-         "the size is 6 here, and 4 (line 1) elsewhere"},
+         "\"m\" has 4 (line 1), and its parts have 6 together"},
         {"state h[4]\n▸h'[3] = W x", "the size is 3 here, and 4 (line 1) elsewhere"},
         {"state h[4]\n▸h' = sum(W x)", "\"h'\" has 4 (line 1), \"sum(W x)\" has 1"},
         {"▸h' = W (x + h)", "\"h\" has the size of the input, as it meets x unit by unit"},
@@ -312,6 +321,8 @@ Test(equation_errors, sizes_that_are_none) {
         {"a[▸x] = W x\nh' = V a", "\"x\" is no size"},
         {"heads 4096 W\nh' = ▸W m + V x\nstate m[hidden / 16777216]\nm' = m",
          "the blocks of \"W\" are too small"},
+        {"state m[6]\nm' = heads 4 ▸W x\nh' = V m", "\"W\" cannot be cut into 4 equal blocks"},
+        {"state m[6]\nm' = V x\nh' = heads 4 ▸W m", "\"W\" cannot be cut into 4 equal blocks"},
     };
     EXPECT_ERRORS(faults);
 }
@@ -620,6 +631,16 @@ Test(equation_errors, long_lines_and_names_are_cut) {
 }
 
 /* ---- Files ----------------------------------------------------------------------------------- */
+
+Test(equation_errors, nothing_to_read) {
+    cb_error error;
+    cr_expect_null(cb_cell_parse(NULL, NULL, &error));
+    cr_expect_eq(error.status, CB_ERROR_VALUE);
+    cr_expect_null(cb_cell_load(NULL, NULL, &error));
+    cr_expect_eq(error.status, CB_ERROR_FILE);
+    cr_expect_null(cb_cell_parse("h' = U h", NULL, NULL)); /* nobody wants to know */
+    cb_cell_free(NULL);
+}
 
 Test(equation_errors, files) {
     char directory[CBT_PATH_SIZE], path[CBT_PATH_SIZE];

@@ -5,6 +5,7 @@
 #include <cerebra/cerebra.h>
 #include <dirent.h>
 #include <locale.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,6 +143,9 @@ static const char *const texts[] = {
     "input gap[1], mask[input]\nh' = W (mask * x) * exp(-gap)",
     "state m[1]\nm' = mean(x)\nh' = W x * m",
     "heads 4 U, V\nheads 1 W\nh' = W x + U h + V^T h",
+    "h' = W x +\n  heads 4 U h + (\n  heads 2 V h + heads 4 U h)",
+    "state h[8]\nstate m[3]\nm' = V x\nh' = [m, W x]",
+    "let a = 2\nlet c = 3 * a\nlet d = c / hidden\nh' = W x + d * b\ninit b uniform(0, c * d)",
     "state y[2]\ny' = tanh(b)\nh' = W x + V y",
     /* First values. */
     "let k = 2\nh' = W x + U h + b + c + d\ninit b, c = 1 / k\ninit d uniform(-k, k)\n"
@@ -254,4 +258,123 @@ Test(equation_texts, numbers_keep_all_digits) {
     }
     if (before != NULL)
         setlocale(LC_NUMERIC, "C");
+}
+
+/* ---- What is computed ------------------------------------------------------------------------ */
+
+/* Runs one time step of one sequence, with all parameters (k + 1) / 8 for k = 0, 1, .... */
+static void run_step(const char *text, int64_t input, int64_t hidden, const double *x,
+                     const double *h, double *next) {
+    cb_error error;
+    cb_cell *cell = parsed(text);
+    cb_tape *tape = cb_tape_new();
+    cb_tensor *weights[8], *initial = NULL, *final = NULL;
+    double values[8][64];
+    const cb_rnn_options options = {.hidden = hidden};
+    cb_scan *scan = cb_cell_scan_new(cell, CB_F64, input, &options, &error);
+    cr_assert_not_null(scan, "%s", error.message);
+    for (int i = 0; i < cell->param_count; i++) {
+        int64_t rows = cb_cell_extent_of(cell, &cell->params[i].rows, input, hidden, NULL);
+        int64_t columns = cb_cell_extent_of(cell, &cell->params[i].columns, input, hidden, NULL);
+        for (int k = 0; k < 64; k++)
+            values[i][k] = (k + 1) / 8.0;
+        cb_tensor wrapped = columns > 0 ? cb_tensor_wrap(CB_F64, CB_SHAPE(rows, columns), values[i])
+                                        : cb_tensor_wrap(CB_F64, CB_SHAPE(rows), values[i]);
+        weights[i] = cb_input(tape, &wrapped);
+    }
+    cb_tensor of_x = cb_tensor_wrap(CB_F64, CB_SHAPE(1, 1, input), (void *)(uintptr_t)x);
+    cb_tensor of_h = cb_tensor_wrap(CB_F64, CB_SHAPE(1, hidden), (void *)(uintptr_t)h);
+    initial = cb_input(tape, &of_h);
+    cb_scan_run(scan, cb_input(tape, &of_x),
+                &(cb_scan_io){.weights = weights, .initial = &initial, .final = &final});
+    cr_assert_eq(cb_tape_status(tape), CB_OK, "%s: %s", text, cb_tape_error(tape));
+    memcpy(next, final->data, sizeof(double) * (size_t)hidden);
+    cb_scan_free(scan);
+    cb_tape_free(tape);
+    cb_cell_free(cell);
+}
+
+static double logistic(double a) {
+    return 1 / (1 + exp(-a));
+}
+
+/* Of one unit, and with a parameter of 0.125. */
+Test(equation_texts, compute_what_they_say) {
+    const double x = 0.7, h = 1.3, b = 0.125;
+    const struct {
+        const char *expression;
+        double value;
+        const char *more;
+    } rows[] = {
+        {"x - h - 2", x - h - 2, ""},
+        {"x - (h - 2)", x - (h - 2), ""},
+        {"x / h / 2", x / h / 2, ""},
+        {"x / (h / 2)", x / (h / 2), ""},
+        {"x / h * 2", x / h * 2, ""},
+        {"2 / x + h", 2 / x + h, ""},
+        {"x + h * 2", x + h * 2, ""},
+        {"(x + h) * 2", (x + h) * 2, ""},
+        {"-h^2 + x", -(h * h) + x, ""},
+        {"(-h)^2 + x", h * h + x, ""},
+        {"2 * -h - -x", -2 * h + x, ""},
+        {"h^2^0.5 * x", pow(h, pow(2, 0.5)) * x, ""},
+        {"(h^2)^0.5 * x", h * x, ""},
+        {"h^-1 + x", 1 / h + x, ""},
+        {"h^-x", pow(h, -x), ""},
+        {"2^h * x", pow(2, h) * x, ""},
+        {"x * 2^-1 + 4^0.5 * h", x / 2 + 2 * h, ""},
+        {"W x^2", b * x * b * x, ""},
+        {"W (x^2)", b * x * x, ""},
+        {"W W x - x", b * b * x - x, ""},
+        {"-W x * 3", -b * x * 3, ""},
+        {"2 * W (x - a) / 3", 2 * b * (x - b) / 3, ""},
+        {"a - x", b - x, ""},
+        {"1 - a + x", 1 - b + x, ""},
+        {"x - 2 - a", x - 2 - b, ""},
+        {"x - (2 + a - a)", x - 2, ""},
+        {"tanh(x) * σ(-h)", tanh(x) * logistic(-h), ""},
+        {"where(less(x, h), x - 1, h)", x - 1, ""},
+        {"where(greater(x, 1), x, -h)", -h, ""},
+        {"maximum(x, 1) + minimum(h, 1) + clamp(h, -1, 0.5)", 1 + 1 + 0.5, ""},
+        {"leaky_relu(-x, 0.1) + relu(-x) + abs(-x)", -0.1 * x + x, ""},
+        {"x * hidden + input * 2", x + 2, ""},
+        {"k * x + l", 0.5 * x + 2.5, "let k = 0.5\nlet l = 2 + k"},
+        {"sum(x) + mean(h) - max(x) * min(h) + softmax(h)", x + h - x * h + 1, ""},
+        {"g - x", h * x - x, "g = h * x"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        double next;
+        char text[200];
+        snprintf(text, sizeof text, "state h[input]\nh' = %s\n%s", rows[i].expression,
+                 rows[i].more);
+        run_step(text, 1, 1, &x, &h, &next);
+        cr_expect_float_eq(next, rows[i].value, 1e-12, "%s is %.17g, not %.17g", rows[i].expression,
+                           next, rows[i].value);
+    }
+}
+
+/* Of vectors: x of 4 units, h of 2, and matrices with rows (1 2 ...) / 8, .... */
+Test(equation_texts, compute_products_and_parts) {
+    static const double x[] = {1, -2, 3, 0.5}, h[] = {0.25, -1};
+    static const struct {
+        const char *text;
+        double next[2];
+    } rows[] = {
+        {"h' = W x", {(1 - 4 + 9 + 2) / 8.0, (5 - 12 + 21 + 4) / 8.0}},
+        {"h' = W^T h + 0 * V x", {(0.25 - 3) / 8, (0.5 - 4) / 8}},
+        {"heads 2 W\nh' = W x", {(1 - 4) / 8.0, (9 + 2) / 8.0}},
+        {"h' = heads 2 W x", {(1 - 4) / 8.0, (9 + 2) / 8.0}},
+        {"h' = sum(x) * heads 2 W^T h", {2.5 * 0.25 / 8, 2.5 * -2 / 8}},
+        {"state h[input / 2]\na, b = split(x)\nh' = a * 10 + b", {10 + 3, -20 + 0.5}},
+        {"state h[input / 2]\na, b, c, d = split(x)\nh' = [d, b] + sum(c * a)", {0.5 + 3, -2 + 3}},
+        {"h' = [sum(h), mean(x)] * h", {-0.75 * 0.25, 0.625 * -1}},
+        {"h' = W [h, x]", {(0.25 - 2 + 3 - 8 + 15 + 3) / 8, (1.75 - 8 + 9 - 20 + 33 + 6) / 8}},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        double next[2];
+        run_step(rows[i].text, 4, 2, x, h, next);
+        for (int k = 0; k < 2; k++)
+            cr_expect_float_eq(next[k], rows[i].next[k], 1e-12, "%s: %d is %.17g, not %.17g",
+                               rows[i].text, k, next[k], rows[i].next[k]);
+    }
 }
