@@ -23,6 +23,7 @@ static const char notes[] =
 
 typedef struct request {
     const char *checkpoint, *data, *cell;
+    const chosen_cell *named; /* what cell names; NULL: nothing */
     int64_t threads;
     bool carry;
 } request;
@@ -55,8 +56,10 @@ static int eval(const request *asked, char *error) {
     text source = {0};
     int32_t *numbers = NULL;
     double nats = 0;
-    bool ok = checkpoint_read(asked->checkpoint, &trained, error) &&
-              text_load(asked->data, &source, error);
+    bool ok =
+        checkpoint_read(asked->checkpoint, &trained, error) &&
+        checkpoint_check_cell(asked->named, trained.model.config.cell, asked->checkpoint, error) &&
+        text_load(asked->data, &source, error);
     if (ok) {
         numbers =
             vocabulary_encode(&trained.characters, &source, text_display_name(asked->data), error);
@@ -83,10 +86,11 @@ int cerebra_eval(int argc, char **argv) {
     if (outcome == OPTIONS_HELP) {
         return EXIT_SUCCESS;
     }
-    if (outcome == OPTIONS_RUN && asked.cell != NULL &&
-        cell_choose(asked.cell, NULL, error) == NULL) {
-        outcome = OPTIONS_BAD;
-    } else if (outcome == OPTIONS_RUN && asked.checkpoint == NULL) {
+    if (outcome == OPTIONS_RUN && asked.cell != NULL) {
+        asked.named = cell_choose(asked.cell, NULL, error);
+        outcome = asked.named == NULL ? OPTIONS_BAD : OPTIONS_RUN;
+    }
+    if (outcome == OPTIONS_RUN && asked.checkpoint == NULL) {
         failure(error, FAILURE_SIZE, "--checkpoint FILE is needed");
         outcome = OPTIONS_BAD;
     }

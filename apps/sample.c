@@ -27,6 +27,7 @@ static const char notes[] =
 
 typedef struct request {
     const char *checkpoint, *prompt, *cell;
+    const chosen_cell *named; /* what cell names; NULL: nothing */
     int64_t length, threads;
     double temperature;
     uint64_t seed;
@@ -107,6 +108,7 @@ static int sample(const request *asked, char *error) {
     int32_t *numbers = NULL;
     int status = EXIT_FAILURE;
     if (checkpoint_read(asked->checkpoint, &trained, error) &&
+        checkpoint_check_cell(asked->named, trained.model.config.cell, asked->checkpoint, error) &&
         text_from_string(asked->prompt, "--prompt", &prompt, error)) {
         numbers = vocabulary_encode(&trained.characters, &prompt, "--prompt", error);
         if (numbers != NULL) {
@@ -126,10 +128,11 @@ int cerebra_sample(int argc, char **argv) {
     if (outcome == OPTIONS_HELP) {
         return EXIT_SUCCESS;
     }
-    if (outcome == OPTIONS_RUN && asked.cell != NULL &&
-        cell_choose(asked.cell, NULL, error) == NULL) {
-        outcome = OPTIONS_BAD;
-    } else if (outcome == OPTIONS_RUN && asked.checkpoint == NULL) {
+    if (outcome == OPTIONS_RUN && asked.cell != NULL) {
+        asked.named = cell_choose(asked.cell, NULL, error);
+        outcome = asked.named == NULL ? OPTIONS_BAD : OPTIONS_RUN;
+    }
+    if (outcome == OPTIONS_RUN && asked.checkpoint == NULL) {
         failure(error, FAILURE_SIZE, "--checkpoint FILE is needed");
         outcome = OPTIONS_BAD;
     }

@@ -220,7 +220,9 @@ static int resume(request *asked, resumed *r, int argc, char **argv, char *error
     option_row rows[OPTIONS_MOST];
     request again = defaults;
     /* A shared library is loaded only where the command line names it. */
-    if (asked->cell_given && cell_choose(asked->cell, asked->set, error) == NULL) {
+    const chosen_cell *named =
+        asked->cell_given ? cell_choose(asked->cell, asked->set, error) : NULL;
+    if (asked->cell_given && named == NULL) {
         return EXIT_USAGE;
     }
     if (!read_resumed(path, r, error)) {
@@ -234,8 +236,14 @@ static int resume(request *asked, resumed *r, int argc, char **argv, char *error
         failure(error, FAILURE_SIZE, "%s: %.900s", path, message);
         return EXIT_FAILURE;
     }
+    const char *cell = again.cell, *set = again.set;
     if (parse(rows, argc, argv, error) != OPTIONS_RUN) {
         return EXIT_USAGE;
+    }
+    /* However it is written: what counts is the cell. */
+    if (named != NULL && cell_is_same(named, r->cell)) {
+        again.cell = cell;
+        again.set = set;
     }
     settings_outcome outcome = settings_match(&r->settings, rows, path, error);
     if (outcome != SETTINGS_SAME) {

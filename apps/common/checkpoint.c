@@ -358,6 +358,16 @@ const chosen_cell *checkpoint_cell(const cb_safetensors *file, char *error) {
     return read_config(file, &config, error) ? config.cell : NULL;
 }
 
+bool checkpoint_check_cell(const chosen_cell *named, const chosen_cell *kept, const char *path,
+                           char *error) {
+    return named == NULL ||
+           (named->library != NULL && kept->library != NULL &&
+            strcmp(named->name, kept->name) == 0) ||
+           failure(error, FAILURE_SIZE,
+                   "%s has its cell, \"%s\", %s: --cell is for one from a shared library", path,
+                   kept->name, kept->library == NULL ? "in it" : "from another library");
+}
+
 bool checkpoint_read(const char *path, checkpoint *loaded, char *error) {
     *loaded = (checkpoint){0};
     cb_safetensors *file = checkpoint_open(path, error);

@@ -45,6 +45,10 @@ cb_safetensors *checkpoint_open(const char *path, char *error);
 /* The cell of the model in a file; NULL, with one line in error, otherwise. */
 const chosen_cell *checkpoint_cell(const cb_safetensors *file, char *error);
 
+/* Whether a cell that was named for a checkpoint, or NULL, is the one in it, and from a library. */
+bool checkpoint_check_cell(const chosen_cell *named, const chosen_cell *kept, const char *path,
+                           char *error);
+
 /* A model read from a file; owns everything. */
 typedef struct checkpoint {
     model model;

@@ -208,10 +208,62 @@ const chosen_cell *cell_choose_kept(const char *name, const char *text, const ch
     return e == NULL ? NULL : keep(e, good);
 }
 
+/* Those of the hyperparameters "a=1,b=2" that a cell has, as text of its own; notes in `used` which
+   they are, bit by bit. NULL without memory. */
+static char *fitting(const char *which, const char *set, uint64_t *used) {
+    char error[FAILURE_SIZE], *text = calloc(1, strlen(set) + 1), *copy = strdup(set), *rest = copy;
+    for (int i = 0; text != NULL && rest != NULL && i < MOST_SETTINGS; i++) {
+        char *one = rest, *comma = strchr(rest, ',');
+        rest = comma == NULL ? NULL : comma + 1;
+        one[comma == NULL ? strlen(one) : (size_t)(comma - one)] = '\0';
+        if (cell_choose(which, one, error) != NULL) {
+            *used |= (uint64_t)1 << i;
+            strcat(strcat(text, text[0] == '\0' ? "" : ","), one);
+        }
+    }
+    if (copy == NULL) {
+        free(text);
+        text = NULL;
+    }
+    free(copy);
+    return text;
+}
+
+/* Says which of the hyperparameters no cell has; true when there is none. */
+static bool all_used(const char *set, uint64_t used, char *error) {
+    for (int i = 0; set != NULL && *set != '\0'; i++) {
+        int length = (int)strcspn(set, ",");
+        if ((used >> i & 1) == 0) {
+            return failure(error, FAILURE_SIZE, "--set: \"%.*s\" fits none of the cells", length,
+                           set);
+        }
+        set += length + (set[length] == ',');
+    }
+    return true;
+}
+
+/* One cell of a list. */
+static const chosen_cell *choose_fitting(const char *which, const char *set, uint64_t *used,
+                                         char *error) {
+    const chosen_cell *plain = set == NULL ? NULL : cell_choose(which, NULL, error);
+    char *own = plain == NULL ? NULL : fitting(which, set, used);
+    if (set == NULL) {
+        return cell_choose(which, NULL, error);
+    }
+    if (plain != NULL && own == NULL) {
+        failure(error, FAILURE_SIZE, "out of memory");
+    }
+    const chosen_cell *chosen = own == NULL ? NULL : cell_choose(which, own, error);
+    free(own);
+    return chosen;
+}
+
 int cell_choose_list(const char *list, const char *set, const chosen_cell **chosen, int most,
                      char *error) {
     char *copy = strdup(list), *rest = copy;
     int count = 0;
+    uint64_t used = 0;
+    bool alone = strchr(list, ',') == NULL;
     bool good = copy != NULL || failure(error, FAILURE_SIZE, "out of memory");
     while (good && rest != NULL) {
         char *which = rest, *comma = strchr(rest, ',');
@@ -220,12 +272,40 @@ int cell_choose_list(const char *list, const char *set, const chosen_cell **chos
         if (count == most) {
             good = failure(error, FAILURE_SIZE, "--cell names more than %d cells", most);
         } else {
-            chosen[count] = cell_choose(which, set, error);
+            chosen[count] =
+                alone ? cell_choose(which, set, error) : choose_fitting(which, set, &used, error);
             good = chosen[count++] != NULL;
         }
     }
     free(copy);
+    good = good && (alone || all_used(set, used, error));
     return good ? count : -1;
+}
+
+static bool same_settings(const chosen_cell *a, const chosen_cell *b) {
+    const cb_cell *cell = a->cell;
+    bool same = cell->setting_count == b->cell->setting_count;
+    for (int i = 0; same && i < cell->setting_count; i++) {
+        double values[2];
+        const chosen_cell *both[2] = {a, b};
+        for (int k = 0; k < 2; k++) {
+            values[k] = both[k]->cell->settings[i].value;
+            for (const cb_setting *s = both[k]->settings; s->name != NULL; s++) {
+                values[k] = strcmp(s->name, cell->settings[i].name) == 0 ? s->value : values[k];
+            }
+        }
+        same = values[0] == values[1];
+    }
+    return same;
+}
+
+bool cell_is_same(const chosen_cell *a, const chosen_cell *b) {
+    bool alike = strcmp(a->name, b->name) == 0 && (a->library == NULL) == (b->library == NULL) &&
+                 (a->text == NULL) == (b->text == NULL);
+    /* Sizes that were set are in the number of parameters. */
+    return alike && (a->text == NULL || strcmp(a->text, b->text) == 0) && same_settings(a, b) &&
+           cb_cell_parameters(a->cell, 97, 840, false, a->settings) ==
+               cb_cell_parameters(b->cell, 97, 840, false, b->settings);
 }
 
 const char **cell_names(void) {

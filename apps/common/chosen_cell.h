@@ -32,9 +32,13 @@ const chosen_cell *cell_choose(const char *which, const char *set, char *error);
 const chosen_cell *cell_choose_kept(const char *name, const char *text, const char *library,
                                     const char *set, char *error);
 
-/* A list "a,b,./c.cell", at most `most`; how many, or -1 with what is wrong in error. */
+/* A list "a,b,./c.cell", at most `most`; how many, or -1 with what is wrong in error. Of the
+   hyperparameters, each cell gets those that it has; each has to be one of some cell. */
 int cell_choose_list(const char *list, const char *set, const chosen_cell **chosen, int most,
                      char *error);
+
+/* Whether two are the same cell with the same hyperparameters; of libraries, wherever they are. */
+bool cell_is_same(const chosen_cell *a, const chosen_cell *b);
 
 /* The names of all cells that need no path, sorted as they are listed, ended by NULL; the caller
    frees the list, and not the names. NULL: no memory. */

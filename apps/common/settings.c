@@ -98,13 +98,24 @@ static char *shown(const json_t *value) {
     return value == NULL ? strdup("its default") : json_dumps(value, JSON_ENCODE_ANY);
 }
 
+/* Whether a row has the value that an option has which is not given: all that came after the first
+   checkpoints are 0 then. */
+static bool is_nothing(const option_row *row) {
+    return row->flag != NULL     ? !*row->flag
+           : row->string != NULL ? *row->string == NULL
+           : row->number != NULL ? *row->number == 0
+           : row->whole != NULL  ? *row->whole == 0
+                                 : false;
+}
+
 settings_outcome settings_match(const settings *read, const option_row *rows, const char *path,
                                 char *error) {
     for (const option_row *row = rows; row->name != NULL; row++) {
         json_t *now = row->keep == OPTION_FIXED ? value_of(row) : NULL;
         json_t *before =
             row->keep == OPTION_FIXED ? json_object_get(read->object, row->name) : NULL;
-        bool same = (now == NULL && before == NULL) || json_equal(now, before);
+        bool same = (now == NULL && before == NULL) || json_equal(now, before) ||
+                    (before == NULL && row->keep == OPTION_FIXED && is_nothing(row));
         if (now == NULL && row->keep == OPTION_FIXED && has_value(row)) {
             failure(error, FAILURE_SIZE, "out of memory");
             return SETTINGS_FAILED;

@@ -120,6 +120,44 @@ static bool make_forms(cbi_equations *e) {
 
 /* ---- Kinds ----------------------------------------------------------------------------------- */
 
+static bool ends_with(const char *text, const char *end) {
+    size_t length = strlen(text), of_end = strlen(end);
+    return length > of_end && strcmp(text + length - of_end, end) == 0;
+}
+
+/* Names that would be vectors of parameters and are not meant so: a state that no line computes, a
+   time step that is written, numbers by name. */
+static bool check_vector(cbi_equations *e, const cbi_node *node) {
+    static const char *const steps[] = {"_t",        "_tm1", "_t1",   "_prev",
+                                        "_previous", "_old", "_last", "prev"};
+    const char *text = e->names[node->name].text;
+    const cbi_node *parent = node->parent >= 0 ? &e->nodes[node->parent] : NULL;
+    if (strcmp(text, "h") == 0)
+        return cbi_equations_fail(e, node->start, "\"h\" is no state: a line h' = ... is missing");
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+        if (ends_with(text, steps[i]))
+            return cbi_equations_fail(
+                e, node->start,
+                "\"%s\" would be a parameter. A time step is not written: x is "
+                "this step's input, c a state before the step, c' after it",
+                text);
+    if (strcmp(text, "\xCF\x80") == 0 || strcmp(text, "pi") == 0)
+        return cbi_equations_fail(e, node->start,
+                                  "\"%s\" would be a parameter: write the number, "
+                                  "let %s = 3.14159265358979",
+                                  text, text);
+    if (strcmp(text, "e") == 0 && parent != NULL && parent->kind == CBI_NODE_POWER &&
+        &e->nodes[parent->arguments[0]] == node)
+        return cbi_equations_fail(e, node->start, "\"e\" would be a parameter: write exp(...)");
+    if (parent != NULL && parent->kind == CBI_NODE_APPLY)
+        return cbi_equations_fail(
+            e, node->start,
+            "\"%s\" would be a parameter, and a matrix times one says nothing: if "
+            "it is a state, a line %s' = ... is missing",
+            text, text);
+    return true;
+}
+
 static bool resolve_value(cbi_equations *e, cbi_node *node) {
     cbi_name *name = &e->names[node->name];
     if (name->kind == CBI_NAME_UNKNOWN && !cbi_is_capital(name->text)) {
@@ -133,6 +171,8 @@ static bool resolve_value(cbi_equations *e, cbi_node *node) {
             "says what it is: write %s x for a product, or a small letter for "
             "a vector",
             name->text, name->text);
+    if (name->kind == CBI_NAME_VECTOR && !check_vector(e, node))
+        return false;
     name->used = name->used || name->kind != CBI_NAME_STATE;
     node->is_number = name->kind == CBI_NAME_LET || name->kind == CBI_NAME_SIZE;
     return true;
@@ -176,10 +216,11 @@ static bool resolve_arguments(cbi_equations *e, cbi_node *node) {
 }
 
 static bool resolve_nodes(cbi_equations *e) {
+    for (int i = 0; i < e->node_count; i++)
+        for (int k = 0; k < e->nodes[i].argument_count; k++)
+            e->nodes[e->nodes[i].arguments[k]].parent = i;
     for (int i = 0; i < e->node_count; i++) {
         cbi_node *node = &e->nodes[i];
-        for (int k = 0; k < node->argument_count; k++)
-            e->nodes[node->arguments[k]].parent = i;
         node->is_number = node->kind == CBI_NODE_NUMBER;
         if (node->kind == CBI_NODE_NAME && !resolve_value(e, node))
             return false;

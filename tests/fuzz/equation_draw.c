@@ -58,9 +58,12 @@ static void draw_split(drawing *d) {
     new_name(d, true, recurrent);
     new_name(d, false, bias);
     text_put(d->line, " = split(%s ", weight);
+    d->multiplied = true;
     put_expression(d, one_in(d->dice, 2) ? INPUT : HIDDEN, 1, APPLICATION);
     text_put(d->line, " + %s ", recurrent);
+    d->multiplied = true;
     put_expression(d, HIDDEN, 1, APPLICATION);
+    d->multiplied = false;
     text_put(d->line, " + %s)", bias);
     end_line(d, before);
     for (int i = 0; i < count; i++)

@@ -33,6 +33,7 @@ typedef struct drawing {
     int line_count, thing_count, name_count, let_count;
     bool few_declared;
     int plain; /* one in so many blanks is something else */
+    bool multiplied; /* a matrix stands in front of what comes next */
 } drawing;
 
 /* How strongly an operator holds its operands together: as an operand of a stronger one, an

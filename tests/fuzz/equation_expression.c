@@ -130,9 +130,12 @@ static thing *any_of_size(drawing *d, extent size, bool declared) {
     return found;
 }
 
+/* A matrix times a parameter alone is refused. */
 static void put_thing(drawing *d, thing *t) {
+    bool alone = d->multiplied && t->kind == THING_VECTOR;
     t->used = true;
-    text_put(d->line, "%s", t->name);
+    d->multiplied = false;
+    text_put(d->line, alone ? "(1 * %s)" : "%s", t->name);
     if (t->kind == THING_STATE && t->computed && one_in(d->dice, 2))
         put_prime(d);
 }
@@ -278,7 +281,9 @@ static void put_product(drawing *d, extent size, int depth) {
     if (t == NULL)
         text_put(d->line, "%s", ONE_OF(d->dice, transpositions));
     text_put(d->line, "%s", one_in(d->dice, 2 * d->plain) ? "·" : " ");
+    d->multiplied = true;
     put_expression(d, columns, depth - 1, APPLICATION);
+    d->multiplied = false;
 }
 
 /* A vector and a number, in one of the ways in which they meet. */

@@ -68,7 +68,7 @@ static void put_call(wild *w, int depth) {
 }
 
 static void put_operation(wild *w, int depth) {
-    static const char *const signs[] = {" + ", " + ", " * ", " * ", " - ", " / ", "^"};
+    static const char *const signs[] = {" + ", " + ", " * ", " * ", " - ", " / ", "^2 - "};
     bool brackets = one_in(w->dice, 3);
     put(w, brackets ? "(" : "");
     put_any(w, depth - 1);
