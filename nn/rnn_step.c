@@ -61,6 +61,17 @@ static cb_tensor *zoneout(const cbi_rnn_run *run, double rate, cb_tensor *before
     return cb_add(before, cb_scale(change, 1 - rate));
 }
 
+/* The rate of zoneout of a state: those that recurrent weights see have one, the others another; an
+   output that is no state has none. */
+static double zoneout_rate(const cbi_rnn_run *run, int state) {
+    bool seen = run->masked_count == 0 && state == 0;
+    if (state == 0 && run->cell->output_anew)
+        return 0;
+    for (int i = 0; i < run->masked_count; i++)
+        seen = seen || run->masked[i] == state;
+    return seen ? run->rnn->zoneout : run->rnn->zoneout_cell;
+}
+
 void cbi_rnn_step(const void *context, cb_tensor *const *weights, cb_tensor *x,
                   cb_tensor *const *state, cb_tensor **next) {
     const cbi_rnn_form *form = context;
@@ -97,8 +108,7 @@ void cbi_rnn_step(const void *context, cb_tensor *const *weights, cb_tensor *x,
     else
         cell->step(s.weights, s.x, s.state, s.next);
     for (int i = 0; i < states; i++)
-        next[i] =
-            zoneout(run, i == 0 ? run->rnn->zoneout : run->rnn->zoneout_cell, before[i], next[i]);
+        next[i] = zoneout(run, zoneout_rate(run, i), before[i], next[i]);
     if (form->observing && next[0] != NULL) {
         observed[0] = next[0];
         next[0] = cb_concat(1 + cell->observed_count, observed, 1);

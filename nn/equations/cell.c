@@ -216,6 +216,7 @@ static bool make_cell(cbi_equations *e) {
     e->cell.state_count = e->state_count;
     e->cell.state_names = (const char *const *)e->state_names;
     e->cell.params = e->params;
+    e->cell.output_anew = e->names[e->states[0]].kind == CBI_NAME_RESULT;
     e->cell.full_step = cbi_equations_step;
     e->cell.state_sizes = e->state_sizes;
     e->cell.sizes = e->own_sizes;

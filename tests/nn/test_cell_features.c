@@ -287,6 +287,28 @@ Test(features, zoneout_keeps_units_at_random_and_on_average_outside_of_training)
     cb_cell_free(cell);
 }
 
+/* What is given out and is no state stays what it is computed to be. */
+Test(features, zoneout_is_of_states_and_not_of_an_output_without_one) {
+    cb_cell *cell = parsed("h' = h + 1 + 0 * (W x) + 0 * (U h)\ny = 2 * h'\noutput y", NULL);
+    network n = network_new(cell, &(cb_rnn_options){.hidden = HIDDEN, .zoneout = 0.25});
+    cb_random random = cb_random_seed(1);
+    cb_tensor *x = drawn(&n, &random, 0, INPUT);
+    cb_tensor *y = cb_rnn_forward(n.rnn, x, NULL);
+    int kept = 0;
+    for (int64_t b = 0; b < BATCH; b++)
+        for (int64_t i = 0; i < HIDDEN; i++)
+            for (int64_t t = 1; t < TIME; t++) {
+                double now = cb_tensor_get(y, (int64_t[]){t, b, i});
+                double before = cb_tensor_get(y, (int64_t[]){t - 1, b, i});
+                /* y is of h before zoneout, so that it stays where h stayed a step ago. */
+                cr_expect(fabs(now - before) < 1e-12 || fabs(now - before - 2) < 1e-12);
+                kept += fabs(now - before) < 1e-12;
+            }
+    cr_expect(kept > 0 && kept < BATCH * HIDDEN * (TIME - 1) / 2);
+    network_free(&n);
+    cb_cell_free(cell);
+}
+
 /* A state under another name is masked where a matrix multiplies it, and nowhere else. */
 Test(features, names_do_not_hide_a_state_from_recurrent_dropout) {
     static const char named[] = "d  = 0.5 * h\n"
