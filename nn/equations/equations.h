@@ -193,8 +193,8 @@ typedef struct cbi_equations {
 
 /* ---- fail.c ---------------------------------------------------------------------------------- */
 
-/* Records what is wrong at a byte of the text, with the line and a caret below it. Returns false.
-   Only the first one is kept. */
+/* Records what is wrong at a byte of the text, with the line and a caret below it; -1: at no place.
+   Returns false. Only the first one is kept. */
 bool cbi_equations_fail(cbi_equations *e, int at, const char *format, ...)
 #ifdef __GNUC__
     __attribute__((format(printf, 3, 4)))

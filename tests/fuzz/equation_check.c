@@ -241,18 +241,26 @@ cb_cell *check_text(const text *t, bool right, fault *found) {
 
 /* ---- The run --------------------------------------------------------------------------------- */
 
-void check_run(const cb_cell *cell, const cb_rnn_options *options, uint64_t seed, fault *found,
-               char reason[160]) {
+/* Whether a difference says nothing: what is not computed op by op may be 0 times NaN compiled. */
+static bool is_of_no_numbers(const char *message) {
+    return strstr(message, "nan") != NULL || strstr(message, "inf") != NULL ||
+           strstr(message, "the step fails") != NULL;
+}
+
+void check_run(const cb_cell *cell, const cb_rnn_options *options, bool right, uint64_t seed,
+               fault *found, char reason[160]) {
     cb_error error;
     cb_scan_check_report report;
     const cb_scan_check_options check = {.seed = seed};
     cb_scan *scan = cb_cell_scan_new(cell, CB_F64, DRAWN_INPUT, options, &error);
     reason[0] = '\0';
     if (scan == NULL) {
-        complain(found, "no recurrence: %s", error.message);
+        if (right)
+            complain(found, "no recurrence: %s", error.message);
         return;
     }
-    if (!cb_scan_check(scan, &check, &report))
+    bool passed = cb_scan_check(scan, &check, &report);
+    if (!passed && (right || !is_of_no_numbers(report.message)))
         complain(found, "compiled and op by op differ: %s", report.message);
     if (!report.compiled)
         snprintf(reason, 160, "%s", cb_scan_reason(scan) != NULL ? cb_scan_reason(scan) : "?");

@@ -15,8 +15,9 @@ typedef struct fault {
    the printed form has to be the same cell. right: it has to be one. The cell is the caller's. */
 cb_cell *check_text(const text *t, bool right, fault *found);
 /* Runs a cell compiled and op by op, in f64, and compares values and gradients; *reason: why it is
-   not compiled, or "". */
-void check_run(const cb_cell *cell, const cb_rnn_options *options, uint64_t seed, fault *found,
-               char reason[160]);
+   not compiled, or "". Of a cell that need not be right, sizes and blocks may not come out even,
+   and values may be no numbers. */
+void check_run(const cb_cell *cell, const cb_rnn_options *options, bool right, uint64_t seed,
+               fault *found, char reason[160]);
 
 #endif

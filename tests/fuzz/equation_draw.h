@@ -5,7 +5,7 @@
 #include "equation_text.h"
 
 /* With these sizes (or multiples of them), every drawn cell can be made. */
-enum { DRAWN_INPUT = 6, DRAWN_HIDDEN = 8 };
+enum { DRAWN_INPUT = 10, DRAWN_HIDDEN = 12 };
 
 /* A text of equations over states, inputs and parameters of several sizes, with functions,
    products, joins, splits, hyperparameters, first values, blocks and observed values; in any order

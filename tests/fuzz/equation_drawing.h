@@ -32,7 +32,7 @@ typedef struct drawing {
     thing things[MOST_THINGS];
     int line_count, thing_count, name_count, let_count;
     bool few_declared;
-    int plain; /* one in so many blanks is something else */
+    int plain;       /* one in so many blanks is something else */
     bool multiplied; /* a matrix stands in front of what comes next */
 } drawing;
 
