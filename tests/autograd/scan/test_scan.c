@@ -105,14 +105,14 @@ static cb_tensor *eager(const problem *p, cb_tensor *const *weights, cb_tensor *
         int64_t t = p->size.reverse ? p->size.time - 1 - s : s;
         cb_tensor *next[MOST_STATES] = {NULL}, *mask = NULL;
         p->cell->full_step(&(cb_cell_step){.cell = p->cell,
-                                      .input = p->size.input,
-                                      .hidden = p->size.hidden,
-                                      .settings = settings,
-                                      .weights = weights,
-                                      .x = cb_select(x, 0, t),
-                                      .state = state,
-                                      .recurrent = state,
-                                      .next = next});
+                                           .input = p->size.input,
+                                           .hidden = p->size.hidden,
+                                           .settings = settings,
+                                           .weights = weights,
+                                           .x = cb_select(x, 0, t),
+                                           .state = state,
+                                           .recurrent = state,
+                                           .next = next});
         if (lengths != NULL)
             mask = cb_unsqueeze(
                 cb_cast(cb_greater(lengths, cb_full_like(lengths, (double)t)), p->size.dtype), 1);
