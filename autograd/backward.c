@@ -10,6 +10,7 @@
    down. */
 #include "autograd/op_list.h"
 #include "autograd/tape_internal.h"
+#include "autograd/trace.h"
 #include "tensor/kernels.h"
 
 #include <cerebra/ops.h>
@@ -247,6 +248,15 @@ static cb_tensor **pointers(const cb_call *call, int count, cb_tensor **few) {
     return list;
 }
 
+/* Sorts what a vjp has put on a trace. */
+static void sort_traced(const sweep *run, int first, const cb_node *node, cb_tensor **gradients) {
+    cb_tape *tape = run->tape;
+    if (tape->trace == NULL || tape->status != CB_OK)
+        return;
+    if (!cbi_trace_sort(tape, first, node->count, gradients))
+        cbi_tape_fail(tape, CB_ERROR_MEMORY, "trace: out of memory");
+}
+
 static void propagate(const sweep *run, cb_node *node) {
     cb_call call = cbi_call_of(node);
     bool part = node->op->view && cb_tensor_count(&node->tensor) < cb_tensor_count(node->in[0]);
@@ -263,9 +273,11 @@ static void propagate(const sweep *run, cb_node *node) {
     for (int k = 0; k < node->out_count; k++)
         of_outputs[k] = has_gradient(node->outs[k]->node) ? node->outs[k]->node->grad : NULL;
     call.gradients = of_outputs;
+    int first = run->tape->trace != NULL ? run->tape->trace->count : 0;
     run->tape->gradient_of = node->op->name;
     node->op->vjp(&call, of_outputs[0], gradients);
     run->tape->gradient_of = NULL;
+    sort_traced(run, first, node, gradients);
     give_all(run, &call, node, gradients);
 }
 

@@ -52,23 +52,29 @@ bool cbi_trace_note(cbi_trace *trace, cb_node *node) {
 /* ---- Order ----------------------------------------------------------------------------------- */
 
 typedef struct sorter {
+    int first; /* the index of the first node that is sorted */
     int count; /* nodes sorted so far */
     cb_node **sorted;
     cb_node **stack; /* nodes whose inputs are being visited, each an input of the one before */
     int *input;      /* of each node: the next of its inputs to visit */
-    bool *done;
+    bool *done, *linked;
 } sorter;
 
 static cb_node *first_output(cb_node *node) {
     return node->owner != NULL ? node->owner : node;
 }
 
+static bool is_done(const sorter *s, const cb_node *node) {
+    return node->index < s->first || s->done[node->index - s->first];
+}
+
 static void place(sorter *s, cb_node *node) {
     for (int k = 0; k == 0 || k < node->out_count; k++) {
         cb_node *made = k == 0 ? node : node->outs[k]->node;
-        if (!s->done[made->index])
-            s->sorted[s->count++] = made;
-        s->done[made->index] = true;
+        if (is_done(s, made))
+            continue;
+        s->sorted[s->count++] = made;
+        s->done[made->index - s->first] = true;
     }
 }
 
@@ -78,9 +84,9 @@ static void visit(sorter *s, cb_node *node) {
     s->stack[depth++] = first_output(node);
     while (depth > 0) {
         cb_node *top = s->stack[depth - 1];
-        if (!s->done[top->index] && s->input[top->index] < top->count) {
-            cb_node *in = first_output(top->in[s->input[top->index]++]->node);
-            if (!s->done[in->index])
+        if (!is_done(s, top) && s->input[top->index - s->first] < top->count) {
+            cb_node *in = first_output(top->in[s->input[top->index - s->first]++]->node);
+            if (!is_done(s, in))
                 s->stack[depth++] = in;
         } else {
             place(s, top);
@@ -89,34 +95,41 @@ static void visit(sorter *s, cb_node *node) {
     }
 }
 
-bool cbi_trace_sort(cb_tape *tape, int leaves, int count, cb_tensor *const *outputs) {
-    cbi_trace *trace = tape->trace;
-    size_t nodes = (size_t)trace->count + 1;
-    sorter s = {.count = 0};
-    size_t bytes = nodes * (2 * sizeof(cb_node *) + sizeof(int) + 2 * sizeof(bool));
-    s.sorted = cbi_arena_allocate(&tape->arena, bytes);
-    if (s.sorted == NULL)
+/* Room to sort so many nodes in; false when there is no memory. */
+static bool make_room(sorter *s, cb_tape *tape, size_t nodes) {
+    size_t bytes = (nodes + 1) * (2 * sizeof(cb_node *) + sizeof(int) + 2 * sizeof(bool));
+    s->sorted = cbi_arena_allocate(&tape->arena, bytes);
+    if (s->sorted == NULL)
         return false;
-    memset((void *)s.sorted, 0, bytes);
-    s.stack = s.sorted + nodes;
-    s.input = (int *)(void *)(s.stack + nodes);
-    s.done = (bool *)(s.input + nodes);
-    bool *linked = s.done + nodes;
-    for (cb_node *node = tape->last; node != NULL; node = node->previous)
-        linked[node->index] = true;
-    tape->last = NULL;
-    for (int i = 0; i < leaves; i++)
-        place(&s, trace->nodes[i]);
+    memset((void *)s->sorted, 0, bytes);
+    s->stack = s->sorted + nodes + 1;
+    s->input = (int *)(void *)(s->stack + nodes + 1);
+    s->done = (bool *)(s->input + nodes + 1);
+    s->linked = s->done + nodes + 1;
+    return true;
+}
+
+bool cbi_trace_sort(cb_tape *tape, int first, int count, cb_tensor *const *outputs) {
+    cbi_trace *trace = tape->trace;
+    int nodes = trace->count - first;
+    sorter s = {.first = first};
+    if (nodes < 2)
+        return true;
+    if (!make_room(&s, tape, (size_t)nodes))
+        return false;
+    for (; tape->last != NULL && tape->last->index >= first; tape->last = tape->last->previous)
+        s.linked[tape->last->index - first] = true;
     for (int i = 0; i < count; i++)
-        visit(&s, outputs[i]->node);
-    for (int i = 0; i < trace->count; i++) /* what no output is computed from */
+        if (outputs[i] != NULL)
+            visit(&s, outputs[i]->node);
+    for (int i = first; i < trace->count; i++) /* what no output is computed from */
         visit(&s, trace->nodes[i]);
-    for (int i = 0; i < trace->count; i++)
-        if (linked[s.sorted[i]->index])
+    for (int i = 0; i < nodes; i++)
+        if (s.linked[s.sorted[i]->index - first])
             cbi_node_link(s.sorted[i]);
-    for (int i = 0; i < trace->count; i++) {
-        trace->nodes[i] = s.sorted[i];
-        trace->nodes[i]->index = i;
+    for (int i = 0; i < nodes; i++) {
+        trace->nodes[first + i] = s.sorted[i];
+        s.sorted[i]->index = first + i;
     }
     return true;
 }

@@ -39,11 +39,11 @@ cb_tape *cbi_tape_new_symbolic(void);
 /* A leaf: a tensor of that shape without elements, row-major. Poisoned, recorded, on failure. */
 cb_tensor *cbi_symbol(cb_tape *tape, cb_dtype dtype, int rank, const int64_t *shape);
 
-/* Sorts the nodes into an order that follows from the equations alone: the first `leaves` as they
-   are, then what the outputs are computed from, depth first and in the order of the inputs; last,
-   as it came, what they are not computed from. In f(a) * g(b), C leaves to the compiler which call
-   comes first. False when there is no memory. */
-bool cbi_trace_sort(cb_tape *tape, int leaves, int count, cb_tensor *const *outputs);
+/* Sorts the nodes from the number `first` on into an order that follows from the equations alone:
+   what the outputs are computed from, depth first and in the order of the inputs; last, as it came,
+   what they are not computed from. An output may be NULL: none. In f(a) * g(b), C leaves to the
+   compiler which call comes first. False when there is no memory. */
+bool cbi_trace_sort(cb_tape *tape, int first, int count, cb_tensor *const *outputs);
 
 /* For the tape itself. Notes a node; false when there is no memory. */
 bool cbi_trace_note(cbi_trace *trace, cb_node *node);

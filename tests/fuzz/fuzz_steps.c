@@ -4,9 +4,11 @@
 
    Exit status: 0 nothing failed, 1 something did, 2 usage. */
 #include "draw.h"
+#include "execute.h"
 #include "print.h"
 #include "reduce.h"
 #include "report.h"
+#include "step.h"
 #include "workers.h"
 
 #include <getopt.h>
@@ -39,6 +41,7 @@ const char *__ubsan_default_options(void) {
     X(COVERAGE, "coverage", "", 0, 0, "print what the steps had in them")                          \
     X(REDUCTIONS, "reductions", "N", 0, MOST_FAILURES, "reduce so many failures (default 3)")      \
     X(REDUCE_SECONDS, "reduce-seconds", "N", 1, 100000, "no longer than this each (default 60)")   \
+    X(PLANS, "plans", "", 0, 0, "print what the compiler makes of each, and run none")             \
     X(SHOW, "show", "SEED", 0, UINT64_MAX, "print the step of a seed as a program")                \
     X(REDUCE, "reduce", "SEED", 0, UINT64_MAX, "reduce the failure of a seed, print it")           \
     X(HELP, "help", "", 0, 0, "print this")
@@ -160,6 +163,27 @@ static int show(const settings *s) {
     return 0;
 }
 
+/* What is compiled of each step, for comparing builds of the library. */
+static int print_plans(const settings *s) {
+    enum { SIZE = 1 << 20 };
+    static program p;
+    char *text = malloc(SIZE);
+    for (uint64_t i = 0; text != NULL && i < s->campaign.count; i++) {
+        program_draw(&p, s->campaign.first + i, &s->campaign.draw);
+        if (!step_load(&p))
+            break;
+        cb_scan *scan = scan_of(&p, false);
+        cb_scan_sizes sizes = {.time = p.run.time, .batch = p.run.batch};
+        if (cb_scan_describe(scan, &sizes, text, SIZE) == 0)
+            strcpy(text, "no description\n");
+        printf("---- seed %" PRIu64 "\n%s", s->campaign.first + i, text);
+        cb_scan_free(scan);
+        step_unload();
+    }
+    free(text);
+    return ferror(stdout) ? 1 : 0;
+}
+
 /* ---- Options --------------------------------------------------------------------------------- */
 
 static void print_help(FILE *stream) {
@@ -233,6 +257,8 @@ int main(int argc, char **argv) {
         print_help(good ? stdout : stderr);
         return good ? 0 : 2;
     }
+    if (s.given[PLANS])
+        return print_plans(&s);
     if (s.given[SHOW])
         return show(&s);
     return s.given[REDUCE] ? reduce_seed(&s, s.value[REDUCE]) : run_campaign(&s);
