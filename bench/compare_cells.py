@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Times the cells of bench/cells/ here and in PyTorch and JAX, in turn in one run.
+"""Times the cells of bench/literature.c here and in PyTorch and JAX, in turn in one run.
 
     compare_cells.py LITERATURE [--cells NAMES] [--rounds N] [--steps N]
 
@@ -7,7 +7,7 @@ LITERATURE is the program that bench/literature.c is built to. First every cell 
 small size by all of them: loss and gradients must agree. Then, round by round, each of them runs some
 steps of a cell (a sequence of 20 time steps, batch 128, and its gradient, f32, two threads): this
 library, PyTorch op by op, PyTorch with its step compiled by torch.compile, and JAX's jitted lax.scan,
-as far as they are installed. Prints a table of medians.
+as far as they are installed. Prints a table of medians. With --rounds 0 it compares values alone.
 """
 
 import argparse
@@ -50,20 +50,38 @@ def filled(number, shape, low, high):
 
 
 class Problem:
-    """A cell's tensors, in f64."""
+    """A cell's tensors, in f64; weights[first_constant:] have no gradients."""
 
-    def __init__(self, sizes, length, batch):
-        self.weights = [filled(i, w["shape"], w["low"], w["high"])
-                        for i, w in enumerate(sizes["weights"])]
+    def __init__(self, cell, sizes, length, batch):
+        ours = {w["name"]: filled(i, w["shape"], w["low"], w["high"])
+                for i, w in enumerate(sizes["weights"])}
+        self.parts = [entry.split("+") for entry in torch_cells.CELLS[cell][1].split()]
+        self.rows = {name: len(w) for name, w in ours.items()}
+        self.weights = [torch.cat([ours.pop(name) for name in part]) for part in self.parts]
+        assert not ours, f"{cell}: {', '.join(ours)} is missing in torch_cells.py"
+        self.first_constant = len(self.weights)
+        self.weights += torch_cells.CONSTANTS.get(cell, lambda torch: [])(torch)
         self.x = filled(100, (length, batch, sizes["input"]), -1, 1)
-        self.states = [torch.full((batch, n), 0.5, dtype=torch.float64) for n in sizes["states"]]
+        self.states = [torch.zeros((batch, n), dtype=torch.float64) for n in sizes["states"]]
         self.projection = filled(101, (length, batch, sizes["states"][0]), -1, 1)
+
+    def sums(self, loss, of_x, of_weights):
+        """The loss and the sum of each gradient's squares, by name."""
+        sums = {"loss": loss, "x": float((of_x ** 2).sum())}
+        for names, gradient in zip(self.parts, of_weights):
+            at = 0
+            for name in names:
+                sums[name] = float((gradient[at:at + self.rows[name]] ** 2).sum())
+                at += self.rows[name]
+        return sums
 
 
 class WithTorch:
     def __init__(self, cell, problem, dtype, compiled):
-        operations, step = torch_cells.Torch(torch), torch_cells.CELLS[cell]
-        self.weights = [w.to(dtype, copy=True).requires_grad_() for w in problem.weights]
+        operations, step = torch_cells.Torch(torch), torch_cells.CELLS[cell][0]
+        self.problem = problem
+        self.weights = [w.to(dtype, copy=True).requires_grad_(i < problem.first_constant)
+                        for i, w in enumerate(problem.weights)]
         self.x = problem.x.to(dtype, copy=True).requires_grad_()
         self.states = [s.to(dtype) for s in problem.states]
         self.projection = problem.projection.to(dtype)
@@ -85,22 +103,26 @@ class WithTorch:
         return loss
 
     def sums(self):
-        loss = self.run()
-        return [loss.item()] + [(leaf.grad ** 2).sum().item() if leaf.grad is not None else 0.0
-                                for leaf in [self.x, *self.weights]]
+        loss = self.run().item()
+        leaves = self.weights[:self.problem.first_constant]
+        return self.problem.sums(loss, self.x.grad, [
+            leaf.grad if leaf.grad is not None else torch.zeros_like(leaf) for leaf in leaves])
 
 
 class WithJax:
     def __init__(self, cell, problem, dtype):
         numpy = jax.numpy
-        operations, step = torch_cells.Jax(jax), torch_cells.CELLS[cell]
+        operations, step = torch_cells.Jax(jax), torch_cells.CELLS[cell][0]
         convert = lambda t: numpy.asarray(t.numpy(), dtype)  # noqa: E731
-        self.leaves = [convert(problem.x), *map(convert, problem.weights)]
+        weights = [*map(convert, problem.weights)]
+        constants = weights[problem.first_constant:]
+        self.problem = problem
+        self.leaves = [convert(problem.x), *weights[:problem.first_constant]]
         states, projection = tuple(map(convert, problem.states)), convert(problem.projection)
 
         def loss_of(leaves):
             def one(carried, x):
-                carried = tuple(step(operations, leaves[1:], x, carried))
+                carried = tuple(step(operations, [*leaves[1:], *constants], x, carried))
                 return carried, carried[0]
 
             return (jax.lax.scan(one, states, leaves[0])[1] * projection).sum()
@@ -112,22 +134,23 @@ class WithJax:
 
     def sums(self):
         loss, gradients = self.run()
-        return [float(loss)] + [float((g ** 2).sum()) for g in gradients]
+        return self.problem.sums(float(loss), gradients[0], gradients[1:])
 
 
 def check(program, cell):
     """Whether the loss and all gradients are the same everywhere, in f64."""
     size = ["--input", 16, "--hidden", 16, "--batch", 3, "--time", 4, "--dtype", "f64"]
     sizes = values_of(program, cell, *size)
-    problem = Problem(sizes, 4, 3)
+    problem = Problem(cell, sizes, 4, 3)
+    ours = dict(zip(["loss", "x"] + [w["name"] for w in sizes["weights"]], sizes["sums"]))
     others = {"PyTorch": WithTorch(cell, problem, torch.float64, False)}
     if jax is not None:
         others["JAX"] = WithJax(cell, problem, "float64")
     good = True
     for name, other in others.items():
-        for i, (ours, theirs) in enumerate(zip(sizes["sums"], other.sums())):
-            if abs(ours - theirs) > 1e-9 * max(abs(ours), abs(theirs), 1e-3):
-                print(f"{cell}: number {i} is {ours} here and {theirs} with {name}", file=sys.stderr)
+        for of, theirs in other.sums().items():
+            if not abs(ours[of] - theirs) <= 1e-9 * max(abs(ours[of]), abs(theirs), 1e-3):
+                print(f"{cell}: {of} is {ours[of]} here and {theirs} with {name}", file=sys.stderr)
                 good = False
     return good
 
@@ -152,7 +175,7 @@ def ours(program, cell, steps):
 
 def compare(program, cell, rounds, steps):
     sizes = values_of(program, cell, "--batch", 1, "--time", 1)
-    problem = Problem(sizes, TIME, BATCH)
+    problem = Problem(cell, sizes, TIME, BATCH)
     others = {"PyTorch": WithTorch(cell, problem, torch.float32, False),
               "torch.compile": WithTorch(cell, problem, torch.float32, True)}
     if jax is not None:
@@ -185,6 +208,8 @@ def main():
     cells = asked.cells.split(",")
     good = all([check(asked.program, cell) for cell in cells if cell not in RANDOM])
     print("loss and gradients agree" if good else "they DIFFER", file=sys.stderr)
+    if asked.rounds == 0:
+        return 0 if good else 1
     print("| cell | ms | x limit | PyTorch | torch.compile | JAX |\n|---|---|---|---|---|---|")
     for cell in cells:
         torch._dynamo.reset()

@@ -1,53 +1,26 @@
-/* Cells with a matrix for a memory, or several heads. */
-#include "cells.h"
+/* Cells with a matrix for a memory: a state of hidden x hidden, or 8 x hidden numbers, which the
+   language of equations does not have. */
+#include "bench/cells.h"
 
 #include <math.h>
 
-enum { HEADS = 4, SLOTS = 8 };
+/* Sizes of the cells' own. */
+#define ONE    CB_OWN_SIZE
+#define SQUARE (CB_OWN_SIZE + 1)
 
-/* sLSTM (Beck et al. 2024, eq. 8-17, exponential gates), 4 heads whose recurrent matrices are
-   blocks on the diagonal. m stabilises: m' = max(f~ + m, i~),  i = exp(i~ - m'),  f = exp(f~ + m -
-   m') c' = f c + i tanh(z~),  n' = f n + i,  h' = sigma(o~) c' / n' */
-void slstm_sizes(int64_t input, int64_t hidden, literature_sizes *s) {
-    int64_t part = hidden / HEADS;
-    for (int i = 0; i < 4; i++)
-        literature_state(s, hidden);
-    literature_matrix(s, 4 * hidden, input);
-    literature_blocks(s, 4 * HEADS, part, part);
-    literature_vector(s, 4 * hidden, -0.1, 0.1);
-    literature_product_of(s, false, 1, input, 4 * hidden);
-    literature_product_of(s, true, 4 * HEADS, part, part);
+static int64_t square(int64_t input, int64_t hidden) {
+    (void)input;
+    return hidden * hidden;
 }
-void slstm_step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
-    int64_t batch = x->shape[0], part = w[1]->shape[1];
-    cb_tensor *c = state[1], *n = state[2], *m = state[3];
-    cb_tensor *h = cb_reshape(state[0], CB_SHAPE(batch, 1, HEADS, 1, part));
-    cb_tensor *blocks = cb_reshape(w[1], CB_SHAPE(4, HEADS, part, part));
-    cb_tensor *a =
-        cb_add(cb_linear(x, w[0], w[2]), cb_reshape(cb_matmul(h, blocks), CB_SHAPE(batch, -1)));
-    cb_tensor *i = cb_chunk(a, -1, 4, 0), *f = cb_chunk(a, -1, 4, 1);
-    next[3] = cb_maximum(cb_add(f, m), i);
-    i = cb_exp(cb_sub(i, next[3]));
-    f = cb_exp(cb_sub(cb_add(f, m), next[3]));
-    next[1] = cb_add(cb_mul(f, c), cb_mul(i, cb_tanh(cb_chunk(a, -1, 4, 2))));
-    next[2] = cb_add(cb_mul(f, n), i);
-    next[0] = cb_mul(cb_sigmoid(cb_chunk(a, -1, 4, 3)), cb_div(next[1], next[2]));
-}
+
+static const cb_cell_own_size sizes[] = {{.constant = 1}, {.of = square}};
+
+#define PARAMS(array) .param_count = sizeof(array) / sizeof((array)[0]), .params = array
 
 /* mLSTM (Beck et al. 2024, eq. 19-27): a memory C [d, d] for each sequence.
      C' = f C + i v k',  n' = f n + i k,  h' = sigma(o~) C' q / max(|n' q|, 1) */
-void mlstm_sizes(int64_t input, int64_t hidden, literature_sizes *s) {
-    literature_state(s, hidden);
-    literature_state(s, hidden * hidden);
-    literature_state(s, hidden);
-    literature_state(s, 1);
-    literature_matrix(s, 4 * hidden, input);
-    literature_matrix(s, 2, input);
-    literature_vector(s, 4 * hidden, -0.1, 0.1);
-    literature_vector(s, 2, -0.1, 0.1);
-    literature_product_of(s, false, 1, input, 4 * hidden + 2);
-}
-void mlstm_step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
+static void mlstm_step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
+                       cb_tensor **next) {
     int64_t batch = x->shape[0], d = state[0]->shape[1];
     cb_tensor *a = cb_linear(x, w[0], w[2]), *gates = cb_linear(x, w[1], w[3]);
     cb_tensor *q = cb_chunk(a, -1, 4, 0), *v = cb_chunk(a, -1, 4, 2), *m = state[3];
@@ -67,20 +40,33 @@ void mlstm_step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_t
                      cb_div(read, cb_maximum(size, cb_full_like(size, 1))));
 }
 
+static const cb_cell_param mlstm_params[] = {
+    {"W", {4, CB_HIDDEN}, {1, CB_INPUT}, .blocks = 4, .role = CB_INPUT_WEIGHT}, /* q, k, v, o */
+    {"W_if", {2, ONE}, {1, CB_INPUT}, .role = CB_INPUT_WEIGHT},
+    {"b", {4, CB_HIDDEN}, .blocks = 4, .role = CB_BIAS},
+    {"b_if", {2, ONE}, .role = CB_BIAS},
+};
+
+const cb_cell bench_mlstm = {
+    .name = "mlstm",
+    .summary = "LSTM with a matrix memory (Beck et al. 2024)",
+    .state_count = 4,
+    .state_names = (const char *const[]){"h", "C", "n", "m"},
+    .state_sizes = (const cb_cell_extent[]){{1, CB_HIDDEN}, {1, SQUARE}, {1, CB_HIDDEN}, {1, ONE}},
+    .size_count = 2,
+    .sizes = sizes,
+    PARAMS(mlstm_params),
+    .step = mlstm_step,
+};
+
 /* DeltaNet (Schlag et al. 2021, eq. 23-26): what the memory S [d, d] gives for a key is replaced.
      S' = S + beta (v - S k) k',  y' = S' q;  k = silu(W_k x) / |silu(W_k x)|, q alike */
-void delta_net_sizes(int64_t input, int64_t hidden, literature_sizes *s) {
-    literature_state(s, hidden);
-    literature_state(s, hidden * hidden);
-    literature_matrix(s, 3 * hidden, input);
-    literature_matrix(s, 1, input);
-    literature_product_of(s, false, 1, input, 3 * hidden + 1);
-}
 static cb_tensor *unit(cb_tensor *t) {
     cb_tensor *a = cb_silu(t);
     return cb_mul(a, cb_rsqrt(cb_shift(cb_sum(cb_square(a), CB_AXES(-1), true), 1e-6)));
 }
-void delta_net_step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
+static void delta_net_step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
+                           cb_tensor **next) {
     int64_t batch = x->shape[0], d = state[0]->shape[1];
     cb_tensor *a = cb_linear(x, w[0], NULL), *beta = cb_sigmoid(cb_linear(x, w[1], NULL));
     cb_tensor *q = unit(cb_chunk(a, -1, 3, 0)), *k = unit(cb_chunk(a, -1, 3, 1));
@@ -93,28 +79,34 @@ void delta_net_step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state, 
     next[0] = cb_squeeze(cb_matmul(memory, cb_unsqueeze(q, 2)), 2);
 }
 
+static const cb_cell_param delta_net_params[] = {
+    {"W", {3, CB_HIDDEN}, {1, CB_INPUT}, .blocks = 3, .role = CB_INPUT_WEIGHT}, /* q, k, v */
+    {"W_beta", {1, ONE}, {1, CB_INPUT}, .role = CB_INPUT_WEIGHT},
+};
+
+const cb_cell bench_delta_net = {
+    .name = "delta-net",
+    .summary = "fast weights with the delta rule (Schlag et al. 2021)",
+    .state_count = 2,
+    .state_names = (const char *const[]){"y", "S"},
+    .state_sizes = (const cb_cell_extent[]){{1, CB_HIDDEN}, {1, SQUARE}},
+    .size_count = 2,
+    .sizes = sizes,
+    PARAMS(delta_net_params),
+    .step = delta_net_step,
+};
+
 /* A network with 8 slots of memory M [8, d], read and written by content (Graves et al. 2014, eq.
    2-5 with softmax of inner products): a = softmax(M q / sqrt(d)),  r = a' M,  h' = tanh(W [x, r,
    h]) b = softmax(M k / sqrt(d)),  M' = M (1 - b e') + b v' */
-void memory_slots_sizes(int64_t input, int64_t hidden, literature_sizes *s) {
-    literature_state(s, hidden);
-    literature_state(s, SLOTS * hidden);
-    literature_matrix(s, 2 * hidden, input);  /* q and the input of h */
-    literature_matrix(s, hidden, hidden);     /* of r */
-    literature_matrix(s, hidden, hidden);     /* of h */
-    literature_matrix(s, 3 * hidden, hidden); /* k, e, v of h' */
-    literature_vector(s, hidden, -0.1, 0.1);
-    literature_product_of(s, false, 1, input, 2 * hidden);
-    literature_product_of(s, true, 1, 2 * hidden, hidden);
-    literature_product_of(s, true, 1, hidden, 3 * hidden);
-}
+enum { SLOTS = 8 };
 /* The weights of the slots, [batch, 8, 1]. */
 static cb_tensor *address(cb_tensor *memory, cb_tensor *key) {
     double scale = 1 / sqrt((double)key->shape[1]);
     return cb_softmax(cb_scale(cb_matmul(memory, cb_unsqueeze(key, 2)), scale), 1);
 }
-void memory_slots_step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
-                       cb_tensor **next) {
+static void memory_slots_step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
+                              cb_tensor **next) {
     int64_t batch = x->shape[0], d = state[0]->shape[1];
     cb_tensor *memory = cb_reshape(state[1], CB_SHAPE(batch, SLOTS, d));
     cb_tensor *of_x = cb_linear(x, w[0], NULL);
@@ -129,3 +121,21 @@ void memory_slots_step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *stat
     memory = cb_add(cb_mul(memory, cb_affine(cb_mul(b, erase), -1, 1)), cb_mul(b, add));
     next[1] = cb_reshape(memory, CB_SHAPE(batch, SLOTS * d));
 }
+
+static const cb_cell_param memory_slots_params[] = {
+    {"W", {2, CB_HIDDEN}, {1, CB_INPUT}, .blocks = 2, .role = CB_INPUT_WEIGHT}, /* q, h */
+    {"W_r", {1, CB_HIDDEN}, {1, CB_HIDDEN}, .role = CB_RECURRENT_WEIGHT},
+    {"U", {1, CB_HIDDEN}, {1, CB_HIDDEN}, .role = CB_RECURRENT_WEIGHT},
+    {"V", {3, CB_HIDDEN}, {1, CB_HIDDEN}, .blocks = 3, .role = CB_RECURRENT_WEIGHT}, /* k, e, v */
+    {"b", {1, CB_HIDDEN}, .role = CB_BIAS},
+};
+
+const cb_cell bench_memory_slots = {
+    .name = "memory-slots",
+    .summary = "slots of memory addressed by content (after Graves et al. 2014)",
+    .state_count = 2,
+    .state_names = (const char *const[]){"h", "M"},
+    .state_sizes = (const cb_cell_extent[]){{1, CB_HIDDEN}, {SLOTS, CB_HIDDEN}},
+    PARAMS(memory_slots_params),
+    .step = memory_slots_step,
+};

@@ -82,6 +82,8 @@ CB_UNARY(cb_huber_residual, "huber_residual", REAL, P1(delta, 1),
 CB_FLAT_UNARY(cb_sign, "sign", ANY, P0(), (real)((x > 0) - (x < 0)))
 /* 1 where x > 0, else 0 */
 CB_FLAT_UNARY(cb_positive, "positive", ANY, P0(), (real)(x > 0))
+/* the largest whole number that is not above x */
+CB_FLAT_UNARY(cb_floor, "floor", REAL, P0(), floor((double)x))
 /* value everywhere, whatever x holds: a constant of x's shape and dtype */
 CB_FLAT_UNARY(cb_full_like, "full_like", ANY, P1(value, 3), value)
 #endif

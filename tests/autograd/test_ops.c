@@ -62,6 +62,7 @@ static cb_tensor *stack_alternating(cb_tensor *const *in) {
     SIMPLE_UNARY(X, softplus, 5e-7)                                                                \
     SIMPLE_UNARY(X, sign, 0)                                                                       \
     SIMPLE_UNARY(X, positive, 0)                                                                   \
+    SIMPLE_UNARY(X, floor, 0)                                                                      \
     X(affine, cb_affine(in[0], -1.5, 0.5), 5e-7)                                                   \
     X(scale, cb_scale(in[0], -1.5), 5e-7)                                                          \
     X(shift, cb_shift(in[0], 0.5), 5e-7)                                                           \

@@ -64,7 +64,7 @@ def elementwise():
         "leaky_relu": lambda x: F.leaky_relu(x, 0.25), "elu": lambda x: F.elu(x, 0.75),
         "clamp": lambda x: x.clamp(-1, 2), "power": lambda x: x**2.5, "power_0": lambda x: x**0,
         "power_3": lambda x: x**3, "huber_residual": lambda x: F.huber_loss(x, x * 0, reduction="none", delta=2.0),
-        "positive": lambda x: (x > 0).double(), "full_like": lambda x: torch.full_like(x, 3),
+        "positive": lambda x: (x > 0).double(), "floor": torch.floor, "full_like": lambda x: torch.full_like(x, 3),
     }
     for name, function in unary.items():
         torch_case(name, function, SPECIAL)

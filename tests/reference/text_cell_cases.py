@@ -6,7 +6,8 @@ written out here from its paper. Parameters have the names of the equations, and
 from the left.
 
 Of the letters of a shape, H is the hidden size, I the input's, J both together, K twice the hidden
-size and D that of a head.
+size, D a quarter of it (that of a head), E two and F three of these, S an eighth, and M and N are
+sizes of a cell's own.
 """
 
 from functools import partial
@@ -16,7 +17,7 @@ import torchrecurrent
 from cerebral_lstm import CerebralLSTMCell
 from torch import nn
 from torch.func import functional_call
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import logsigmoid, pad
 
 from differentiate import differentiate, fill
 
@@ -114,6 +115,18 @@ def antisymmetric(p, x, h, **options):
     return step(p, x, h)
 
 
+def unicornn(p, x, y, z, **options):
+    step = of_package(
+        "UnICORNNCell",
+        lambda p: {
+            "weight_ih": p["V"], "weight_hh": p["w"], "weight_ch": p["c"], "bias_ih": p["b"],
+        },  # fmt: skip
+        2,
+        **options,
+    )
+    return step(p, x, y, z)
+
+
 # ---- Run by PyTorch, and by the package of the Cerebral LSTM's author ---------------------------
 
 
@@ -130,6 +143,56 @@ def lstm_cell(p, x, h, c, weight, bias, gates):
 
 def lstm(p, x, h, c):
     return lstm_cell(p, x, h, c, "W_{}", "b_{}", "ifco")
+
+
+def block_gru(p, x, h):
+    """PyTorch's GRU cell with block-diagonal matrices."""
+    parts = [torch.block_diag(*p[f"U_{gate}"].reshape(8, 1, 1)) for gate in "rzn"]
+    zero = torch.zeros(h.shape[-1], dtype=x.dtype)
+    parameters = {
+        "weight_ih": joined(p, "W_{}", "rzn"),
+        "weight_hh": torch.cat(parts),
+        "bias_ih": joined(p, "b_{}", "rzn"),
+        "bias_hh": torch.cat([zero, zero, p["c_n"]]),
+    }
+    return (functional_call(nn.GRUCell(INPUT, h.shape[-1]), parameters, (x, h)),)
+
+
+def full_lstm(p, x, h, c, gates, weight="W_{}", recurrent="U_{}", bias="b_{}"):
+    """PyTorch's LSTM cell with matrices of their own for x and h."""
+    parameters = {
+        "weight_ih": joined(p, weight, gates),
+        "weight_hh": joined(p, recurrent, gates),
+        "bias_ih": joined(p, bias, gates),
+        "bias_hh": torch.zeros(4 * h.shape[-1], dtype=x.dtype),
+    }
+    return functional_call(nn.LSTMCell(x.shape[-1], h.shape[-1]), parameters, (x, (h, c)))
+
+
+def phased_lstm(p, x, h, c, t, r_on, alpha):
+    """PyTorch's LSTM cell, and the time gate of the paper."""
+    new_h, new_c = full_lstm(p, x, h, c, "ifco")
+    tau = torch.exp(p["log_tau"])
+    phi = torch.remainder(t - p["shift"] * tau, tau) / tau
+    k = torch.where(phi < r_on, 2 - 2 * phi / r_on, alpha * phi)
+    k = torch.where(phi < r_on / 2, 2 * phi / r_on, k)
+    return k * new_h + (1 - k) * h, k * new_c + (1 - k) * c, t + 1
+
+
+def hyper_lstm(p, x, h, e, s, c):
+    """PyTorch's LSTM cell twice: of the large one, weights and biases are scaled for each
+    sequence."""
+    s, e = full_lstm(p, torch.cat([h, x], -1), s, e, "ifgo", "P_{}", "Q_{}", "p_{}")
+    after = []
+    for i in range(BATCH):
+        own = {}
+        for gate in "ifgo":
+            rows = {k: p[f"D_{k}{gate}"] @ (p[f"Z_{k}{gate}"] @ s[i] + p[f"z_{k}{gate}"]) for k in "hx"}
+            own[f"W_{gate}"] = rows["x"][:, None] * p[f"W_{gate}"]
+            own[f"U_{gate}"] = rows["h"][:, None] * p[f"U_{gate}"]
+            own[f"b_{gate}"] = p[f"D_b{gate}"] @ (p[f"Z_b{gate}"] @ s[i]) + p[f"b_{gate}"]
+        after.append(full_lstm(own, x[i], h[i], c[i], "ifgo"))
+    return torch.stack([a[0] for a in after]), e, s, torch.stack([a[1] for a in after])
 
 
 def three_lobes(p, x, h, *cells):
@@ -228,6 +291,47 @@ def rhn(p, x, s, transform_bias):
     return (s,)
 
 
+def qrnn(p, x, h, c, x_before):
+    """The matrices of a gate as one convolution of width two, of which the last one meets x."""
+
+    def gate(name):
+        kernel = torch.stack([p[f"V_{name}"], p[f"W_{name}"]], -1)
+        sequence = torch.stack([x_before, x], -1)
+        return torch.conv1d(sequence, kernel, p[f"b_{name}"]).squeeze(-1)
+
+    f = torch.sigmoid(gate("f"))
+    c = f * c + (1 - f) * torch.tanh(gate("z"))
+    return torch.sigmoid(gate("o")) * c, c, x
+
+
+def lru(p, x, y, re, im, **first_values):
+    """In complex numbers."""
+    factor = torch.exp(torch.complex(-torch.exp(p["nu"]), torch.exp(p["theta"])))
+    scale = torch.exp(p["gamma"]) * torch.sqrt(1 - factor.abs() ** 2)
+    of_x = (x + 0j) @ torch.complex(p["B_re"], p["B_im"]).T
+    z = torch.complex(re, im) * factor + of_x * scale
+    y = (z @ torch.complex(p["C_re"], p["C_im"]).T).real + p["d"] * x
+    return y, z.real, z.imag
+
+
+def scrn(p, x, h, s, alpha):
+    """Not torchrecurrent's, which has further matrices (0.2.5)."""
+    s = torch.lerp(product(p, "B", x), s, alpha)
+    return torch.sigmoid(product(p, "P", s) + product(p, "A", x) + product(p, "R", h)), s
+
+
+def clockwork(p, x, h, t):
+    """With the whole matrix, and each sequence by itself: they have times of their own."""
+    quarter = h.shape[-1] // 4
+    columns = [pad(p[f"V_{k}"], (0, 0, 0, (4 - k) * quarter)) for k in range(1, 5)]
+    new = torch.tanh(product(p, "W", x) + h @ torch.cat(columns, 1).T + p["b"])
+    rows = []
+    for i in range(BATCH):
+        moves = [int(t[i]) % period == 0 for period in (1, 2, 4, 8)]
+        rows.append(torch.where(torch.tensor(moves).repeat_interleave(quarter), new[i], h[i]))
+    return torch.stack(rows), t + 1
+
+
 # ---- The cases -----------------------------------------------------------------------------------
 
 
@@ -249,8 +353,18 @@ STACKED = {
     **of_gates("W_{}_2:HK b_{}_2:H", *HALVES),
 }
 
-# Of each file: who computes it, the step, the states (the output first), the parameters, and values
-# of its hyperparameters other than its own.
+GATES = "ifgo"
+OF_X_AND_H = [kind + gate for kind in "hx" for gate in GATES]
+HYPER = {
+    **of_gates("W_{}:HI U_{}:HH b_{}:H P_{}:MJ Q_{}:MM p_{}:M Z_b{}:NM D_b{}:HN", *GATES),
+    **of_gates("Z_{}:NM z_{}:N D_{}:HN", *OF_X_AND_H),
+}
+# Hidden sizes other than the usual one, and sizes of a cell's own.
+HIDDEN_OF = {name: 8 for name in ("slstm", "block-gru", "scrn", "clockwork")}
+SIZES_OF = {"hyper-lstm": {"small": 3, "features": 2}}
+
+# Of each file: who computes it, the step, the states (the output first) with their sizes, the
+# parameters, and values of its hyperparameters other than its own.
 CELLS = {
     "mgu": ("torchrecurrent", mgu, "h", of_gates("W_{}:HJ b_{}:H", "f", "h"), {}),
     "mingru": ("paper", mingru, "h", of_gates("W_{}:HI b_{}:H", "z", "h"), {}),
@@ -307,6 +421,50 @@ CELLS = {
         shapes("W:HH V:HI b:H"),
         {"epsilon": 0.5, "gamma": 0.25},
     ),
+    "qrnn": (
+        "PyTorch",
+        qrnn,
+        "h c x_before:I",
+        of_gates("W_{}:HI V_{}:HI b_{}:H", *"zfo"),
+        {},
+    ),
+    "lru": (
+        "paper",
+        lru,
+        "y:I re im",
+        shapes("nu:H theta:H gamma:H d:I B_re:HI B_im:HI C_re:IH C_im:IH"),
+        {"r_min": 0.5, "r_max": 0.75, "angle_min": 0.25, "angle_max": 1},
+    ),
+    "unicornn": (
+        "torchrecurrent",
+        unicornn,
+        "y z",
+        shapes("c:H w:H V:HI b:H"),
+        {"dt": 0.25, "alpha": 1.5},
+    ),
+    "scrn": ("paper", scrn, "h s:S", shapes("B:SI P:HS A:HI R:HH"), {"alpha": 0.75}),
+    "phased-lstm": (
+        "PyTorch",
+        phased_lstm,
+        "h c t:1",
+        {**of_gates("W_{}:HI U_{}:HH b_{}:H", *"ifco"), **shapes("log_tau:H shift:H")},
+        {"r_on": 0.5, "alpha": 0.25},
+    ),
+    "hyper-lstm": ("PyTorch", hyper_lstm, "h e:M s:M c", HYPER, {}),
+    "block-gru": (
+        "PyTorch",
+        block_gru,
+        "h",
+        {**of_gates("W_{}:HI U_{}:HS b_{}:H", *"rzn"), "c_n": "H"},
+        {},
+    ),
+    "clockwork": (
+        "paper",
+        clockwork,
+        "h t:1",
+        shapes("W:HI b:H V_1:DD V_2:ED V_3:FD V_4:HD"),
+        {},
+    ),
     "example-lstm": ("PyTorch", lstm, "h C", of_gates("W_{}:HJ b_{}:H", *"fico"), {}),
     "example-cerebral-lstm": ("cerebral_lstm", cerebral_lstm, "h U_c L_c", CEREBRAL, {}),
     "example-cerebral-lstm-as-printed": (
@@ -331,30 +489,39 @@ def in_f64(case):
 
 
 def text_cell(name, draw):
-    """One layer from given states, all of them above 0: sLSTM divides by one."""
+    """One layer from given states, all of them above 0: sLSTM divides by one. Times are whole."""
     by, step, states, shapes_of, settings = CELLS[name]
-    hidden = 2 * HEADS if name == "slstm" else HIDDEN
+    hidden = HIDDEN_OF.get(name, HIDDEN)
+    own = SIZES_OF.get(name, {})
     sizes = {
         "H": hidden, "I": INPUT, "J": hidden + INPUT, "K": 2 * hidden, "D": hidden // HEADS,
+        "E": hidden // 2, "F": 3 * hidden // 4, "S": hidden // 8, "1": 1,
+        "M": own.get("small"), "N": own.get("features"),
     }  # fmt: skip
     parameters = {
         f"{key}_l0": draw.uniform(*(sizes[axis] for axis in shape), low=-0.8, high=0.8)
         for key, shape in shapes_of.items()
     }
     inputs = {"input": draw.projection(TIME, BATCH, INPUT)}
+    names = [state.partition(":")[0] for state in states.split()]
     for state in states.split():
-        inputs[f"{state}0"] = draw.uniform(BATCH, hidden, low=0.5, high=1.5)
+        key, _, size = state.partition(":")
+        inputs[f"{key}0"] = draw.uniform(BATCH, sizes[size or "H"], low=0.5, high=1.5)
+    if "t" in names:
+        inputs["t0"] = draw.tensor([[3 * i] for i in range(BATCH)])
 
     def outputs():
         p = {key.removesuffix("_l0"): value for key, value in parameters.items()}
-        state, y = [inputs[f"{s}0"] for s in states.split()], []
+        state, y = [inputs[f"{s}0"] for s in names], []
         for x in inputs["input"]:
             state = step(p, x, *state, **settings)
             y.append(state[0])
-        last = {f"{s}n": t for s, t in zip(states.split(), state)}
+        last = {f"{s}n": t for s, t in zip(names, state)}
         return {"output": torch.stack(y), **last}
 
     config = {"cell": name, "by": by, "input": INPUT, "hidden": hidden, **settings}
+    if own:
+        config["sizes"] = " ".join(f"{key}={value}" for key, value in own.items())
     return in_f64(differentiate(draw, inputs, parameters, outputs, config))
 
 
