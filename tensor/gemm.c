@@ -185,9 +185,27 @@ void cbi_gemm_blis(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix a
 
 void cbi_gemm(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix a, cbi_matrix b,
               bool accumulate, cbi_matrix c) {
+    const cbi_gemm_block all = {m, accumulate, c};
     if (m > 0 && n > 0 && !cbi_gemv(dtype, m, n, k, a, b, accumulate, c) &&
-        !cbi_gemm_packed(dtype, m, n, k, a, b, accumulate, c))
+        !cbi_gemm_packed(dtype, m, n, k, a, b, false, 1, &all))
         cbi_gemm_blis(dtype, m, n, k, a, b, accumulate, c);
+}
+
+void cbi_gemm_blocks(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix a, cbi_matrix b,
+                     bool across, int count, const cbi_gemm_block *blocks) {
+    bool wide = true; /* each block is as cbi_gemm forms it */
+    for (int i = 0; i < count; i++)
+        wide = wide && (across ? m : blocks[i].extent) > CBI_GEMV_ROWS;
+    if (wide && count <= CBI_MOST_BLOCKS &&
+        cbi_gemm_packed(dtype, m, n, k, a, b, across, count, blocks))
+        return;
+    for (int i = 0; i < count; i++) {
+        int64_t extent = blocks[i].extent;
+        cbi_gemm(dtype, across ? m : extent, across ? extent : n, k, a, b, blocks[i].accumulate,
+                 blocks[i].c);
+        a.data = offset(dtype, a.data, across ? 0 : extent * a.row_stride);
+        b.data = offset(dtype, b.data, across ? extent * b.column_stride : 0);
+    }
 }
 
 /* ---- The microkernel alone ------------------------------------------------------------------- */
@@ -219,6 +237,7 @@ static cbi_microkernel describe_kernel(num_t type) {
         .rows = bli_cntx_get_blksz_def_dt(type, BLIS_MR, context_of_kernels),
         .columns = bli_cntx_get_blksz_def_dt(type, BLIS_NR, context_of_kernels),
         .depth = bli_cntx_get_blksz_def_dt(type, BLIS_KC, context_of_kernels),
+        .most_depth = bli_cntx_get_blksz_max_dt(type, BLIS_KC, context_of_kernels),
         .row_major = bli_cntx_l3_nat_ukr_prefers_rows_dt(type, BLIS_GEMM_UKR, context_of_kernels),
     };
 }

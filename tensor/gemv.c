@@ -7,7 +7,6 @@
 #include "tensor/multiversion.h"
 #include "tensor/parallel.h"
 
-enum { MOST_ROWS = 4 };
 /* Multiplications that make a second thread worth its start. */
 #define GRAIN 100000
 
@@ -97,7 +96,7 @@ static void gemv_range(void *context, int64_t begin, int64_t end) {
 
 bool cbi_gemv(cb_dtype dtype, int64_t rows, int64_t n, int64_t k, cbi_matrix a, cbi_matrix b,
               bool accumulate, cbi_matrix c) {
-    if (rows > MOST_ROWS || a.column_stride != 1 || (b.row_stride != 1 && b.column_stride != 1))
+    if (rows > CBI_GEMV_ROWS || a.column_stride != 1 || (b.row_stride != 1 && b.column_stride != 1))
         return false;
     gemv_job job = {dtype, rows, n, k, a, b, c, accumulate};
     cbi_parallel_for((n + COLUMNS - 1) / COLUMNS, GRAIN / (COLUMNS * rows * (k + 1)) + 1,

@@ -70,6 +70,19 @@ typedef struct cbi_matrix {
 } cbi_matrix;
 void cbi_gemm(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix a, cbi_matrix b,
               bool accumulate, cbi_matrix c);
+
+/* Several products that share an operand. The rows of A are those of matrices A_i on top of each
+   other, and C_i = A_i B, or C_i += A_i B; or, across, the columns of B are those of matrices B_i
+   side by side, and C_i = A B_i. The same bits as by cbi_gemm for each, in less time: the shared
+   operand is packed once. The extents add up to m, across to n; no C_i overlaps another. */
+typedef struct cbi_gemm_block {
+    int64_t extent; /* rows of C_i, or columns */
+    bool accumulate;
+    cbi_matrix c;
+} cbi_gemm_block;
+enum { CBI_MOST_BLOCKS = 64 }; /* that share a packed operand; more are formed one by one */
+void cbi_gemm_blocks(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix a, cbi_matrix b,
+                     bool across, int count, const cbi_gemm_block *blocks);
 /* Why products should not be computed, NULL when they can be: the user has set BLIS_ARCH_TYPE to
    what BLIS would abort on. Another configuration is then taken for those that are computed all the
    same.
@@ -80,11 +93,14 @@ void cbi_gemm_blis(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix a
                    bool accumulate, cbi_matrix c);
 /* The same for a few rows, read from B as it lies; cbi_gemm uses it where it can. False, and
    nothing done, for more rows and for strides that it is not made for. */
+enum { CBI_GEMV_ROWS = 4 };
 bool cbi_gemv(cb_dtype dtype, int64_t rows, int64_t n, int64_t k, cbi_matrix a, cbi_matrix b,
               bool accumulate, cbi_matrix c);
-/* The same for large products on CPUs whose kernels are worth it; cbi_gemm uses it where it can.
-   False, and nothing done, elsewhere, and when memory is short. */
+/* cbi_gemm_blocks on operands packed for the call (gemm_packed.c); cbi_gemm and cbi_gemm_blocks use
+   it where they can. False, and nothing done, for sizes of 0, where BLIS has no kernel that is
+   known here, for C_i of which neither rows nor columns lie one element apart in all, and when
+   memory is short. */
 bool cbi_gemm_packed(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix a, cbi_matrix b,
-                     bool accumulate, cbi_matrix c);
+                     bool across, int count, const cbi_gemm_block *blocks);
 
 #endif

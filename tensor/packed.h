@@ -13,7 +13,9 @@
    elements, B one of k rows of `columns` elements, both contiguous and zero-padded. */
 typedef struct cbi_microkernel {
     int64_t rows, columns; /* of a tile */
-    int64_t depth;         /* in which BLIS's own calls add up products, piece by piece */
+    /* In which pieces BLIS's own calls add up products: of `depth`, and what is left as one when it
+       is no deeper than `most_depth`. */
+    int64_t depth, most_depth;
     bool usable;           /* whether there is one */
     bool row_major;        /* whether tiles are written along rows */
     void (*run)(int64_t m, int64_t n, int64_t k, const void *a, const void *b, bool accumulate,

@@ -129,97 +129,144 @@ static void add_accumulated(const cbi_run *run, const cbi_sum *sum, bool add,
         cbi_copy(&part, &from);
 }
 
-/* ---- Products with the same left operand ----------------------------------------------------- */
+/* ---- Products that share an operand ---------------------------------------------------------- */
 
-enum { MOST_GROUPED = 64 };
+/* Of each sum: whether it is formed, or not wanted; is formed by itself; or may be in a group. */
+enum { FORMED, ALONE, WAITS };
 
-/* Sums that are products of one left operand with neighbouring columns: one product forms all of
-   them. */
+/* Sums that are products with one operand in common; the other operands are neighbours. One call
+   forms all of them, each in its place. */
 typedef struct group {
-    int count, sums[MOST_GROUPED];
-    int64_t rows, columns;
+    int common; /* the operand in common */
+    int count, sums[CBI_MOST_BLOCKS];
+    int64_t columns; /* of the others, together */
 } group;
 
-static bool same_operand(const cbi_sum *a, const cbi_sum *b, int k) {
-    return cbi_same_place(a->in[k], b->in[k]) && a->offset[k] == b->offset[k] &&
-           memcmp(a->stride[k], b->stride[k], sizeof(a->stride[k])) == 0;
-}
-
 static bool is_plain(const cbi_sum *sum) {
-    return sum->kind == CBI_SUM_PRODUCT && sum->groups == 1 && sum->k == 1 &&
-           (sum->n == 1 || sum->stride[1][2] == 1);
+    return sum->kind == CBI_SUM_PRODUCT && sum->groups == 1 && sum->k == 1;
 }
 
-/* Where a sum's right operand begins in its buffer, in elements. */
-static int64_t column_of(const cbi_run *run, const cbi_sum *sum) {
-    return sum->in[1].offset / (int64_t)cb_dtype_size(dtype_of(run, sum)) + sum->offset[1];
+static int64_t extent_of(const cbi_sum *sum, int operand) {
+    return operand == 0 ? sum->m : sum->n;
 }
 
-static bool are_neighbours(const cbi_run *run, const cbi_sum *a, int64_t column, const cbi_sum *b) {
-    return is_plain(b) && same_operand(a, b, 0) && a->m == b->m &&
-           a->in[1].buffer == b->in[1].buffer && a->in[1].later == b->in[1].later &&
-           dtype_of(run, a) == dtype_of(run, b) && column_of(run, b) == column;
+static bool same_operand(const cbi_sum *a, const cbi_sum *b, int operand) {
+    return cbi_same_place(a->in[operand], b->in[operand]) &&
+           a->offset[operand] == b->offset[operand] &&
+           a->stride[operand][2] == b->stride[operand][2] &&
+           extent_of(a, operand) == extent_of(b, operand);
 }
 
-/* The group that begins with a sum; alone when it has no neighbours to its right, empty when it is
-   in another's group. */
-static group group_of(const cbi_run *run, const cbi_target *targets, const bool *done, int first) {
+/* Whether an operand is a run of columns of its buffer. */
+static bool is_run(const cbi_sum *sum, int operand) {
+    return extent_of(sum, operand) == 1 || sum->stride[operand][2] == 1;
+}
+
+/* Where such an operand begins in its buffer, in elements. */
+static int64_t column_of(const cbi_run *run, const cbi_sum *sum, int operand) {
+    return sum->in[operand].offset / (int64_t)cb_dtype_size(dtype_of(run, sum)) +
+           sum->offset[operand];
+}
+
+/* Whether b's operand lies `columns` to the right of a's. */
+static bool are_neighbours(const cbi_run *run, const cbi_sum *a, int operand, int64_t columns,
+                           const cbi_sum *b) {
+    return is_plain(b) && is_run(a, operand) && is_run(b, operand) &&
+           same_operand(a, b, 1 - operand) && a->in[operand].buffer == b->in[operand].buffer &&
+           a->in[operand].later == b->in[operand].later && dtype_of(run, a) == dtype_of(run, b) &&
+           column_of(run, a, operand) + columns == column_of(run, b, operand);
+}
+
+/* Whether sums go to the same captured tensor: not at once, as they may be added to each other. */
+static bool is_taken(const cbi_plan *plan, const group *g, const cbi_sum *sum) {
+    bool taken = false;
+    for (int i = 0; i < g->count; i++)
+        taken = taken || plan->sums[g->sums[i]].captured == sum->captured;
+    return taken;
+}
+
+/* The sums that have `common` in common with the first, to its right. */
+static group group_of(const cbi_run *run, const unsigned char *state, int first, int common) {
     const cbi_plan *plan = run->plan;
     const cbi_sum *begin = &plan->sums[first];
-    group g = {.count = 0};
-    if (done[first] || !targets[begin->captured].wanted || !is_plain(begin))
-        return g;
-    g.rows = begin->m;
-    g.sums[g.count++] = first;
-    g.columns = begin->n;
-    for (bool found = true; found && g.count < MOST_GROUPED;) {
-        found = false;
-        for (int i = 0; i < plan->sum_count && !found; i++) {
-            const cbi_sum *sum = &plan->sums[i];
-            if (done[i] || !targets[sum->captured].wanted ||
-                !are_neighbours(run, begin, column_of(run, begin) + g.columns, sum))
-                continue;
-            g.sums[g.count++] = i;
-            g.columns += sum->n;
-            found = true;
-        }
+    group g = {.common = common, .count = 1, .sums = {first}};
+    g.columns = extent_of(begin, 1 - common);
+    for (int i = 0; i < plan->sum_count && g.count < CBI_MOST_BLOCKS; i++) {
+        const cbi_sum *sum = &plan->sums[i];
+        if (state[i] != WAITS || !are_neighbours(run, begin, 1 - common, g.columns, sum) ||
+            is_taken(plan, &g, sum))
+            continue;
+        g.sums[g.count++] = i;
+        g.columns += extent_of(sum, 1 - common);
+        i = -1; /* the next neighbour may come before this one */
     }
     return g;
 }
 
-/* Whether another wanted sum is a sum's neighbour to the left. */
-static bool has_left_neighbour(const cbi_run *run, const cbi_target *targets, int at) {
+/* Whether another sum is a sum's neighbour to the left. */
+static bool has_left_neighbour(const cbi_run *run, const unsigned char *state, int at, int common) {
     const cbi_sum *sum = &run->plan->sums[at];
     for (int i = 0; i < run->plan->sum_count; i++) {
         const cbi_sum *other = &run->plan->sums[i];
-        if (i != at && is_plain(other) && targets[other->captured].wanted &&
-            are_neighbours(run, other, column_of(run, other) + other->n, sum))
+        if (i != at && state[i] == WAITS && other->captured != sum->captured &&
+            are_neighbours(run, other, 1 - common, extent_of(other, 1 - common), sum))
             return true;
     }
     return false;
 }
 
-/* Bytes of the largest product that is formed beside where it is wanted: a sum, or a group. */
+/* Makes the target ready for a sum and says whether it is added: where it does not cover all of the
+   target, the rest is 0. */
+static bool begin_target(const cbi_sum *sum, const cbi_target *target, bool *begun) {
+    bool add = target->add || begun[sum->captured];
+    if (!add && cbi_view_count(&sum->place) != cb_tensor_count(&target->tensor)) {
+        cb_tensor_fill((cb_tensor *)(uintptr_t)&target->tensor, 0);
+        add = true;
+    }
+    begun[sum->captured] = true;
+    return add;
+}
+
+static cbi_matrix matrix_of(const cb_tensor *place) {
+    return (cbi_matrix){place->data, place->stride[1], place->stride[2]};
+}
+
+static void form_group(const cbi_run *run, const group *g, const cbi_target *targets, bool *begun) {
+    cbi_gemm_block blocks[CBI_MOST_BLOCKS];
+    for (int i = 0; i < g->count; i++) {
+        const cbi_sum *sum = &run->plan->sums[g->sums[i]];
+        const cbi_target *target = &targets[sum->captured];
+        cb_tensor place;
+        if (!place_of_product(sum, &target->tensor, &place))
+            return; /* does not come to pass: such a sum is in no group */
+        blocks[i] = (cbi_gemm_block){extent_of(sum, 1 - g->common),
+                                     begin_target(sum, target, begun), matrix_of(&place)};
+    }
+    const cbi_sum *first = &run->plan->sums[g->sums[0]];
+    rows a = over_time(run, first, 0), b = over_time(run, first, 1);
+    bool across = g->common == 0;
+    cbi_gemm_blocks(dtype_of(run, first), across ? first->m : g->columns,
+                    across ? g->columns : first->n, run->steps * run->rows,
+                    (cbi_matrix){a.data, first->stride[0][2], a.row},
+                    (cbi_matrix){b.data, b.row, first->stride[1][2]}, across, g->count, blocks);
+}
+
+/* ---- All of them ----------------------------------------------------------------------------- */
+
+/* Bytes of the largest sum, which is formed apart where it has no place of its own. */
 static size_t largest_sum(const cbi_run *run) {
-    const cbi_plan *plan = run->plan;
     size_t largest = 0;
-    for (int i = 0; i < plan->sum_count; i++) {
-        const cbi_sum *sum = &plan->sums[i];
-        if (sum->kind != CBI_SUM_PRODUCT)
-            continue;
-        int64_t own = sum->groups * sum->m * sum->n, all = 0;
-        for (int k = 0; k < plan->sum_count; k++)
-            if (is_plain(sum) && is_plain(&plan->sums[k]) && same_operand(sum, &plan->sums[k], 0) &&
-                plan->sums[k].m == sum->m)
-                all += plan->sums[k].m * plan->sums[k].n;
-        size_t bytes = (size_t)(all > own ? all : own) * cb_dtype_size(dtype_of(run, sum));
-        largest = bytes > largest ? bytes : largest;
+    for (int i = 0; i < run->plan->sum_count; i++) {
+        const cbi_sum *sum = &run->plan->sums[i];
+        size_t bytes = (size_t)(sum->groups * sum->m * sum->n) * cb_dtype_size(dtype_of(run, sum));
+        if (sum->kind == CBI_SUM_PRODUCT && bytes > largest)
+            largest = bytes;
     }
     return largest;
 }
 
 static size_t flags_bytes(const cbi_plan *plan) {
-    size_t flags = sizeof(bool) * (size_t)(2 * plan->sum_count + plan->graph->captured_count);
+    size_t flags = sizeof(bool) * (size_t)(plan->sum_count + plan->graph->captured_count);
     return (flags + 63) / 64 * 64;
 }
 
@@ -227,77 +274,19 @@ size_t cbi_run_sums_bytes(const cbi_run *run) {
     return flags_bytes(run->plan) + largest_sum(run);
 }
 
-static cb_tensor transposed(const cb_tensor *matrix) {
-    cb_tensor t = *matrix;
-    for (int i = 0; i < 2; i++) {
-        t.shape[i] = matrix->shape[1 - i];
-        t.stride[i] = matrix->stride[1 - i];
-    }
-    return t;
-}
-
-/* Adds to a target, or begins it. */
-static void put(const cbi_target *target, bool begun, const cb_tensor *to, const cb_tensor *from) {
-    if (target->add || begun)
-        cbi_add_into(to, from);
-    else
-        cbi_copy(to, from);
-}
-
-/* Forms the sums of a group in one product, beside where they are wanted, and hands them out. */
-static void form_group(const cbi_run *run, const group *g, const cbi_target *targets, bool *begun,
-                       char *memory) {
-    const cbi_plan *plan = run->plan;
-    cbi_sum wide = plan->sums[g->sums[0]];
-    int64_t size = (int64_t)cb_dtype_size(dtype_of(run, &wide));
-    wide.n = g->columns;
-    wide.stride[1][2] = 1;
-    multiply(run, &wide, 0, false, (cbi_matrix){memory, 1, g->rows});
-    for (int k = 0; k < g->count; k++) {
-        const cbi_sum *sum = &plan->sums[g->sums[k]];
-        const cbi_target *target = &targets[sum->captured];
-        cb_tensor place;
-        /* Column by column, as the product lies and as most targets do. */
-        if (!place_of_product(sum, &target->tensor, &place))
-            continue; /* does not come to pass: such a sum is in no group */
-        cb_tensor to = {.dtype = place.dtype, .rank = 2, .data = place.data};
-        for (int i = 0; i < 2; i++) {
-            to.shape[i] = place.shape[i + 1];
-            to.stride[i] = place.stride[i + 1];
-        }
-        to = transposed(&to);
-        cb_tensor from = cb_tensor_wrap(to.dtype, 2, to.shape, memory);
-        put(target, begun[sum->captured], &to, &from);
-        begun[sum->captured] = true;
-        memory += sum->n * g->rows * size;
-    }
-}
-
-/* ---- All of them ----------------------------------------------------------------------------- */
-
-/* Whether a sum writes all of its target, so that nothing has to be there before. */
-static bool covers(const cbi_sum *sum, const cb_tensor *target) {
-    return cbi_view_count(&sum->place) == cb_tensor_count(target);
-}
-
 static void form(const cbi_run *run, int i, const cbi_target *targets, bool *begun, char *memory) {
     const cbi_sum *sum = &run->plan->sums[i];
     const cbi_target *target = &targets[sum->captured];
-    bool add = target->add || begun[sum->captured];
+    bool add = begin_target(sum, target, begun);
     cb_tensor place;
-    if (!add && !covers(sum, &target->tensor)) {
-        cb_tensor_fill((cb_tensor *)(uintptr_t)&target->tensor, 0);
-        add = true;
-    }
-    begun[sum->captured] = true;
     if (sum->kind == CBI_SUM_ACCUMULATED) {
         add_accumulated(run, sum, add, &target->tensor);
     } else if (place_of_product(sum, &target->tensor, &place)) {
-        for (int64_t g = 0; g < sum->groups; g++)
-            multiply(run, sum, g, add,
-                     (cbi_matrix){(char *)place.data +
-                                      g * place.stride[0] * (int64_t)cb_dtype_size(place.dtype),
-                                  place.stride[1], place.stride[2]});
+        for (int64_t g = 0; g < sum->groups; g++) {
+            cbi_matrix out = matrix_of(&place);
+            out.data = (char *)out.data + g * place.stride[0] * (int64_t)cb_dtype_size(place.dtype);
+            multiply(run, sum, g, add, out);
+        }
     } else {
         if (!add)
             cb_tensor_fill((cb_tensor *)(uintptr_t)&target->tensor, 0);
@@ -305,33 +294,38 @@ static void form(const cbi_run *run, int i, const cbi_target *targets, bool *beg
     }
 }
 
+/* Forms what is a group with the operand `common`; notes what is done. */
+static void form_groups(const cbi_run *run, const cbi_target *targets, int common,
+                        unsigned char *state, bool *begun) {
+    for (int i = 0; i < run->plan->sum_count; i++) {
+        if (state[i] != WAITS || has_left_neighbour(run, state, i, common))
+            continue;
+        group g = group_of(run, state, i, common);
+        if (g.count < 2)
+            continue;
+        form_group(run, &g, targets, begun);
+        for (int k = 0; k < g.count; k++)
+            state[g.sums[k]] = FORMED;
+    }
+}
+
 void cbi_run_gradients(const cbi_run *run, const cbi_target *targets, char *memory) {
     const cbi_plan *plan = run->plan;
     if (plan->sum_count == 0)
         return;
-    bool *done = (bool *)memory, *begun = done + plan->sum_count;
-    char *rest = memory + flags_bytes(plan);
+    unsigned char *state = (unsigned char *)memory;
+    bool *begun = (bool *)memory + plan->sum_count;
     memset(memory, 0, flags_bytes(plan));
     for (int i = 0; i < plan->sum_count; i++) {
-        cb_tensor place;
         const cbi_sum *sum = &plan->sums[i];
-        if (!is_plain(sum) || !targets[sum->captured].wanted ||
-            !place_of_product(sum, &targets[sum->captured].tensor, &place) ||
-            !covers(sum, &targets[sum->captured].tensor))
-            done[i] = true; /* in no group */
+        const cbi_target *target = &targets[sum->captured];
+        cb_tensor place;
+        bool groups = is_plain(sum) && place_of_product(sum, &target->tensor, &place);
+        state[i] = !target->wanted ? FORMED : groups ? WAITS : ALONE;
     }
-    bool *grouped = begun + plan->graph->captured_count;
-    for (int i = 0; i < plan->sum_count; i++) {
-        group g = {.count = 0};
-        if (!done[i] && !has_left_neighbour(run, targets, i))
-            g = group_of(run, targets, done, i);
-        if (g.count < 2)
-            continue;
-        form_group(run, &g, targets, begun, rest);
-        for (int k = 0; k < g.count; k++)
-            done[g.sums[k]] = grouped[g.sums[k]] = true;
-    }
+    form_groups(run, targets, 1, state, begun);
+    form_groups(run, targets, 0, state, begun);
     for (int i = 0; i < plan->sum_count; i++)
-        if (targets[plan->sums[i].captured].wanted && !grouped[i])
-            form(run, i, targets, begun, rest);
+        if (state[i] != FORMED)
+            form(run, i, targets, begun, memory + flags_bytes(plan));
 }

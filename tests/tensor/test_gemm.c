@@ -7,6 +7,7 @@
 #include <criterion/criterion.h>
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 static double at(cb_dtype dtype, cbi_matrix x, int64_t i, int64_t j) {
     return cbi_load(dtype, (char *)x.data + (i * x.row_stride + j * x.column_stride) *
@@ -217,4 +218,69 @@ Test(gemm, subnormal_operands_are_zeros_for_every_kernel) {
         cr_expect_arr_eq(c->data, d->data, cb_tensor_bytes(c), "%d threads", threads);
     }
     cb_tensor_free(a), cb_tensor_free(b), cb_tensor_free(c), cb_tensor_free(d);
+}
+
+/* ---- Blocks ---------------------------------------------------------------------------------- */
+
+enum { BLOCKS = 5 };
+
+/* A matrix that is a part of another, so that something lies beside it. */
+static cb_tensor *surrounded(cb_dtype dtype, int64_t rows, int64_t columns, bool transposed,
+                             cbi_matrix *part) {
+    cb_tensor *t = cb_tensor_new(dtype, CB_SHAPE(rows + 2, columns + 2));
+    int64_t row = transposed ? 1 : columns + 2, column = transposed ? rows + 2 : 1;
+    cb_tensor_fill(t, 0.25);
+    *part =
+        (cbi_matrix){(char *)t->data + (row + column) * (int64_t)cb_dtype_size(dtype), row, column};
+    return t;
+}
+
+/* Blocks of a random shape against cbi_gemm for each of them, to the bit, and what lies beside. */
+static void check_blocks(cb_random *random, int round) {
+    cb_dtype dtype = round % 3 == 0 ? CB_F64 : CB_F32;
+    bool across = below(random, 2) == 0, transposed = below(random, 2) == 0;
+    int count = 1 + (int)below(random, BLOCKS);
+    int64_t most = below(random, 3) == 0 ? 2000 : 150, sum = 0;
+    int64_t other = 1 + below(random, 150), k = 1 + below(random, 600);
+    cbi_gemm_block blocks[BLOCKS], apart[BLOCKS];
+    cb_tensor *formed[BLOCKS], *expected[BLOCKS];
+    for (int i = 0; i < count; i++) {
+        int64_t extent = 1 + below(random, most);
+        int64_t rows = across ? other : extent, columns = across ? extent : other;
+        bool odd = below(random, 20) == 0; /* laid out unlike the others */
+        blocks[i] = apart[i] =
+            (cbi_gemm_block){.extent = extent, .accumulate = below(random, 2) == 0};
+        formed[i] = surrounded(dtype, rows, columns, transposed != odd, &blocks[i].c);
+        expected[i] = surrounded(dtype, rows, columns, transposed != odd, &apart[i].c);
+        sum += extent;
+    }
+    cb_tensor *memory[2];
+    cb_tensor a =
+        random_strides(random, dtype, 2, (int64_t[]){across ? other : sum, k}, false, &memory[0]);
+    cb_tensor b =
+        random_strides(random, dtype, 2, (int64_t[]){k, across ? sum : other}, false, &memory[1]);
+    cb_set_threads(1 + round % 3);
+    cbi_gemm_blocks(dtype, a.shape[0], b.shape[1], k, matrix(&a), matrix(&b), across, count,
+                    blocks);
+    int64_t first = 0;
+    for (int i = 0; i < count; i++) {
+        cbi_matrix x = matrix(&a), y = matrix(&b), *moved = across ? &y : &x;
+        moved->data = (char *)moved->data + first * (across ? y.column_stride : x.row_stride) *
+                                                (int64_t)cb_dtype_size(dtype);
+        cbi_gemm(dtype, across ? other : blocks[i].extent, across ? blocks[i].extent : other, k, x,
+                 y, apart[i].accumulate, apart[i].c);
+        first += blocks[i].extent;
+        cr_expect_arr_eq(formed[i]->data, expected[i]->data, cb_tensor_bytes(formed[i]),
+                         "round %d, block %d of %d, across %d", round, i, count, across);
+        cb_tensor_free(formed[i]), cb_tensor_free(expected[i]);
+    }
+    cb_tensor_free(memory[0]), cb_tensor_free(memory[1]);
+}
+
+Test(gemm, blocks_are_as_products_one_by_one) {
+    uint64_t seed = (uint64_t)time(NULL);
+    cb_random random = cb_random_seed(seed);
+    cr_log_info("seed %llu", (unsigned long long)seed);
+    for (int round = 0; round < 150; round++)
+        check_blocks(&random, round);
 }
