@@ -5,6 +5,7 @@
 #include "autograd/samples.h"
 #include "autograd/tape_internal.h"
 #include "tensor/kernels.h"
+#include "tensor/multiversion.h"
 
 #include <string.h>
 
@@ -47,6 +48,17 @@ static cb_status draw_mask(const cb_call *call, int64_t n, void *mask) {
     return CB_OK;
 }
 
+/* y = y x keep, y being the mask. Products alone: the same bits on any CPU. */
+CBI_MULTIVERSION static void keep_f32(int64_t n, float *y, const float *x, float keep) {
+    for (int64_t i = 0; i < n; i++)
+        y[i] *= x[i] * keep;
+}
+
+CBI_MULTIVERSION static void keep_f64(int64_t n, double *y, const double *x, double keep) {
+    for (int64_t i = 0; i < n; i++)
+        y[i] *= x[i] * keep;
+}
+
 static cb_status dropout_forward(const cb_call *call) {
     const dropout_options *options = call->options;
     cb_tensor *out = call->out;
@@ -64,11 +76,10 @@ static cb_status dropout_forward(const cb_call *call) {
         cbi_copy(&x, call->in[0]);
     }
     double keep = 1 / (1 - options->rate);
-    for (int64_t i = 0; i < n; i++)
-        if (out->dtype == CB_F32)
-            ((float *)out->data)[i] *= ((const float *)x.data)[i] * (float)keep;
-        else
-            ((double *)out->data)[i] *= ((const double *)x.data)[i] * keep;
+    if (out->dtype == CB_F32)
+        keep_f32(n, out->data, x.data, (float)keep);
+    else
+        keep_f64(n, out->data, x.data, keep);
     return CB_OK;
 }
 

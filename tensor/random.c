@@ -214,17 +214,35 @@ void cb_random_normal_f64(cb_random *random, int64_t n, double *out, double mean
     run_fill(&f, random);
 }
 
-/* word < threshold, for threshold = p 2^32. NaN compares false and counts as 0. */
+/* word < threshold, for threshold = p 2^32, compared as whole numbers: `all` where that is 2^32 or
+   more. */
+typedef struct bernoulli {
+    uint32_t threshold;
+    bool all;
+} bernoulli;
+
+/* NaN counts as 0. */
+static bernoulli bernoulli_of(const fill *f) {
+    bool all = f->first >= 0x1p32;
+    return (bernoulli){f->first > 0 && !all ? (uint32_t)f->first : 0, all};
+}
+
+CBI_MULTIVERSION static void compare_f32(bernoulli b, const uint32_t *words, float *out) {
+    for (int i = 0; i < CHUNK_WORDS; i++)
+        out[i] = words[i] < b.threshold || b.all ? 1.0f : 0.0f;
+}
+
+CBI_MULTIVERSION static void compare_f64(bernoulli b, const uint32_t *words, double *out) {
+    for (int i = 0; i < CHUNK_WORDS; i++)
+        out[i] = words[i] < b.threshold || b.all ? 1.0 : 0.0;
+}
+
 static void convert_bernoulli_f32(const fill *f, const uint32_t *words, chunk_output *out) {
-    for (int i = 0; i < CHUNK_WORDS; i++) {
-        out->f32[i] = (double)words[i] < f->first ? 1.0f : 0.0f;
-    }
+    compare_f32(bernoulli_of(f), words, out->f32);
 }
 
 static void convert_bernoulli_f64(const fill *f, const uint32_t *words, chunk_output *out) {
-    for (int i = 0; i < CHUNK_WORDS; i++) {
-        out->f64[i] = (double)words[i] < f->first ? 1.0 : 0.0;
-    }
+    compare_f64(bernoulli_of(f), words, out->f64);
 }
 
 void cb_random_bernoulli_f32(cb_random *random, int64_t n, float *out, double p) {

@@ -92,21 +92,28 @@ static cb_tensor tensor_of(const cbi_call_input *input, cb_dtype dtype, int64_t 
     return cb_tensor_wrap(dtype, input->rank, shape, data);
 }
 
+/* Takes the innermost parts whose elements lie one after the other in the rows, too, out of the
+   parts; returns how many elements they have. */
+static int64_t take_run(parts *p) {
+    int64_t run = 1;
+    while (p->rank > 0 && (p->stride[p->rank - 1] == run || p->shape[p->rank - 1] == 1))
+        run *= p->shape[--p->rank];
+    return run;
+}
+
 /* Walks over the parts and copies between rows and a dense tensor. */
-static void copy_parts(const parts *p, int64_t size, char *rows, char *dense, bool to_rows) {
-    int64_t index[3 * CB_MAX_RANK] = {0}, at = 0, count = 1;
-    for (int i = 0; i < p->rank; i++)
-        count *= p->shape[i];
+static void copy_parts(parts p, int64_t size, char *rows, char *dense, bool to_rows) {
+    int64_t index[3 * CB_MAX_RANK] = {0}, at = 0, count = 1, run = take_run(&p);
+    for (int i = 0; i < p.rank; i++)
+        count *= p.shape[i];
     for (int64_t e = 0; e < count; e++) {
-        if (to_rows)
-            memcpy(rows + at * size, dense + e * size, (size_t)size);
-        else
-            memcpy(dense + e * size, rows + at * size, (size_t)size);
-        for (int i = p->rank - 1; i >= 0; i--) {
-            at += p->stride[i];
-            if (++index[i] < p->shape[i])
+        char *row = rows + at * size, *in_dense = dense + e * run * size;
+        memcpy(to_rows ? row : in_dense, to_rows ? in_dense : row, (size_t)(run * size));
+        for (int i = p.rank - 1; i >= 0; i--) {
+            at += p.stride[i];
+            if (++index[i] < p.shape[i])
                 break;
-            at -= p->shape[i] * p->stride[i];
+            at -= p.shape[i] * p.stride[i];
             index[i] = 0;
         }
     }
@@ -133,7 +140,7 @@ static cb_tensor *bind(const cbi_tile *t, cb_tape *tape, const cbi_call_input *i
     cbi_block *block = cbi_block_new(tape, cb_tensor_bytes(&tensor));
     if (block == NULL)
         return cbi_poison(tape);
-    copy_parts(&p, size, base, block->data, false);
+    copy_parts(p, size, base, block->data, false);
     tensor.data = block->data;
     return cb_input(tape, &tensor);
 }
@@ -215,7 +222,7 @@ static void leave(const cbi_tile *t, cb_tape *tape, const cbi_value *v, cb_tenso
         return;
     (void)tape;
     parts p = parts_of(&v->call->output, t->rows, v->type.rows ? out->row : 0, size);
-    copy_parts(&p, size, out->base + (v->type.rows ? t->first * out->row : 0), result->data, true);
+    copy_parts(p, size, out->base + (v->type.rows ? t->first * out->row : 0), result->data, true);
 }
 
 static void run_call(const cbi_tile *t, int instruction) {

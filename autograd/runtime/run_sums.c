@@ -157,7 +157,7 @@ static bool same_operand(const cbi_sum *a, const cbi_sum *b, int operand) {
            extent_of(a, operand) == extent_of(b, operand);
 }
 
-/* Whether an operand is a run of columns of its buffer. */
+/* Whether an operand is a run of columns of its buffer; the stride of a single one is any. */
 static bool is_run(const cbi_sum *sum, int operand) {
     return extent_of(sum, operand) == 1 || sum->stride[operand][2] == 1;
 }
@@ -245,10 +245,10 @@ static void form_group(const cbi_run *run, const group *g, const cbi_target *tar
     const cbi_sum *first = &run->plan->sums[g->sums[0]];
     rows a = over_time(run, first, 0), b = over_time(run, first, 1);
     bool across = g->common == 0;
-    cbi_gemm_blocks(dtype_of(run, first), across ? first->m : g->columns,
-                    across ? g->columns : first->n, run->steps * run->rows,
-                    (cbi_matrix){a.data, first->stride[0][2], a.row},
-                    (cbi_matrix){b.data, b.row, first->stride[1][2]}, across, g->count, blocks);
+    cbi_gemm_blocks(
+        dtype_of(run, first), across ? first->m : g->columns, across ? g->columns : first->n,
+        run->steps * run->rows, (cbi_matrix){a.data, across ? first->stride[0][2] : 1, a.row},
+        (cbi_matrix){b.data, b.row, across ? 1 : first->stride[1][2]}, across, g->count, blocks);
 }
 
 /* ---- All of them ----------------------------------------------------------------------------- */
