@@ -1,4 +1,4 @@
-/* Layer norm and losses: functions built from ops, with no gradient of their own. Cross entropy's
+/* Losses: functions built from ops, with no gradient of their own. Cross entropy's
    terms are an op (op_cross_entropy.c); here they are reduced. */
 #include <cerebra/ops.h>
 
@@ -15,37 +15,6 @@ static cb_tensor *reduce_terms(cb_tensor *terms, cb_reduction reduction) {
         return terms;
     }
     return cb_fail(terms, CB_ERROR_VALUE, "loss: %d is no reduction", (int)reduction);
-}
-
-/* Whether t (NULL: yes) has the shape of the last count axes of x. What is missing or poisoned
-   passes: the ops after this say so. */
-static bool is_last_axes_of(const cb_tensor *t, int count, const cb_tensor *x) {
-    if (t == NULL || x == NULL || cbi_is_poisoned(t) || cbi_is_poisoned(x))
-        return true;
-    bool same = t->rank == count && count <= x->rank;
-    for (int i = 1; i <= count && same; i++)
-        same = t->shape[count - i] == x->shape[x->rank - i];
-    return same;
-}
-
-cb_tensor *cb_layer_norm(cb_tensor *x, cb_tensor *weight, cb_tensor *bias, double epsilon) {
-    int axes[CB_MAX_RANK] = {0}, count = weight != NULL ? weight->rank
-                                         : bias != NULL ? bias->rank
-                                                        : 1;
-    for (int i = 0; i < count; i++)
-        axes[i] = i - count;
-    if (!(epsilon >= 0))
-        return cbi_function_fail(x, "layer_norm", CB_ERROR_VALUE, "an epsilon of %g is below 0",
-                                 epsilon);
-    if (!is_last_axes_of(weight, count, x) || !is_last_axes_of(bias, count, x))
-        return cbi_function_fail(x, "layer_norm", CB_ERROR_SHAPE,
-                                 "weight and bias must have the shape of the last axes");
-    cb_tensor *centred = cb_sub(x, cb_mean(x, count, axes, true));
-    cb_tensor *variance = cb_mean(cb_square(centred), count, axes, true);
-    cb_tensor *y = cb_mul(centred, cb_rsqrt(cb_shift(variance, epsilon)));
-    if (weight != NULL)
-        y = cb_mul(y, weight);
-    return bias != NULL ? cb_add(y, bias) : y;
 }
 
 /* Whether the arguments are what they should be; records why not. */

@@ -15,6 +15,10 @@ extern const cb_op cbi_gather_rows_op, cbi_rows_of_op, cbi_scatter_rows_op, cbi_
 extern const cb_op cbi_full_op, cbi_arange_op;
 extern const cb_op cbi_dropout_op;
 extern const cb_op cbi_cross_entropy_op, cbi_cross_entropy_gradient_op;
+extern const cb_op cbi_softmax_op, cbi_softmax_gradient_op, cbi_log_softmax_op,
+    cbi_log_softmax_gradient_op, cbi_logsumexp_op, cbi_logsumexp_gradient_op;
+
+extern const cb_op cbi_layer_norm_op, cbi_layer_norm_gradient_op;
 extern const cb_op cbi_checkpoint_op;
 extern const cb_op cbi_scan_op, cbi_scan_gradient_op;
 

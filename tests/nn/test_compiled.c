@@ -16,6 +16,7 @@ typedef struct network {
     double dropout;
     int64_t recompute;
     uint64_t seed;
+    bool rounded; /* f64, with all values rounded to f32: what an f32 network is an image of */
 } network;
 
 /* All numbers that came of a run, as f64. */
@@ -55,11 +56,19 @@ static cb_tensor *own(run *r, cb_tensor *t) {
     return r->owned[r->owned_count++] = t;
 }
 
+static void round_to_f32(cb_tensor *t) {
+    double *x = t->data;
+    for (int64_t i = 0; i < cb_tensor_count(t); i++)
+        x[i] = (double)(float)x[i];
+}
+
 /* A random plain tensor of the network's dtype, and room for its gradient. */
 static cb_tensor *drawn(run *r, int rank, const int64_t *shape, cb_tensor **gradient) {
     cb_tensor *exact = cb_tensor_new(CB_F64, rank, shape);
     cr_assert_not_null(exact);
     cb_random_uniform_f64(&r->random, cb_tensor_count(exact), exact->data, -1, 1);
+    if (r->net->rounded)
+        round_to_f32(exact);
     cb_tensor *t = own(r, cb_tensor_copy(exact, r->net->dtype));
     cb_tensor_free(exact);
     if (gradient != NULL)
@@ -74,18 +83,40 @@ static cb_tensor *whole(run *r, int rank, const int64_t *shape, int64_t below) {
     return t;
 }
 
+/* The layers, in a set of that dtype. */
+static cb_rnn *make_layers(const network *net, cb_params *params, bool eager, int64_t recompute,
+                           cb_module **embedding) {
+    *embedding = cb_embedding_new(params, "embedding", SYMBOLS, net->input);
+    return cb_rnn_new(params, "rnn", net->cell, net->input, net->hidden, .layers = net->layers,
+                      .bidirectional = net->bidirectional, .reverse = net->reverse,
+                      .dropout = net->dropout, .no_bias = net->no_bias, .eager = eager,
+                      .recompute = recompute, .settings = cbt_small(net->cell));
+}
+
+/* Gives a set of f64 the values of an f32 one of the same seed. */
+static void take_f32_values(const run *r) {
+    cb_module *embedding;
+    cb_params *f32 = cb_params_new_dtype(r->net->seed, CB_F32);
+    cr_assert_not_null(make_layers(r->net, f32, true, 0, &embedding));
+    for (int i = 0; i < cb_params_count(f32); i++) {
+        cb_tensor *to = cb_params_at(r->params, i)->value;
+        cb_tensor *from = cb_tensor_copy(cb_params_at(f32, i)->value, CB_F64);
+        memcpy(to->data, from->data, cb_tensor_bytes(to));
+        cb_tensor_free(from);
+    }
+    cb_params_free(f32);
+}
+
 static run run_new(const network *net, bool eager, int64_t recompute) {
     run r = {.net = net, .random = cb_random_seed(net->seed)};
     r.params = cb_params_new_dtype(net->seed, net->dtype);
-    r.embedding = cb_embedding_new(r.params, "embedding", SYMBOLS, net->input);
-    r.rnn = cb_rnn_new(r.params, "rnn", net->cell, net->input, net->hidden, .layers = net->layers,
-                       .bidirectional = net->bidirectional, .reverse = net->reverse,
-                       .dropout = net->dropout, .no_bias = net->no_bias, .eager = eager,
-                       .recompute = recompute, .settings = cbt_small(net->cell));
+    r.rnn = make_layers(net, r.params, eager, recompute, &r.embedding);
     cr_assert_not_null(r.rnn, "%s", cb_params_error(r.params));
     for (int i = 0; i < net->layers; i++)
         cr_assert_eq(cb_rnn_eager_reason(r.rnn, i) != NULL, eager, "%s: %s", net->cell->name,
                      cb_rnn_eager_reason(r.rnn, i));
+    if (net->rounded)
+        take_f32_values(&r);
     r.tape = cb_tape_new();
     return r;
 }
@@ -153,18 +184,24 @@ static numbers numbers_of(const network *net, bool eager, int64_t recompute) {
     return n;
 }
 
-/* That a run gives what the one op by op gives that keeps everything. */
-static void expect_equal_to(const network *net, const numbers *plain, bool eager,
-                            int64_t recompute) {
-    numbers n = numbers_of(net, eager, recompute);
-    double scale = 1, worst = 0, tolerance = net->dtype == CB_F32 ? 1e-5 : 1e-12;
-    cr_assert_eq(n.count, plain->count);
-    for (int64_t i = 0; i < n.count; i++)
-        scale = fmax(scale, fabs(plain->list[i]));
-    for (int64_t i = 0; i < n.count; i++) {
-        double difference = fabs(n.list[i] - plain->list[i]) / scale;
+/* The largest difference, as a part of the largest number. */
+static double distance(const numbers *n, const numbers *expected) {
+    double scale = 1, worst = 0;
+    cr_assert_eq(n->count, expected->count);
+    for (int64_t i = 0; i < n->count; i++)
+        scale = fmax(scale, fabs(expected->list[i]));
+    for (int64_t i = 0; i < n->count; i++) {
+        double difference = fabs(n->list[i] - expected->list[i]) / scale;
         worst = difference <= worst ? worst : difference; /* NaN is the worst of all */
     }
+    return worst;
+}
+
+/* That a run gives what is expected. */
+static void expect_equal_to(const network *net, const numbers *expected, double tolerance,
+                            bool eager, int64_t recompute) {
+    numbers n = numbers_of(net, eager, recompute);
+    double worst = distance(&n, expected);
     cr_expect(worst <= tolerance,
               "%s %s: %g: time %d, batch %d, input %d, hidden %d, layers %d, bidirectional %d, "
               "reverse %d, lengths %d, embedding %d, carried %d, no bias %d, dropout %g, eager %d, "
@@ -176,13 +213,26 @@ static void expect_equal_to(const network *net, const numbers *plain, bool eager
     free(n.list);
 }
 
+/* In f64, that a run gives what the one op by op gives that keeps everything. In f32, where layer
+   norm makes much of roundings, that it is about as near as that one to what f64 gives. */
 static void expect_equal(const network *net) {
-    numbers plain = numbers_of(net, true, 0);
-    expect_equal_to(net, &plain, false, 0);
-    expect_equal_to(net, &plain, false, net->recompute);
+    numbers expected = numbers_of(net, true, 0);
+    double tolerance = 1e-12;
+    if (net->dtype == CB_F32) {
+        network exact = *net;
+        exact.dtype = CB_F64;
+        exact.rounded = true;
+        numbers of_f64 = numbers_of(&exact, true, 0);
+        tolerance = fmax(1e-5, 4 * distance(&expected, &of_f64));
+        cr_expect(tolerance < 1e-3, "%s, seed %d: %g", net->cell->name, (int)net->seed, tolerance);
+        free(expected.list);
+        expected = of_f64;
+    }
+    expect_equal_to(net, &expected, tolerance, false, 0);
+    expect_equal_to(net, &expected, tolerance, false, net->recompute);
     if (net->seed % 4 == 0)
-        expect_equal_to(net, &plain, true, net->recompute);
-    free(plain.list);
+        expect_equal_to(net, &expected, tolerance, true, net->recompute);
+    free(expected.list);
 }
 
 static cb_random choices;
@@ -215,6 +265,10 @@ static void expect_equal_for(const cb_cell *cell, int cases, int64_t time, int64
                        .carried = one_in(3),
                        .no_bias = one_in(5),
                        .seed = (uint64_t)k};
+        /* Layer norm of one number is 0, whatever it is: all that f32 has of its gradient are
+           roundings. */
+        if (cell == &cb_layernorm_lstm && net.dtype == CB_F32 && net.hidden == 1)
+            net.hidden = 2;
         net.recompute = any_up_to(net.time + 2);
         net.reverse = !net.bidirectional && one_in(3);
         net.dropout = net.layers == 2 && one_in(2) ? 0.3 : 0;
