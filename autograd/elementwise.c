@@ -5,6 +5,7 @@
 
 #include "autograd/compiler/lower.h"
 #include "autograd/elementwise.h"
+#include "autograd/tape_internal.h"
 #include "tensor/math.h"
 #include "tensor/multiversion.h"
 
@@ -176,6 +177,9 @@ static inline __attribute__((always_inline)) bool is_one_row(const cbi_rows *row
 #undef P0
 #undef P1
 #undef P2
+#define GRADIENT(function, name, of, value) KERNELS_REAL(function##_gradient, AB, , value)
+#include "autograd/elementwise_gradients.h"
+#undef GRADIENT
 
 /* ---- Shape and forward, the same for all ----------------------------------------------------- */
 
@@ -245,6 +249,31 @@ static const cb_option parameter_list[] = {
 
 /* ---- Gradients ------------------------------------------------------------------------------- */
 
+#define GRADIENT(function, name, of, value) static const cbi_elementwise function##_gradient_op;
+#include "autograd/elementwise_gradients.h"
+#undef GRADIENT
+
+/* The gradient in one pass; false where there is none, and where it is recorded or traced. */
+static bool one_pass_gradient(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
+    enum { X, Y };
+    static const struct {
+        const cbi_elementwise *op, *gradient;
+        int of;
+    } list[] = {
+#define GRADIENT(function, name, of, value) {&function##_op, &function##_gradient_op, of},
+#include "autograd/elementwise_gradients.h"
+#undef GRADIENT
+    };
+    const cb_tape *tape = call->out->node->tape;
+    for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
+        if (&list[i].op->op == call->op && !tape->recording && tape->trace == NULL) {
+            cb_tensor *in[2] = {g, list[i].of == X ? call->in[0] : call->out};
+            gradients[0] = cb_apply(&list[i].gradient->op, 2, in, NULL);
+            return true;
+        }
+    return false;
+}
+
 #define P0()
 #define P1(p, sample_p)                                                                            \
     const double p = ((const double *)call->options)[0];                                           \
@@ -257,8 +286,9 @@ static const cb_option parameter_list[] = {
 #define CB_UNARY(function, name, kind, parameters, value, gradient, low, high, kink)               \
     static void function##_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {         \
         cb_tensor *x = call->in[0], *y = call->out;                                                \
-        parameters(void) x, (void)y, (void)g;                                                      \
-        gradients[0] = gradient;                                                                   \
+        parameters(void) x, (void)y;                                                               \
+        if (!one_pass_gradient(call, g, gradients))                                                \
+            gradients[0] = gradient;                                                               \
     }
 #define CB_BINARY(function, name, kind, value, gradient_a, gradient_b, low, high)                  \
     static void function##_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {         \
@@ -382,6 +412,10 @@ static const cb_option parameter_list[] = {
 #undef P0
 #undef P1
 #undef P2
+#define GRADIENT(function, name, of, value)                                                        \
+    static OP(function##_gradient, name, "y = " #value, REAL, 2, 0, NULL, NULL, 0)
+#include "autograd/elementwise_gradients.h"
+#undef GRADIENT
 
 /* The parameters end the signature and begin the body. */
 #define P0()                                                                                       \
