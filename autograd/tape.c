@@ -116,6 +116,7 @@ void cb_tape_reset(cb_tape *tape) {
     tape->drawing_again = false;
     tape->scratch_in_use = tape->no_variables = tape->met_variable = false;
     tape->ops = 0;
+    tape->leaves = NULL;
     tape->last = NULL;
     tape->fresh = tape->free = NULL;
 }

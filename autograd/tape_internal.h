@@ -94,20 +94,25 @@ struct cb_tape {
     cb_tape *tracer;  /* where steps of recurrences are traced, see scan.c; NULL: none has been */
     cb_tape *scratch; /* where checkpoints compute, see checkpoint.c; NULL: none has yet */
     bool scratch_in_use;
-    cb_tape *parent;    /* of a scratch tape: whose it is */
-    cbi_drawn **noting; /* of a scratch tape: where the next draw is noted; NULL: nowhere */
-    cbi_drawn *again;   /* of a scratch tape: the next noted draw to be made again */
-    bool drawing_again; /* whether draws are noted ones */
-    bool no_variables;  /* variables that are made now are constants */
-    bool met_variable;  /* one has been made, or would have been if the tape recorded */
-    int64_t ops;        /* applied since the reset, for messages */
-    int64_t sweeps;     /* number of the running or last sweep */
-    cb_node *last;      /* the newest node that requires a gradient */
-    cbi_block *fresh;   /* blocks allocated in the sweep since the last vjp began */
-    cbi_block *free;    /* blocks of the sweep that can be used again */
-    void *pass;         /* see cbi_tape_pass_memory */
+    cb_tape *parent;           /* of a scratch tape: whose it is */
+    cbi_drawn **noting;        /* of a scratch tape: where the next draw is noted; NULL: nowhere */
+    cbi_drawn *again;          /* of a scratch tape: the next noted draw to be made again */
+    bool drawing_again;        /* whether draws are noted ones */
+    bool no_variables;         /* variables that are made now are constants */
+    bool met_variable;         /* one has been made, or would have been if the tape recorded */
+    int64_t ops;               /* applied since the reset, for messages */
+    int64_t sweeps;            /* number of the running or last sweep */
+    struct cbi_leaves *leaves; /* of parameters, see leaves.c; NULL: none yet */
+    cb_node *last;             /* the newest node that requires a gradient */
+    cbi_block *fresh;          /* blocks allocated in the sweep since the last vjp began */
+    cbi_block *free;           /* blocks of the sweep that can be used again */
+    void *pass;                /* see cbi_tape_pass_memory */
     size_t pass_size;
 };
+
+/* The leaf that has been noted for an object since the reset, NULL when none has; notes one. */
+cb_tensor *cbi_leaf_find(const cb_tape *tape, const void *of);
+void cbi_leaf_note(cb_tape *tape, const void *of, cb_tensor *leaf);
 
 /* Records the first failure; returns the poisoned tensor. tape may be NULL. */
 cb_tensor *cbi_tape_fail(cb_tape *tape, cb_status status, const char *format, ...)

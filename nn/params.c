@@ -283,6 +283,22 @@ void cb_params_zero_gradients(cb_params *params) {
     }
 }
 
+/* Whether a leaf is what the parameter is now: it may have been frozen, and another parameter may
+   lie where one was. */
+static bool is_leaf_of(const cb_tensor *leaf, const cb_param *param) {
+    bool varies = !param->frozen && !leaf->node->tape->no_grad;
+    return leaf->data == param->value->data && cb_requires_grad(leaf) == varies &&
+           cb_tensor_same_shape(leaf, param->value) &&
+           (!varies || leaf->node->sink->data == param->gradient->data);
+}
+
+/* Whether what a tape makes of parameters is not what the program asks it for: traces, checks, and
+   what is computed again. */
+static bool is_apart(const cb_tape *tape) {
+    return tape->trace != NULL || tape->stand_ins != NULL || tape->parent != NULL ||
+           tape->no_variables;
+}
+
 cb_tensor *cb_parameter(cb_tape *tape, cb_param *param) {
     if (param == NULL) {
         return cbi_tape_fail(tape, CB_ERROR_NOT_FOUND,
@@ -293,6 +309,13 @@ cb_tensor *cb_parameter(cb_tape *tape, cb_param *param) {
         return cbi_tape_fail(tape, CB_ERROR_VALUE, "parameter %s: element %lld is nan", param->name,
                              (long long)cbi_first_nan(param->value));
     }
-    return param->frozen ? cb_input(tape, param->value)
+    bool shared = tape != NULL && !is_apart(tape);
+    cb_tensor *leaf = shared ? cbi_leaf_find(tape, param) : NULL;
+    if (leaf != NULL && is_leaf_of(leaf, param))
+        return leaf;
+    leaf = param->frozen ? cb_input(tape, param->value)
                          : cb_variable_into(tape, param->value, param->gradient);
+    if (shared && !cbi_is_poisoned(leaf))
+        cbi_leaf_note(tape, param, leaf);
+    return leaf;
 }

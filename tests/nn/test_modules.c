@@ -244,3 +244,123 @@ Test(modules, every_allocation_may_fail) {
     }
     cr_expect_gt(failures, 15);
 }
+
+/* ---- Second order ---------------------------------------------------------------------------- */
+
+/* A perceptron, what is fed to it, and a direction in the space of its weights. */
+typedef struct perceptron {
+    cb_params *params;
+    cb_module *first, *second;
+    cb_tensor *x, *direction[4];
+} perceptron;
+
+static perceptron perceptron_new(uint64_t seed) {
+    perceptron p = {.params = cb_params_new_dtype(seed, CB_F64)};
+    cb_random random = cb_random_seed(seed);
+    p.first = cb_linear_new(p.params, "first", 3, 5);
+    p.second = cb_linear_new(p.params, "second", 5, 2);
+    p.x = cb_tensor_new(CB_F64, CB_SHAPE(4, 3));
+    cb_random_normal_f64(&random, 12, p.x->data, 0, 1);
+    cr_assert_eq(cb_params_count(p.params), 4);
+    for (int i = 0; i < 4; i++) {
+        cb_tensor *value = cb_params_at(p.params, i)->value;
+        p.direction[i] = cb_tensor_new(CB_F64, value->rank, value->shape);
+        cb_random_normal_f64(&random, cb_tensor_count(value), p.direction[i]->data, 0, 1);
+    }
+    return p;
+}
+
+static void perceptron_free(perceptron *p) {
+    for (int i = 0; i < 4; i++)
+        cb_tensor_free(p->direction[i]);
+    cb_tensor_free(p->x);
+    cb_params_free(p->params);
+}
+
+/* sum y^2 + |d sum y / d x|^2: a gradient penalty. */
+static cb_tensor *penalised(perceptron *p, cb_tape *tape) {
+    cb_tensor *x = cb_variable(tape, p->x), *slope;
+    cb_tensor *y = cb_forward(p->second, cb_tanh(cb_forward(p->first, x)));
+    cb_grad(y, NULL, true, 1, &x, &slope);
+    return cb_add(cb_sum(cb_square(y), CB_ALL_AXES, false),
+                  cb_sum(cb_square(slope), CB_ALL_AXES, false));
+}
+
+/* The gradient of sum y^2 in the direction of the weights: its own gradient is the Hessian times
+   that direction. */
+static cb_tensor *slope_in_direction(perceptron *p, cb_tape *tape) {
+    cb_tensor *y = cb_forward(p->second, cb_tanh(cb_forward(p->first, cb_input(tape, p->x))));
+    cb_tensor *weights[4], *gradients[4], *sum = NULL;
+    for (int i = 0; i < 4; i++)
+        weights[i] = cb_parameter(tape, cb_params_at(p->params, i));
+    cb_grad(cb_square(y), NULL, true, 4, weights, gradients);
+    for (int i = 0; i < 4; i++) {
+        cb_tensor *part =
+            cb_sum(cb_mul(gradients[i], cb_input(tape, p->direction[i])), CB_ALL_AXES, false);
+        sum = sum == NULL ? part : cb_add(sum, part);
+    }
+    return sum;
+}
+
+static double value_of(perceptron *p, cb_tensor *(*function)(perceptron *, cb_tape *)) {
+    cb_tape *tape = cb_tape_new();
+    double value = cb_item(function(p, tape));
+    cb_tape_free(tape);
+    return value;
+}
+
+/* The gradient of a function of the weights that is made of gradients, against differences. */
+static void check_second_order(cb_tensor *(*function)(perceptron *, cb_tape *)) {
+    perceptron p = perceptron_new(7);
+    cb_tape *tape = cb_tape_new();
+    double largest = 0, step = 1e-6;
+    cb_params_zero_gradients(p.params);
+    cr_assert_eq(cb_backward(function(&p, tape)), CB_OK, "%s", cb_tape_error(tape));
+    for (int i = 0; i < 4; i++) {
+        cb_param *param = cb_params_at(p.params, i);
+        for (int64_t k = 0; k < cb_tensor_count(param->value); k++) {
+            double *weight = (double *)param->value->data + k, before = *weight;
+            *weight = before + step;
+            double above = value_of(&p, function);
+            *weight = before - step;
+            double below = value_of(&p, function);
+            *weight = before;
+            double expected = (above - below) / (2 * step);
+            double gradient = ((double *)param->gradient->data)[k];
+            largest = fmax(largest, fabs(gradient));
+            cr_expect_float_eq(gradient, expected, 1e-6 * (1 + fabs(expected)),
+                               "%s %lld: %g, not %g", param->name, (long long)k, gradient,
+                               expected);
+        }
+    }
+    cr_expect_gt(largest, 0.1);
+    cb_tape_free(tape);
+    perceptron_free(&p);
+}
+
+Test(modules, gradient_penalty) {
+    check_second_order(penalised);
+}
+
+Test(modules, hessian_times_vector) {
+    check_second_order(slope_in_direction);
+}
+
+Test(modules, a_parameter_is_one_tensor_a_step) {
+    perceptron p = perceptron_new(3);
+    cb_tape *tape = cb_tape_new();
+    cb_param *param = cb_params_at(p.params, 0);
+    cb_tensor *leaf = cb_parameter(tape, param), *gradient;
+    cr_expect_eq(cb_parameter(tape, param), leaf);
+    cb_forward(p.first, cb_input(tape, p.x));
+    cr_expect_eq(cb_parameter(tape, param), leaf);
+    cb_tensor *y = cb_sum(cb_forward(p.first, cb_input(tape, p.x)), CB_ALL_AXES, false);
+    cr_expect_eq(cb_grad(y, NULL, false, 1, &leaf, &gradient), CB_OK);
+    cr_expect_neq(((double *)gradient->data)[0], 0);
+    param->frozen = true;
+    cr_expect_not(cb_requires_grad(cb_parameter(tape, param)));
+    param->frozen = false;
+    cr_expect(cb_requires_grad(cb_parameter(tape, param)));
+    cb_tape_free(tape);
+    perceptron_free(&p);
+}
