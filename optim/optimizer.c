@@ -22,6 +22,10 @@
 /* Elements that are scaled and then used: few enough to stay in the L1 cache in between. */
 #define BLOCK 2048
 
+static bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+
 /* ---- Options --------------------------------------------------------------------------------- */
 
 /* The numeric options and the range [0, limit] or, where open, [0, limit) of each. */
@@ -52,23 +56,26 @@ static double *option(cb_optimizer_options *options, size_t i) {
     return (double *)(void *)((char *)options + ranges[i].offset);
 }
 
-/* The options with defaults in place of zeros. */
-static cb_optimizer_options with_defaults(const cbi_rule *rule,
-                                          const cb_optimizer_options *options) {
-    cb_optimizer_options filled = {0}, defaults = rule->defaults;
+/* The options with others in place of those that are not set. Where there is
+   weight decay by default, a negative one is none. */
+static cb_optimizer_options filled_from(const cb_optimizer_options *defaults,
+                                        const cb_optimizer_options *options) {
+    cb_optimizer_options filled = {0}, others = *defaults;
     if (options != NULL) {
         filled = *options;
     }
-    /* The one option whose default is not zero while zero has a use of its own. */
-    bool no_decay = rule->defaults.weight_decay != 0 && filled.weight_decay < 0;
+    bool no_decay = filled.weight_decay < 0 && others.weight_decay != 0;
     for (size_t i = 0; i < RANGE_COUNT; i++) {
         if (*option(&filled, i) == 0) {
-            *option(&filled, i) = *option(&defaults, i);
+            *option(&filled, i) = *option(&others, i);
         }
     }
     if (no_decay) {
         filled.weight_decay = 0;
     }
+    filled.nesterov = filled.nesterov || others.nesterov;
+    filled.amsgrad = filled.amsgrad || others.amsgrad;
+    filled.centered = filled.centered || others.centered;
     return filled;
 }
 
@@ -95,9 +102,12 @@ bool cbi_optimizer_options_good(const cbi_rule *rule, cb_params *params,
 
 /* ---- Making ---------------------------------------------------------------------------------- */
 
-/* Appends a group with these options, not yet checked. Its number, or -1, recorded, on failure. */
+/* Appends a group with these options, not yet checked; what they do not set is as in the first
+   group, or, of that one, the rule's default. Its number, or -1, recorded, on failure. */
 static int add_group(cb_optimizer *optimizer, const cb_optimizer_options *options) {
-    cb_optimizer_options filled = with_defaults(optimizer->rule, options);
+    const cb_optimizer_options *defaults =
+        optimizer->group_count > 0 ? optimizer->groups[0] : &optimizer->rule->defaults;
+    cb_optimizer_options filled = filled_from(defaults, options);
     if (!cbi_optimizer_options_good(optimizer->rule, optimizer->params, &filled)) {
         return -1;
     }
@@ -175,31 +185,66 @@ void cb_optimizer_free(cb_optimizer *optimizer) {
     cbi_free(optimizer);
 }
 
-static bool starts_with(const cbi_slot *s, const char *prefix) {
-    return strncmp(s->param->name, prefix, strlen(prefix)) == 0;
+/* ---- Groups ---------------------------------------------------------------------------------- */
+
+/* Whether the parameter's name begins with the prefix: "h.1" is no beginning of "h.10". */
+static bool starts_with(const cb_param *param, void *prefix) {
+    const char *text = prefix;
+    size_t length = strlen(text);
+    if (strncmp(param->name, text, length) != 0) {
+        return false;
+    }
+    bool in_number = length > 0 && is_digit(text[length - 1]) && is_digit(param->name[length]);
+    return !in_number;
 }
 
-int cb_optimizer_group(cb_optimizer *optimizer, const char *prefix,
-                       const cb_optimizer_options *options) {
-    if (optimizer == NULL || prefix == NULL) {
-        return -1;
-    }
-    int matches = 0;
+/* The new group's number; -1, and nothing recorded, when no parameter is chosen. */
+static int group_chosen(cb_optimizer *optimizer, cb_param_choice *chosen, void *context,
+                        const cb_optimizer_options *options, bool *any) {
+    *any = false;
     for (int i = 0; i < optimizer->slot_count; i++) {
-        matches += starts_with(&optimizer->slots[i], prefix);
+        *any = *any || chosen(optimizer->slots[i].param, context);
     }
-    if (matches == 0) {
-        cbi_params_fail(optimizer->params, CB_ERROR_NOT_FOUND,
-                        "%s: no parameter's name starts with %s", optimizer->rule->name, prefix);
-        return -1;
-    }
-    int group = add_group(optimizer, options);
+    int group = *any ? add_group(optimizer, options) : -1;
     for (int i = 0; group >= 0 && i < optimizer->slot_count; i++) {
-        if (starts_with(&optimizer->slots[i], prefix)) {
+        if (chosen(optimizer->slots[i].param, context)) {
             optimizer->slots[i].group = group;
         }
     }
     return group;
+}
+
+int cb_optimizer_group(cb_optimizer *optimizer, const char *prefix,
+                       const cb_optimizer_options *options) {
+    bool any;
+    if (optimizer == NULL || prefix == NULL) {
+        return -1;
+    }
+    int group = group_chosen(optimizer, starts_with, (void *)(uintptr_t)prefix, options, &any);
+    if (!any) {
+        cbi_params_fail(optimizer->params, CB_ERROR_NOT_FOUND,
+                        "%s: no parameter's name starts with %s", optimizer->rule->name, prefix);
+    }
+    return group;
+}
+
+int cb_optimizer_group_where(cb_optimizer *optimizer, cb_param_choice *chosen, void *context,
+                             const cb_optimizer_options *options) {
+    bool any;
+    if (optimizer == NULL || chosen == NULL) {
+        return -1;
+    }
+    int group = group_chosen(optimizer, chosen, context, options, &any);
+    if (!any) {
+        cbi_params_fail(optimizer->params, CB_ERROR_NOT_FOUND, "%s: no parameter is chosen",
+                        optimizer->rule->name);
+    }
+    return group;
+}
+
+bool cb_param_is_vector(const cb_param *param, void *context) {
+    (void)context;
+    return param->value->rank == 1;
 }
 
 cb_optimizer_options *cb_optimizer_group_options(cb_optimizer *optimizer, int group) {

@@ -16,7 +16,8 @@ typedef struct cb_optimizer cb_optimizer;
 /* Options of a group of parameters. Each optimizer reads the fields that its formula names. */
 typedef struct cb_optimizer_options {
     double lr;           /* learning rate; 0: the optimizer's default, below */
-    double weight_decay; /* added to the gradient, g + weight_decay theta (AdamW: decoupled) */
+    double weight_decay; /* added to the gradient, g + weight_decay theta (AdamW: decoupled, and
+                            0.01 where it is 0; negative: none) */
     double momentum;     /* SGD, RMSprop */
     double dampening;    /* SGD */
     bool nesterov;       /* SGD: needs momentum > 0 and no dampening */
@@ -65,10 +66,22 @@ CB_API void cb_optimizer_free(cb_optimizer *optimizer);
 CB_API const char *const *cb_optimizer_names(void);
 
 /* Moves the parameters whose names start with prefix into a new group with options of its own, and
-   returns the group's number (the first group is 0). -1 when none matches or an option is bad:
-   recorded on the set. */
+   returns the group's number (the first group is 0). A prefix that ends with a digit ends a number:
+   "h.1" takes h.1.weight and not h.10.weight. Options that are 0, or NULL, are as in the first
+   group; a negative weight_decay is none where that one has some. -1 when none matches or an option
+   is bad: recorded on the set. */
 CB_API int cb_optimizer_group(cb_optimizer *optimizer, const char *prefix,
                               const cb_optimizer_options *options);
+/* The same with the parameters for which chosen(param, context) is true. No weight decay for biases
+   and norms, whose parameters are vectors:
+
+     cb_optimizer_group_where(adamw, cb_param_is_vector, NULL,
+                              &(cb_optimizer_options){.weight_decay = -1}); */
+typedef bool cb_param_choice(const cb_param *param, void *context);
+CB_API int cb_optimizer_group_where(cb_optimizer *optimizer, cb_param_choice *chosen, void *context,
+                                    const cb_optimizer_options *options);
+/* Whether a parameter has one axis, as biases and the weights of norms have. context is unused. */
+CB_API bool cb_param_is_vector(const cb_param *param, void *context);
 /* The options of a group with the defaults filled in, to read or to change between steps (lr, for a
    schedule); here 0 is 0. Valid while the optimizer is. NULL when there is no such group. */
 CB_API cb_optimizer_options *cb_optimizer_group_options(cb_optimizer *optimizer, int group);

@@ -166,16 +166,79 @@ Test(optimizers, groups_take_parameters_by_prefix) {
     cr_expect_eq(cb_optimizer_group_count(sgd), 3);
     cr_expect_eq(cb_optimizer_group_options(sgd, 0), first);
     cr_expect_eq(first->lr, 0.5);
-    cr_expect_eq(cb_optimizer_group_options(sgd, 2)->lr, 1e-3);
+    cr_expect_eq(cb_optimizer_group_options(sgd, 2)->lr, first->lr);
     cr_expect_null(cb_optimizer_group_options(sgd, 3));
     cr_expect_null(cb_optimizer_group_options(sgd, -1));
     cr_expect_eq(cb_optimizer_step(sgd), CB_OK);
     cr_expect_float_eq(value(params, 0), 0.75, 1e-7);
-    cr_expect_float_eq(value(params, 1), 0.999, 1e-7);
+    cr_expect_float_eq(value(params, 1), 0.5, 1e-7);
     cr_expect_float_eq(value(params, 2), 0.5, 1e-7);
     cr_expect_eq(cb_params_status(params), CB_OK);
     cr_expect_eq(cb_optimizer_group(sgd, "c", NULL), -1);
     cr_expect_eq(cb_params_status(params), CB_ERROR_NOT_FOUND);
+    cb_optimizer_free(sgd);
+    cb_params_free(params);
+}
+
+/* Blocks h.1 and h.10, of a matrix and a vector each. */
+static cb_params *blocks(void) {
+    const cb_init one = {.kind = CB_INIT_CONSTANT, .a = 1};
+    cb_params *params = cb_params_new(1);
+    cb_params_add(params, "h.1.weight", CB_SHAPE(2, 2), 0, &one);
+    cb_params_add(params, "h.1.bias", CB_SHAPE(2), 0, &one);
+    cb_params_add(params, "h.10.weight", CB_SHAPE(2, 2), 0, &one);
+    cb_params_add(params, "h.10.bias", CB_SHAPE(2), 0, &one);
+    for (int i = 0; i < 4; i++) {
+        cb_tensor_fill(cb_params_at(params, i)->gradient, 1);
+    }
+    return params;
+}
+
+Test(optimizers, a_number_in_a_prefix_is_whole) {
+    cb_params *params = blocks();
+    cb_optimizer *sgd = cb_sgd_new(params, .lr = 0.5);
+    cb_optimizer_group(sgd, "h.1", &(cb_optimizer_options){.lr = 0.25});
+    cr_expect_eq(cb_optimizer_step(sgd), CB_OK);
+    const float expected[] = {0.75F, 0.75F, 0.5F, 0.5F};
+    for (int i = 0; i < 4; i++) {
+        cr_expect_eq(value(params, i), expected[i], "parameter %d", i);
+    }
+    cr_expect_eq(cb_optimizer_group(sgd, "h", &(cb_optimizer_options){.lr = 0.125}), 2);
+    cb_optimizer_free(sgd);
+    cb_params_free(params);
+}
+
+Test(optimizers, chosen_parameters_are_a_group_that_inherits) {
+    cb_params *params = blocks();
+    cb_optimizer *sgd =
+        cb_sgd_new(params, .lr = 0.5, .momentum = 0.5, .nesterov = true, .weight_decay = 0.25);
+    int group = cb_optimizer_group_where(sgd, cb_param_is_vector, NULL,
+                                         &(cb_optimizer_options){.weight_decay = -1});
+    cr_assert_eq(group, 1);
+    const cb_optimizer_options *o = cb_optimizer_group_options(sgd, group);
+    cr_expect(o->lr == 0.5 && o->momentum == 0.5 && o->nesterov && o->weight_decay == 0);
+    cr_expect_eq(cb_optimizer_step(sgd), CB_OK);
+    for (int i = 0; i < 4; i++) { /* theta -= lr (1 + momentum) (g + decay theta) */
+        double decay = i % 2 == 0 ? 0.25 : 0;
+        cr_expect_float_eq(value(params, i), 1 - 0.75 * (1 + decay), 1e-6, "parameter %d", i);
+    }
+    cb_optimizer_free(sgd);
+    cb_params_free(params);
+}
+
+static bool none(const cb_param *param, void *context) {
+    (void)param, (void)context;
+    return false;
+}
+
+Test(optimizers, a_group_without_parameters_is_refused) {
+    cb_params *params = blocks();
+    cb_optimizer *sgd = cb_sgd_new(params, .lr = 0.5);
+    cr_expect_eq(cb_optimizer_group_where(sgd, none, NULL, NULL), -1);
+    cr_expect_eq(cb_params_status(params), CB_ERROR_NOT_FOUND);
+    cr_expect_eq(cb_optimizer_group_where(NULL, none, NULL, NULL), -1);
+    cr_expect_eq(cb_optimizer_group_where(sgd, NULL, NULL, NULL), -1);
+    cr_expect_eq(cb_optimizer_group_count(sgd), 1);
     cb_optimizer_free(sgd);
     cb_params_free(params);
 }
