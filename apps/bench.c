@@ -153,7 +153,7 @@ int cerebra_bench(int argc, char **argv) {
         return EXIT_SUCCESS;
     }
     if (outcome == OPTIONS_BAD || !check(&asked, &run, error)) {
-        return command_fail("bench", EXIT_USAGE, error);
+        return command_fail("bench", cell_file_is_wrong() ? EXIT_FAILURE : EXIT_USAGE, error);
     }
     if (asked.threads > 0) {
         cb_set_threads((int)asked.threads);

@@ -174,7 +174,7 @@ int cerebra_explain(int argc, char **argv) {
     }
     free(names);
     if (count < 0) {
-        return command_fail("explain", EXIT_USAGE, error);
+        return command_fail("explain", cell_file_is_wrong() ? EXIT_FAILURE : EXIT_USAGE, error);
     }
     for (int i = 0; i < count && explained; i++) {
         explained = explain(cells[i], &asked, &passed, error);
