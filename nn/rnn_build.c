@@ -1,4 +1,5 @@
 /* Building a recurrent network: its weights and recurrences, from the cells' tables. */
+#include "nn/equations/equations.h"
 #include "nn/params_internal.h"
 #include "nn/rnn_internal.h"
 
@@ -251,7 +252,8 @@ static cb_status start_run(cb_rnn *rnn, int k, int64_t input, const cb_stack_lay
                          .hidden = layer->hidden,
                          .reverse = backward};
     if (is_unusable(layer->cell, options, why, sizeof(why)) ||
-        !cbi_cell_settings(layer->cell, layer->settings, run->settings, why, sizeof(why))) {
+        !cbi_cell_settings(layer->cell, layer->settings, run->settings, why, sizeof(why)) ||
+        !cbi_equations_fit(layer->cell, input, layer->hidden, run->settings, why, sizeof(why))) {
         cbi_params_fail(rnn->params, CB_ERROR_VALUE, "rnn \"%s\", layer %d: %s", name, number, why);
         return CB_ERROR_VALUE;
     }

@@ -290,6 +290,16 @@ cbi_form cbi_size_form(const cbi_equations *e, int size);
 /* How it is cut into equal parts, 1 where it is not. */
 int cbi_size_blocks(const cbi_equations *e, int size);
 
+/* ---- check.c --------------------------------------------------------------------------------- */
+
+/* Whether all constants in equations are finite that do not depend on sizes; else says so. */
+bool cbi_check_constants(cbi_equations *e);
+/* Whether a cell can be of these sizes and hyperparameters: all sizes come out as whole numbers,
+   and all constants and first values as finite ones; else why not, with the line. True of a cell
+   that is not from text. */
+bool cbi_equations_fit(const cb_cell *cell, int64_t input, int64_t hidden, const double *settings,
+                       char *why, size_t size);
+
 /* ---- evaluate.c ------------------------------------------------------------------------------ */
 
 void cbi_equations_step(const cb_cell_step *s);

@@ -648,7 +648,8 @@ static void find_roles(cbi_equations *e) {
 
 bool cbi_resolve_names(cbi_equations *e) {
     if (!make_settings(e) || !make_forms(e) || !check_given(e) || !resolve_nodes(e) ||
-        !check_numbers(e) || !list_states(e) || !check_said(e) || !order_equations(e))
+        !check_numbers(e) || !cbi_check_constants(e) || !list_states(e) || !check_said(e) ||
+        !order_equations(e))
         return false;
     find_dependence(e);
     find_multiplied(e);

@@ -6,7 +6,6 @@
 
 #include <cerebra/cerebra.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 enum { INPUT = 3, HIDDEN = 8, TIME = 6, BATCH = 4, MOST = 12 };
@@ -199,38 +198,6 @@ Test(features, further_inputs_are_checked) {
     wrong = cb_variable(n.tape, n.given[1]);
     cb_rnn_forward(n.rnn, x, &(cb_rnn_io){.inputs = &wrong});
     cr_expect_eq(cb_tape_status(n.tape), CB_ERROR_SHAPE);
-    network_free(&n);
-    cb_cell_free(cell);
-}
-
-/* A run of a network of two layers, of whose states or masks one has too few sequences. */
-static void expect_refused(network *n, cb_rnn_io io, cb_tensor **list, int count, int wrong,
-                           const char *says) {
-    cb_random random = cb_random_seed(1);
-    cb_tensor *observed[2];
-    cb_tape_reset(n->tape);
-    cb_tensor *x =
-        n->given[0] == NULL ? drawn(n, &random, 0, INPUT) : cb_variable(n->tape, n->given[0]);
-    for (int i = 0; i < count; i++)
-        list[i] = cb_full(n->tape, CB_F64, CB_SHAPE(BATCH - (i == wrong), HIDDEN), 1);
-    io.observed = observed;
-    cb_rnn_forward(n->rnn, x, &io);
-    cr_expect_eq(cb_tape_status(n->tape), CB_ERROR_SHAPE);
-    cr_expect(strstr(cb_tape_error(n->tape), says) != NULL, "%s", cb_tape_error(n->tape));
-}
-
-Test(features, states_and_masks_are_checked_by_name) {
-    cb_cell *cell = parsed("a = W x + U h\nc' = tanh(a) + V c\nh' = c' * a\nobserve a", NULL);
-    network n = network_new(
-        cell, &(cb_rnn_options){.hidden = HIDDEN, .layers = 2, .recurrent_dropout = 0.5});
-    cb_tensor *list[4];
-    for (int i = 0; i < 4; i++) {
-        char says[80];
-        snprintf(says, sizeof says, "initial state %d is [3,8], not [4,8]", i);
-        expect_refused(&n, (cb_rnn_io){.initial = list}, list, 4, i, says);
-        snprintf(says, sizeof says, "rnn \"rnn\": mask %d is [3,8], not [4,8]", i);
-        expect_refused(&n, (cb_rnn_io){.masks = list}, list, 4, i, says);
-    }
     network_free(&n);
     cb_cell_free(cell);
 }

@@ -347,6 +347,17 @@ Test(equation_errors, hyperparameters) {
     EXPECT_ERRORS(faults);
 }
 
+Test(equation_errors, constants) {
+    static const fault faults[] = {
+        {"h' = W x + ▸log(0)", "\"log(0)\" is no finite number: it is infinite"},
+        {"h' = W x * ▸(1 / 0)", "\"(1 / 0)\" is no finite number: it is infinite"},
+        {"h' = W x\nc' = ▸sqrt(-1)", "\"sqrt(-1)\" is no finite number: it is undefined"},
+        {"let a = 1\nh' = clamp(W x, ▸-1 / (a - 1), 2)", "it is infinite"},
+        {"h' = W x + h^▸(2 * 1e300 * 1e300)", "it is infinite"},
+    };
+    EXPECT_ERRORS(faults);
+}
+
 Test(equation_errors, first_values) {
 #define CELL "\nh' = W x + b"
     static const fault faults[] = {
