@@ -127,6 +127,12 @@ static bool check_vector(cbi_equations *e, const cbi_node *node) {
                                         "_previous", "_old", "_last", "prev"};
     const char *text = e->names[node->name].text;
     const cbi_node *parent = node->parent >= 0 ? &e->nodes[node->parent] : NULL;
+    if (cbi_function_find(text) != NULL && e->names[node->name].init_at < 0)
+        return cbi_equations_fail(
+            e, node->start,
+            "\"%s\" is a function, and its argument is in brackets: %s(...); a "
+            "parameter takes another name, or first values by init",
+            text, text);
     if (strcmp(text, "h") == 0)
         return cbi_equations_fail(e, node->start, "\"h\" is no state: a line h' = ... is missing");
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)

@@ -151,6 +151,11 @@ Test(equation_errors, functions) {
         {"h' = leaky_relu(W x, ▸h)", "argument 2 of leaky_relu has to be a number"},
         {"h' = W x + softmax(▸3)", "\"3\" is a number where a vector has to be"},
         {"h' = maximum(x, x, x, x, x, x, x, x, ▸x)", "there are more than 8 parts"},
+        {"h' = W x + ▸softmax",
+         "\"softmax\" is a function, and its argument is in brackets: softmax(...)"},
+        {"h' = ▸scale * W x", "\"scale\" is a function"},
+        {"h' = W x + U ▸σ", "\"σ\" is a function"},
+        {"h' = W (▸tanh * x)", "\"tanh\" is a function"},
         {"h' = 1 + ▸split(W x)", "split is the whole right side of an equation"},
     };
     EXPECT_ERRORS(faults);
