@@ -135,6 +135,9 @@ for command in train explain bench; do
 done
 refuse 1 'No such file' explain --cell lstm,missing.cell
 refuse 1 'No such file' cells missing.cell
+cp averaging.cell 'a,b.cell'
+expect 0 "$cerebra" cells a,b.cell --names
+refuse 2 'there is no "a"' explain --cell a,b.cell
 refuse 2 'did you mean lstm' cells lstn
 refuse 2 'did you mean the file averaging.cell' train --data text.txt --cell averaging
 refuse 1 'Is a directory' train --data text.txt --cell ./
