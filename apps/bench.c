@@ -46,8 +46,8 @@ static options_outcome parse(request *asked, int argc, char **argv, char *error)
     option_row rows[] = {
         {"cell", .string = &asked->cell, .value = "CELL,...",
          .help = "only these cells: names (see cerebra cells), files of\nequations, or "
-                 "FILE.so[:NAME] (the paper's models: lstm,\nlstm in two layers, and "
-                 "cerebral-lstm)"},
+                 "FILE.so[:NAME]; separated by commas,\nwhich no file's name may have (the paper's "
+                 "models:\nlstm, lstm in two layers, and cerebral-lstm)"},
         {"set", .string = &asked->set, .value = "NAME=X", .help = SET_OPTION_HELP, .joined = true},
         {"layers", .whole = &asked->layers, .value = "N", .help = "recurrent layers of --cell",
          .low = 1, .high = MODEL_MOST_LAYERS, .given = &asked->layers_given},
@@ -153,7 +153,7 @@ int cerebra_bench(int argc, char **argv) {
         return EXIT_SUCCESS;
     }
     if (outcome == OPTIONS_BAD || !check(&asked, &run, error)) {
-        return command_fail("bench", EXIT_USAGE, error);
+        return command_fail("bench", cell_file_is_wrong() ? EXIT_FAILURE : EXIT_USAGE, error);
     }
     if (asked.threads > 0) {
         cb_set_threads((int)asked.threads);

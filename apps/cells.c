@@ -33,6 +33,62 @@ typedef struct request {
     const char *which[MOST_CELLS];
 } request;
 
+/* ---- Equations ------------------------------------------------------------------------------- */
+
+/* The setting that a line "let NAME = ..." or "size NAME = ..." declares, NULL; *head: how many
+   bytes of the line there are in front of the number. */
+static const cb_setting *declared_in(const char *line, const cb_setting *settings, size_t *head) {
+    static const char *const words[] = {"let ", "size "};
+    for (const cb_setting *s = settings; s->name != NULL; s++) {
+        for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+            size_t word = strlen(words[i]), name = strlen(s->name);
+            *head = word + name + 3;
+            if (strncmp(line, words[i], word) == 0 && strncmp(line + word, s->name, name) == 0 &&
+                strncmp(line + word + name, " = ", 3) == 0) {
+                return s;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* The equations of a cell in C, with the hyperparameters that were set; NULL without memory. */
+static char *with_settings(const char *equations, const cb_setting *settings) {
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    for (const char *line = equations; stream != NULL && *line != '\0';) {
+        size_t length = strcspn(line, "\n"), head;
+        const cb_setting *set = declared_in(line, settings, &head);
+        if (set != NULL) {
+            fprintf(stream, "%.*s%.15g\n", (int)head, line, set->value);
+        } else {
+            fprintf(stream, "%.*s\n", (int)length, line);
+        }
+        line += length + (line[length] == '\n');
+    }
+    if (stream == NULL || fclose(stream) != 0) {
+        free(text);
+        text = NULL;
+    }
+    return text;
+}
+
+/* What is computed with the hyperparameters that were set: of a text, the equations as they were
+   read, else as the cell has them. The caller frees it; NULL without memory. */
+static char *equations_as_set(const chosen_cell *chosen) {
+    const cb_cell *cell = chosen->cell;
+    size_t length = cb_cell_equations(cell, NULL, 0);
+    char *text = length > 0 ? malloc(length + 1) : NULL;
+    if (length == 0) {
+        return with_settings(cell->equations == NULL ? "" : cell->equations, chosen->settings);
+    }
+    if (text != NULL) {
+        cb_cell_equations(cell, text, length + 1);
+    }
+    return text;
+}
+
 /* ---- For people ------------------------------------------------------------------------------ */
 
 static void print_lines(const char *text) {
@@ -45,16 +101,12 @@ static void print_lines(const char *text) {
 
 /* Equations that were asked for as they were read; others as they are written. */
 static bool print_equations(const chosen_cell *chosen, bool asked) {
-    size_t length = asked ? cb_cell_equations(chosen->cell, NULL, 0) : 0;
-    char *text = length > 0 ? malloc(length + 1) : NULL;
-    if (text != NULL) {
-        cb_cell_equations(chosen->cell, text, length + 1);
-    }
-    if (length == 0 || text != NULL) {
-        print_lines(text != NULL ? text : chosen->cell->equations);
+    char *text = asked ? equations_as_set(chosen) : NULL;
+    if (!asked || text != NULL) {
+        print_lines(asked ? text : chosen->cell->equations);
     }
     free(text);
-    return length == 0 || text != NULL;
+    return !asked || text != NULL;
 }
 
 /* The equations of a text without its comments in front, which are the summary and the source. */
@@ -106,14 +158,22 @@ static bool print_cells(const chosen_cell *const *cells, int count, const reques
 
 static json_t *cell_json(const chosen_cell *chosen, const request *asked) {
     const cb_cell *cell = chosen->cell;
-    return json_pack(
+    char *text = asked->set != NULL ? equations_as_set(chosen) : NULL;
+    if (asked->set != NULL && text == NULL) {
+        return NULL;
+    }
+    json_t *object = json_pack(
         "{s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "name", cell->name, "summary",
         cell->summary == NULL ? "" : cell->summary, "equations",
-        cell->equations == NULL ? "" : cell->equations, "input", (json_int_t)asked->input, "hidden",
-        (json_int_t)asked->hidden, "parameters",
+        text != NULL              ? text
+        : cell->equations == NULL ? ""
+                                  : cell->equations,
+        "input", (json_int_t)asked->input, "hidden", (json_int_t)asked->hidden, "parameters",
         (json_int_t)cb_cell_parameters(cell, asked->input, asked->hidden, false, chosen->settings),
         "parameters_without_biases",
         (json_int_t)cb_cell_parameters(cell, asked->input, asked->hidden, true, chosen->settings));
+    free(text);
+    return object;
 }
 
 static bool print_json(const chosen_cell *const *cells, int count, const request *asked) {
@@ -138,7 +198,8 @@ static options_outcome parse(request *asked, int argc, char **argv, char *error)
          .high = MODEL_LARGEST},
         {"set", .string = &asked->set, .value = "NAME=X", .help = SET_OPTION_HELP, .joined = true},
         {"names", .flag = &asked->names, .help = "print the names only, one in a line"},
-        {"json", .flag = &asked->json, .help = "print a JSON array of objects"},
+        {"json", .flag = &asked->json,
+         .help = "print a JSON array of objects; with --set, the equations\nas they were read"},
         {.name = NULL},
     };
     const option_table table = {.command = "cells",
@@ -156,8 +217,8 @@ static options_outcome parse(request *asked, int argc, char **argv, char *error)
     return outcome;
 }
 
-/* The cells that are asked for, or all; how many, or -1. */
-static int choose(const request *asked, const chosen_cell **cells, char *error) {
+/* The cells that are asked for, or all; how many, or -1 with the exit code in *status. */
+static int choose(const request *asked, const chosen_cell **cells, int *status, char *error) {
     const char **names = asked->count == 0 ? cell_names() : NULL;
     const char *const *which = asked->count == 0 ? names : asked->which;
     int count = 0;
@@ -166,6 +227,7 @@ static int choose(const request *asked, const chosen_cell **cells, char *error) 
            which[count] != NULL;
          count++) {
         cells[count] = cell_choose(which[count], asked->set, error);
+        *status = cells[count] != NULL || cell_file_is_wrong() ? EXIT_FAILURE : EXIT_USAGE;
         good =
             cells[count] != NULL && (asked->count == 0 || check_sizes(cells[count], asked, error));
     }
@@ -184,9 +246,9 @@ int cerebra_cells(int argc, char **argv) {
     if (outcome == OPTIONS_BAD) {
         return command_fail("cells", EXIT_USAGE, error);
     }
-    int count = choose(&asked, cells, error);
+    int status = EXIT_FAILURE, count = choose(&asked, cells, &status, error);
     if (count < 0) {
-        return command_fail("cells", EXIT_FAILURE, error);
+        return command_fail("cells", status, error);
     }
     for (int i = 0; i < count && asked.names; i++) {
         puts(cells[i]->name);

@@ -88,7 +88,9 @@ int cerebra_eval(int argc, char **argv) {
     }
     if (outcome == OPTIONS_RUN && asked.cell != NULL) {
         asked.named = cell_choose(asked.cell, NULL, error);
-        outcome = asked.named == NULL ? OPTIONS_BAD : OPTIONS_RUN;
+        if (asked.named == NULL) {
+            return command_fail("eval", cell_file_is_wrong() ? EXIT_FAILURE : EXIT_USAGE, error);
+        }
     }
     if (outcome == OPTIONS_RUN && asked.checkpoint == NULL) {
         failure(error, FAILURE_SIZE, "--checkpoint FILE is needed");

@@ -44,7 +44,8 @@ static const request defaults = {
 static options_outcome parse(request *asked, int argc, char **argv, char *error) {
     option_row rows[] = {
         {"cell", .string = &asked->cell, .value = "CELL,...",
-         .help = CELL_OPTION_HELP " (all, in a line each)"},
+         .help = CELL_OPTION_HELP
+         "; separated by\ncommas, which no file's name may have (all, in a line each)"},
         {"set", .string = &asked->set, .value = "NAME=X", .help = SET_OPTION_HELP, .joined = true},
         {"input", .whole = &asked->input, .value = "N", .help = "features of the input", .low = 1,
          .high = MODEL_LARGEST},
@@ -174,7 +175,7 @@ int cerebra_explain(int argc, char **argv) {
     }
     free(names);
     if (count < 0) {
-        return command_fail("explain", EXIT_USAGE, error);
+        return command_fail("explain", cell_file_is_wrong() ? EXIT_FAILURE : EXIT_USAGE, error);
     }
     for (int i = 0; i < count && explained; i++) {
         explained = explain(cells[i], &asked, &passed, error);

@@ -223,7 +223,7 @@ static int resume(request *asked, resumed *r, int argc, char **argv, char *error
     const chosen_cell *named =
         asked->cell_given ? cell_choose(asked->cell, asked->set, error) : NULL;
     if (asked->cell_given && named == NULL) {
-        return EXIT_USAGE;
+        return cell_file_is_wrong() ? EXIT_FAILURE : EXIT_USAGE;
     }
     if (!read_resumed(path, r, error)) {
         return EXIT_FAILURE;
@@ -386,7 +386,7 @@ static int run(request *asked, char *error) {
     if (kept == NULL) {
         command_fail("train", EXIT_FAILURE, "out of memory");
     } else if (!check(asked, &init, error)) {
-        status = command_fail("train", EXIT_USAGE, error);
+        status = command_fail("train", cell_file_is_wrong() ? EXIT_FAILURE : EXIT_USAGE, error);
     } else {
         if (asked->threads > 0) {
             cb_set_threads((int)asked->threads);

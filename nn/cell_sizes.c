@@ -83,6 +83,24 @@ int64_t cb_cell_parameters(const cb_cell *cell, int64_t input, int64_t hidden, b
 
 /* ---- Hyperparameters ------------------------------------------------------------------------- */
 
+/* Sizes are made of numbers up to this. */
+static const double largest = 1 << 24;
+
+/* Whether a hyperparameter that sizes are made of can be one. */
+static bool check_size_setting(const cb_cell *cell, const cb_setting *s, char *why, size_t size) {
+    for (int i = 0; i < cell->size_count; i++) {
+        const char *of = cell->sizes[i].setting;
+        if (of == NULL || strcmp(of, s->name) != 0 || !(s->value > largest))
+            continue;
+        snprintf(why, size,
+                 "cell \"%s\": the hyperparameter \"%s\", of which sizes are made, is set to %g, "
+                 "which is too large; the largest is %.0f",
+                 cell->name, s->name, s->value, largest);
+        return false;
+    }
+    return true;
+}
+
 bool cbi_cell_settings(const cb_cell *cell, const cb_setting *settings, double *values, char *why,
                        size_t size) {
     for (int i = 0; i < cell->setting_count; i++)
@@ -96,7 +114,15 @@ bool cbi_cell_settings(const cb_cell *cell, const cb_setting *settings, double *
                      cell->name, s->name);
             return false;
         }
+        for (const cb_setting *before = settings; before < s; before++)
+            if (strcmp(before->name, s->name) == 0) {
+                snprintf(why, size, "cell \"%s\": the hyperparameter \"%s\" is set twice",
+                         cell->name, s->name);
+                return false;
+            }
         values[i] = s->value;
+        if (!check_size_setting(cell, s, why, size))
+            return false;
     }
     return true;
 }

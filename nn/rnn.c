@@ -83,7 +83,29 @@ typedef struct direction {
     const cbi_rnn_form *form;
     cb_tensor *const *initial;              /* of the cell's states; NULL: what they begin with */
     cb_tensor **final, **observed, **masks; /* NULL: unwanted */
+    int first_state, first_mask;            /* their numbers in the network; for messages */
 } direction;
+
+/* Fails unless a state or mask that is given is [batch, size]. */
+static cb_status check_rows(const cbi_rnn_run *run, const cbi_rnn_input *input, const char *what,
+                            int number, cb_tensor *given, int64_t size) {
+    char shape[160];
+    cb_tensor *x = input->x;
+    const char *name = run->rnn->module.name;
+    if (given == NULL)
+        cb_fail(x, CB_ERROR_VALUE, "rnn \"%s\": %s %d is NULL", name, what, number);
+    else if (cbi_is_poisoned(given) || cb_tape_of(given) != cb_tape_of(x))
+        cb_fail(x, CB_ERROR_TAPE, "rnn \"%s\": %s %d is not on the tape of the input", name, what,
+                number);
+    else if (given->rank != 2 || given->shape[0] != input->batch || given->shape[1] != size)
+        cb_fail(x, CB_ERROR_SHAPE, "rnn \"%s\": %s %d is %s, not [%lld,%lld]", name, what, number,
+                cb_shape_format(given, shape, sizeof(shape)), (long long)input->batch,
+                (long long)size);
+    else if (given->dtype != x->dtype)
+        cb_fail(x, CB_ERROR_DTYPE, "rnn \"%s\": %s %d is %s and the input is %s", name, what,
+                number, cb_dtype_name(given->dtype), cb_dtype_name(x->dtype));
+    return cb_tape_status(cb_tape_of(x));
+}
 
 static cb_tensor *new_mask(const cbi_rnn_run *run, const cbi_rnn_input *input, int i) {
     int64_t size = run->state_size[run->masked[i]];
@@ -100,19 +122,36 @@ static double first_value(const cbi_rnn_run *run, int i) {
     return cell->state_initial != NULL ? cell->state_initial[i] : 0;
 }
 
+/* The masks of recurrent dropout, behind the cell's states: those that are given, or new ones,
+   which are left there. */
+static cb_status first_masks(const direction *d, const cbi_rnn_input *input, cb_tensor **state) {
+    const cbi_rnn_run *run = d->form->run;
+    for (int i = 0; i < run->masked_count && d->form->masked; i++) {
+        bool given = d->masks != NULL && d->masks[i] != NULL;
+        cb_tensor *mask = given ? d->masks[i] : new_mask(run, input, i);
+        int64_t size = run->state_size[run->masked[i]];
+        if (given && check_rows(run, input, "mask", d->first_mask + i, mask, size) != CB_OK)
+            break;
+        if (d->masks != NULL)
+            d->masks[i] = mask;
+        state[run->cell->state_count + i] = mask;
+    }
+    return cb_tape_status(cb_tape_of(input->x));
+}
+
 /* The states that the recurrence starts from. */
-static void first_states(const direction *d, const cbi_rnn_input *input, cb_tensor **state) {
+static cb_status first_states(const direction *d, const cbi_rnn_input *input, cb_tensor **state) {
     const cbi_rnn_run *run = d->form->run;
     const cb_cell *cell = run->cell;
     cb_tape *tape = cb_tape_of(input->x);
     for (int i = 0; i < cell->state_count; i++) {
-        double value = first_value(run, i);
+        int64_t size = run->state_size[i];
         state[i] = d->initial != NULL ? d->initial[i]
-                                      : cb_full(tape, input->x->dtype,
-                                                CB_SHAPE(input->batch, run->state_size[i]), value);
-        if (state[i] == NULL)
-            state[i] = cb_fail(input->x, CB_ERROR_VALUE, "rnn \"%s\": initial state %d is NULL",
-                               run->rnn->module.name, i);
+                                      : cb_full(tape, input->x->dtype, CB_SHAPE(input->batch, size),
+                                                first_value(run, i));
+        if (d->initial != NULL &&
+            check_rows(run, input, "initial state", d->first_state + i, state[i], size) != CB_OK)
+            return cb_tape_status(tape);
     }
     if (d->form->observing) {
         int64_t size = cbi_rnn_form_state_size(d->form, 0) - run->state_size[0];
@@ -120,12 +159,7 @@ static void first_states(const direction *d, const cbi_rnn_input *input, cb_tens
                                cb_full(tape, input->x->dtype, CB_SHAPE(input->batch, size), 0)};
         state[0] = cb_concat(2, parts, 1);
     }
-    for (int i = 0; i < run->masked_count && d->form->masked; i++) {
-        bool given = d->masks != NULL && d->masks[i] != NULL;
-        state[cell->state_count + i] = given ? d->masks[i] : new_mask(run, input, i);
-        if (d->masks != NULL)
-            d->masks[i] = state[cell->state_count + i];
-    }
+    return first_masks(d, input, state);
 }
 
 /* Columns first to first + count of the last axis, at all time steps. */
@@ -138,8 +172,7 @@ static cb_tensor *run_direction(const direction *d, const cbi_rnn_input *input,
     const cbi_rnn_run *run = d->form->run;
     cb_tensor *state[CBI_MOST_STATES];
     int64_t size = run->state_size[0], at = size;
-    first_states(d, input, state);
-    if (cb_tape_status(cb_tape_of(input->x)) != CB_OK)
+    if (first_states(d, input, state) != CB_OK)
         return cbi_poison(cb_tape_of(input->x));
     cb_tensor *output =
         run->rnn->recompute > 0
@@ -203,7 +236,9 @@ cb_tensor *cb_rnn_forward(const cb_rnn *rnn, cb_tensor *x, const cb_rnn_io *io) 
                            .initial = io->initial != NULL ? io->initial + state : NULL,
                            .final = io->final != NULL ? io->final + state : NULL,
                            .observed = observing ? io->observed + observed : NULL,
-                           .masks = io->masks != NULL ? io->masks + mask : NULL};
+                           .masks = io->masks != NULL ? io->masks + mask : NULL,
+                           .first_state = state,
+                           .first_mask = mask};
             cbi_rnn_input input = input_of(run, &layer_input, io);
             outputs[k] = run_direction(&d, &input, io);
             state += run->cell->state_count;

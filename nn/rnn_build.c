@@ -1,4 +1,5 @@
 /* Building a recurrent network: its weights and recurrences, from the cells' tables. */
+#include "nn/equations/equations.h"
 #include "nn/params_internal.h"
 #include "nn/rnn_internal.h"
 
@@ -163,8 +164,20 @@ static const char *options_fault(const char *name, const cb_stack_layer *layers,
 
 /* ---- Sizes and recurrences of one direction of a layer --------------------------------------- */
 
+/* Says that layers want a further input of different sizes. */
+static cb_status sizes_differ(const cb_rnn *rnn, int layer, const cbi_rnn_vector *given,
+                              int64_t size) {
+    cbi_params_fail(
+        rnn->params, CB_ERROR_VALUE,
+        "rnn \"%s\", layer %d: the further input \"%s\" has the size %lld here and %lld in "
+        "the layers before, and all layers share it; give it a size that does not "
+        "depend on the layer's input or hidden size",
+        rnn->module.name, layer, given->name, (long long)size, (long long)given->size);
+    return CB_ERROR_VALUE;
+}
+
 /* Finds the cell's further inputs among the network's, or adds them. */
-static cb_status join_inputs(cb_rnn *rnn, cbi_rnn_run *run) {
+static cb_status join_inputs(cb_rnn *rnn, cbi_rnn_run *run, int layer) {
     for (int i = 0; i < run->cell->input_count; i++) {
         const char *name = run->cell->inputs[i].name;
         int at = 0;
@@ -176,8 +189,7 @@ static cb_status join_inputs(cb_rnn *rnn, cbi_rnn_run *run) {
         if (at == rnn->input_count)
             rnn->inputs[rnn->input_count++] = (cbi_rnn_vector){name, run->input_size[i]};
         if (rnn->inputs[at].size != run->input_size[i])
-            return fail(rnn, CB_ERROR_VALUE,
-                        "the further input \"%s\" has another size in another layer", name);
+            return sizes_differ(rnn, layer, &rnn->inputs[at], run->input_size[i]);
         run->input_of[i] = at;
     }
     return CB_OK;
@@ -251,7 +263,8 @@ static cb_status start_run(cb_rnn *rnn, int k, int64_t input, const cb_stack_lay
                          .hidden = layer->hidden,
                          .reverse = backward};
     if (is_unusable(layer->cell, options, why, sizeof(why)) ||
-        !cbi_cell_settings(layer->cell, layer->settings, run->settings, why, sizeof(why))) {
+        !cbi_cell_settings(layer->cell, layer->settings, run->settings, why, sizeof(why)) ||
+        !cbi_equations_fit(layer->cell, input, layer->hidden, run->settings, why, sizeof(why))) {
         cbi_params_fail(rnn->params, CB_ERROR_VALUE, "rnn \"%s\", layer %d: %s", name, number, why);
         return CB_ERROR_VALUE;
     }
@@ -261,7 +274,7 @@ static cb_status start_run(cb_rnn *rnn, int k, int64_t input, const cb_stack_lay
                     "rnn: the size of %s is no whole number of at least 1 with these sizes",
                     without);
     snprintf(suffix, sizeof(suffix), "l%d%s", number, backward ? "_reverse" : "");
-    cb_status status = join_inputs(rnn, run);
+    cb_status status = join_inputs(rnn, run, number);
     for (int i = 0; i < layer->cell->param_count && status == CB_OK; i++)
         if (!options->no_bias || layer->cell->params[i].role != CB_BIAS)
             status = add_weight(run, suffix, i, options);

@@ -16,8 +16,8 @@ typedef struct cbi_microkernel {
     /* In which pieces BLIS's own calls add up products: of `depth`, and what is left as one when it
        is no deeper than `most_depth`. */
     int64_t depth, most_depth;
-    bool usable;           /* whether there is one */
-    bool row_major;        /* whether tiles are written along rows */
+    bool usable;    /* whether there is one */
+    bool row_major; /* whether tiles are written along rows */
     void (*run)(int64_t m, int64_t n, int64_t k, const void *a, const void *b, bool accumulate,
                 void *c, int64_t row_stride, int64_t column_stride);
 } cbi_microkernel;

@@ -158,4 +158,14 @@ if [ -n "$have_cxx" ]; then
     "$cxx" "$@" -Wall -Wextra -Werror program.cc -o program $(flags --cflags --libs)
     ./program || fail "the C++ program"
 fi
+
+cat >plugin.cc <<'END'
+#include <cerebra/rnn.h>
+static cb_cell cells[1];
+CB_CELL_LIBRARY(&cells[0])
+END
+if [ -n "$have_cxx" ]; then
+    # shellcheck disable=SC2046
+    "$cxx" -Wall -Wextra -Werror -fvisibility=hidden -fPIC -shared plugin.cc -o plugin.so $(flags --cflags)
+fi
 echo "the installed library compiles and runs the examples"

@@ -75,7 +75,8 @@ static const cb_cell *pick(const cb_cell_library *table, const char *name, const
     return NULL;
 }
 
-const cb_cell *cell_library_open(const char *which, const char **library, char *error) {
+const cb_cell *cell_library_open(const char *which, const char **library, bool *bad_file,
+                                 char *error) {
     const char *end = cell_library_in(which), *name = *end == ':' ? end + 1 : end;
     size_t length = (size_t)(end - which);
     char *path = malloc(length + 3);
@@ -87,13 +88,15 @@ const cb_cell *cell_library_open(const char *which, const char **library, char *
     snprintf(path, length + 3, "%s%.*s", memchr(which, '/', length) != NULL ? "" : "./",
              (int)length, which);
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    *bad_file = handle == NULL;
     if (handle == NULL) {
         failure(error, FAILURE_SIZE, "cannot load %s: %s", path, dlerror());
         free(path);
         return NULL;
     }
     const cb_cell_library *table = (const cb_cell_library *)dlsym(handle, symbol);
-    const cb_cell *cell = check_table(table, path, error) ? pick(table, name, path, error) : NULL;
+    *bad_file = !check_table(table, path, error);
+    const cb_cell *cell = *bad_file ? NULL : pick(table, name, path, error);
     if (cell == NULL) {
         dlclose(handle);
         free(path);

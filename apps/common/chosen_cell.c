@@ -25,10 +25,44 @@ typedef struct entry {
 } entry;
 
 static entry *entries;
+static bool bad_file; /* the last choice failed because of a file */
+
+bool cell_file_is_wrong(void) {
+    return bad_file;
+}
+
+static void free_entry(entry *e) {
+    if (e == NULL) {
+        return;
+    }
+    cb_cell_free(e->own);
+    free(e->set);
+    free(e->names);
+    free(e);
+}
 
 /* ---- Hyperparameters ------------------------------------------------------------------------- */
 
-/* "name=value,..." into an entry's settings. */
+/* "name=value" into the next setting of an entry. */
+static bool parse_setting(char *one, entry *to, int *count, char *error) {
+    char *equals = strchr(one, '=');
+    cb_setting *setting = &to->settings[*count];
+    if (equals == NULL || equals == one || !options_parse_number(equals + 1, &setting->value)) {
+        return failure(error, FAILURE_SIZE, "--set takes NAME=NUMBER, not \"%s\"", one);
+    }
+    *equals = '\0';
+    setting->name = one;
+    for (int i = 0; i < *count; i++) {
+        if (strcmp(to->settings[i].name, one) == 0) {
+            return failure(error, FAILURE_SIZE, "--set names \"%s\" twice", one);
+        }
+    }
+    return ++*count < MOST_SETTINGS ||
+           failure(error, FAILURE_SIZE, "--set names more than %d hyperparameters",
+                   MOST_SETTINGS - 1);
+}
+
+/* "name=value,..." into an entry's settings; NULL: none. */
 static bool parse_settings(const char *set, entry *to, char *error) {
     int count = 0;
     to->set = strdup(set == NULL ? "" : set);
@@ -36,28 +70,31 @@ static bool parse_settings(const char *set, entry *to, char *error) {
     if (to->set == NULL || to->names == NULL) {
         return failure(error, FAILURE_SIZE, "out of memory");
     }
-    for (char *at = to->names; *at != '\0';) {
-        char *end = at + strcspn(at, ","), *equals = strchr(at, '=');
-        bool last = *end == '\0';
-        *end = '\0';
-        if (equals == NULL || equals > end || equals == at ||
-            !options_parse_number(equals + 1, &to->settings[count].value)) {
-            return failure(error, FAILURE_SIZE, "--set takes NAME=NUMBER, not \"%s\"", at);
+    for (char *rest = set == NULL ? NULL : to->names; rest != NULL;) {
+        char *one = rest, *comma = strchr(rest, ',');
+        rest = comma == NULL ? NULL : comma + 1;
+        one[comma == NULL ? strlen(one) : (size_t)(comma - one)] = '\0';
+        if (*one == '\0') {
+            return failure(error, FAILURE_SIZE,
+                           *set == '\0'
+                               ? "--set takes NAME=NUMBER,..., not nothing%s"
+                               : "--set takes NAME=NUMBER,...; \"%s\" has a comma too many",
+                           set);
         }
-        *equals = '\0';
-        to->settings[count].name = at;
-        for (int i = 0; i < count; i++) {
-            if (strcmp(to->settings[i].name, at) == 0) {
-                return failure(error, FAILURE_SIZE, "--set names \"%s\" twice", at);
-            }
+        if (!parse_setting(one, to, &count, error)) {
+            return false;
         }
-        if (++count == MOST_SETTINGS) {
-            return failure(error, FAILURE_SIZE, "--set names more than %d hyperparameters",
-                           MOST_SETTINGS - 1);
-        }
-        at = last ? end : end + 1;
     }
     return true;
+}
+
+/* Whether they can be read at all, whatever the cell. */
+static bool check_set(const char *set, char *error) {
+    entry *e = calloc(1, sizeof *e);
+    bool good =
+        e != NULL ? parse_settings(set, e, error) : failure(error, FAILURE_SIZE, "out of memory");
+    free_entry(e);
+    return good;
 }
 
 /* Whether a cell in C has the hyperparameters that are given. */
@@ -93,6 +130,7 @@ static bool use_text(entry *to, cb_cell *cell, const cb_error *reason, char *err
     to->chosen.cell = cell;
     to->chosen.settings = to->settings + MOST_SETTINGS; /* they are in the cell already */
     if (cell == NULL) {
+        bad_file = reason->status != CB_ERROR_VALUE; /* which is about settings */
         return failure(error, FAILURE_SIZE, "%s", reason->message);
     }
     to->chosen.text = cell->equations;
@@ -129,7 +167,7 @@ static bool find(entry *to, const char *which, char *error) {
     char path[CELL_FOLDER_PATH];
     const char *library = cell_library_in(which);
     if (library != NULL) {
-        const cb_cell *cell = cell_library_open(which, &to->chosen.library, error);
+        const cb_cell *cell = cell_library_open(which, &to->chosen.library, &bad_file, error);
         return cell != NULL && use_cell(to, cell, error);
     }
     size_t length = strlen(which);
@@ -144,13 +182,6 @@ static bool find(entry *to, const char *which, char *error) {
 }
 
 /* ---- Choosing -------------------------------------------------------------------------------- */
-
-static void free_entry(entry *e) {
-    cb_cell_free(e->own);
-    free(e->set);
-    free(e->names);
-    free(e);
-}
 
 /* Keeps an entry that is good. */
 static const chosen_cell *keep(entry *e, bool good) {
@@ -167,6 +198,7 @@ static const chosen_cell *keep(entry *e, bool good) {
 
 const chosen_cell *cell_choose(const char *which, const char *set, char *error) {
     entry *e = calloc(1, sizeof *e);
+    bad_file = false;
     if (e == NULL) {
         failure(error, FAILURE_SIZE, "out of memory");
         return NULL;
@@ -191,6 +223,7 @@ const chosen_cell *cell_choose_kept(const char *name, const char *text, const ch
                                     const char *set, char *error) {
     entry *e = calloc(1, sizeof *e);
     cb_error reason = {0};
+    set = set != NULL && *set == '\0' ? NULL : set;
     bool good =
         e != NULL ? parse_settings(set, e, error) : failure(error, FAILURE_SIZE, "out of memory");
     if (good && library != NULL) {
@@ -253,7 +286,8 @@ static const chosen_cell *choose_fitting(const char *which, const char *set, uin
     if (plain != NULL && own == NULL) {
         failure(error, FAILURE_SIZE, "out of memory");
     }
-    const chosen_cell *chosen = own == NULL ? NULL : cell_choose(which, own, error);
+    const char *fits = own == NULL || *own == '\0' ? NULL : own;
+    const chosen_cell *chosen = own == NULL ? NULL : cell_choose(which, fits, error);
     free(own);
     return chosen;
 }
@@ -264,7 +298,9 @@ int cell_choose_list(const char *list, const char *set, const chosen_cell **chos
     int count = 0;
     uint64_t used = 0;
     bool alone = strchr(list, ',') == NULL;
+    bad_file = false;
     bool good = copy != NULL || failure(error, FAILURE_SIZE, "out of memory");
+    good = good && check_set(set, error);
     while (good && rest != NULL) {
         char *which = rest, *comma = strchr(rest, ',');
         rest = comma == NULL ? NULL : comma + 1;

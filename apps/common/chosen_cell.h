@@ -40,6 +40,10 @@ int cell_choose_list(const char *list, const char *set, const chosen_cell **chos
 /* Whether two are the same cell with the same hyperparameters; of libraries, wherever they are. */
 bool cell_is_same(const chosen_cell *a, const chosen_cell *b);
 
+/* Whether the last of these that failed did so because of a file, which cannot be read, or is not
+   what it should be; else what was asked for is wrong: a name, a hyperparameter. */
+bool cell_file_is_wrong(void);
+
 /* The names of all cells that need no path, sorted as they are listed, ended by NULL; the caller
    frees the list, and not the names. NULL: no memory. */
 const char **cell_names(void);

@@ -31,8 +31,10 @@ typedef struct cb_cell_text_options {
      FILE:LINE:COLUMN: what is wrong and what to do
          the line
          ^
-   without a place where it is about settings or the length of the text; CB_ERROR_MEMORY, and
-   CB_ERROR_VALUE when there is no text. Columns count characters from 1. */
+   without a place where it is about the length of the text; CB_ERROR_VALUE when there is no text,
+   and, with such a message or without a place, where the settings are wrong: one that the text does
+   not declare, one that is given twice, a number that cannot be; and CB_ERROR_MEMORY. Columns count
+   characters from 1. */
 CB_API cb_cell *cb_cell_parse(const char *text, const cb_cell_text_options *options,
                               cb_error *error);
 /* The same of a file. CB_ERROR_FILE as well: it cannot be read, or is larger than 1 MiB. */

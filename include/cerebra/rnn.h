@@ -151,8 +151,8 @@ typedef struct cb_cell_library {
 #define CB_CELL_LIBRARY(...)                                                                       \
     static const cb_cell *const cerebra_cells_list[] = {__VA_ARGS__, NULL};                        \
     extern CB_API const cb_cell_library cerebra_cells;                                             \
-    CB_API const cb_cell_library cerebra_cells = {CB_CELL_LIBRARY_VERSION, sizeof(cb_cell),        \
-                                                  cerebra_cells_list};
+    const cb_cell_library cerebra_cells = {CB_CELL_LIBRARY_VERSION, sizeof(cb_cell),               \
+                                           cerebra_cells_list};
 
 /* The library's cells, ended by NULL; and one of them by name, NULL when there is none. */
 CB_API const cb_cell *const *cb_cells(void);

@@ -200,6 +200,12 @@ bool cbi_equations_fail(cbi_equations *e, int at, const char *format, ...)
     __attribute__((format(printf, 3, 4)))
 #endif
     ;
+/* The same of settings that were given, not of the text. */
+bool cbi_equations_refuse(cbi_equations *e, int at, const char *format, ...)
+#ifdef __GNUC__
+    __attribute__((format(printf, 3, 4)))
+#endif
+    ;
 bool cbi_equations_no_memory(cbi_equations *e);
 /* The number of the line that a byte is in, from 1. */
 int cbi_line_of(const cbi_equations *e, int at);
@@ -260,6 +266,8 @@ double cbi_number_of(const cbi_equations *e, int node, const double *settings, i
 bool cbi_form_of(cbi_equations *e, int node, cbi_form *form);
 /* That of a name, where a node says it. */
 bool cbi_form_of_name(cbi_equations *e, const cbi_node *node, cbi_form *form);
+/* A setting of that name that was given; NULL. */
+const cb_setting *cbi_given_setting(const cbi_equations *e, const char *name);
 /* To lowest terms, and a + sign b; false when a number is too large. */
 bool cbi_form_reduce(cbi_form *form);
 bool cbi_form_add(const cbi_form *a, const cbi_form *b, int sign, cbi_form *sum);
@@ -281,6 +289,16 @@ bool cbi_find_sizes(cbi_equations *e);
 cbi_form cbi_size_form(const cbi_equations *e, int size);
 /* How it is cut into equal parts, 1 where it is not. */
 int cbi_size_blocks(const cbi_equations *e, int size);
+
+/* ---- check.c --------------------------------------------------------------------------------- */
+
+/* Whether all constants in equations are finite that do not depend on sizes; else says so. */
+bool cbi_check_constants(cbi_equations *e);
+/* Whether a cell can be of these sizes and hyperparameters: all sizes come out as whole numbers,
+   and all constants and first values as finite ones; else why not, with the line. True of a cell
+   that is not from text. */
+bool cbi_equations_fit(const cb_cell *cell, int64_t input, int64_t hidden, const double *settings,
+                       char *why, size_t size);
 
 /* ---- evaluate.c ------------------------------------------------------------------------------ */
 

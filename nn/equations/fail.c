@@ -114,16 +114,14 @@ const char *cbi_quote(const cbi_equations *e, int start, int end, char text[CBI_
 
 /* ---- Messages -------------------------------------------------------------------------------- */
 
-bool cbi_equations_fail(cbi_equations *e, int at, const char *format, ...) {
+static void record(cbi_equations *e, cb_status status, int at, const char *format,
+                   va_list arguments) {
     char *message = e->error->message, what[320];
     enum { SIZE = sizeof(e->error->message) };
-    va_list arguments;
     if (e->error->status != CB_OK)
-        return false;
-    va_start(arguments, format);
+        return;
     vsnprintf(what, sizeof(what), format, arguments);
-    va_end(arguments);
-    e->error->status = CB_ERROR_FORMAT;
+    e->error->status = status;
     if (at < 0)
         snprintf(message, SIZE, "%.120s: %s", e->file, what);
     else
@@ -132,6 +130,21 @@ bool cbi_equations_fail(cbi_equations *e, int at, const char *format, ...) {
     make_readable(message);
     if (at >= 0)
         show_line(e, at, message, SIZE);
+}
+
+bool cbi_equations_fail(cbi_equations *e, int at, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    record(e, CB_ERROR_FORMAT, at, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+bool cbi_equations_refuse(cbi_equations *e, int at, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    record(e, CB_ERROR_VALUE, at, format, arguments);
+    va_end(arguments);
     return false;
 }
 

@@ -10,13 +10,6 @@
 
 /* ---- Hyperparameters and sizes --------------------------------------------------------------- */
 
-static const cb_setting *given(const cbi_equations *e, const char *name) {
-    const cb_setting *s = e->settings;
-    while (s != NULL && s->name != NULL && strcmp(s->name, name) != 0)
-        s++;
-    return s != NULL && s->name != NULL ? s : NULL;
-}
-
 /* A number, or its negative. */
 static bool plain_number(const cbi_equations *e, int node, double *number) {
     const cbi_node *n = &e->nodes[node];
@@ -39,11 +32,11 @@ static bool make_settings(cbi_equations *e) {
         double number;
         if (name->kind != CBI_NAME_LET)
             continue;
-        const cb_setting *set = given(e, name->text);
+        const cb_setting *set = cbi_given_setting(e, name->text);
         if (!plain_number(e, name->value, &number)) {
             if (set != NULL)
-                return cbi_equations_fail(e, name->at, "\"%s\" is computed from others: set those",
-                                          name->text);
+                return cbi_equations_refuse(
+                    e, name->at, "\"%s\" is computed from others: set those", name->text);
             continue;
         }
         if (e->cell.setting_count == CB_CELL_MAX_SETTINGS)
@@ -51,15 +44,15 @@ static bool make_settings(cbi_equations *e) {
                                       CB_CELL_MAX_SETTINGS);
         number = set != NULL ? set->value : number;
         if (!isfinite(number))
-            return cbi_equations_fail(e, name->at, "\"%s\" is set to what is no finite number",
-                                      name->text);
+            return cbi_equations_refuse(e, name->at, "\"%s\" is set to what is no finite number",
+                                        name->text);
         name->setting = e->cell.setting_count;
         e->cell_settings[e->cell.setting_count++] = (cb_setting){name->text, number};
     }
     return true;
 }
 
-/* Each setting that was given has to be one that the text declares. */
+/* Each setting that was given has to be one that the text declares, and to be given once. */
 static bool check_given(cbi_equations *e) {
     for (const cb_setting *s = e->settings; s != NULL && s->name != NULL; s++) {
         char list[200] = "";
@@ -73,8 +66,10 @@ static bool check_given(cbi_equations *e) {
             snprintf(list + length, sizeof(list) - length, "%s%s", length > 0 ? ", " : "",
                      name->text);
         }
+        if (cbi_given_setting(e, s->name) != s)
+            return cbi_equations_refuse(e, -1, "\"%s\" is set twice", s->name);
         if (!known)
-            return cbi_equations_fail(
+            return cbi_equations_refuse(
                 e, -1,
                 list[0] != '\0'
                     ? "there is no \"%s\" to set; there are %s"
@@ -132,6 +127,12 @@ static bool check_vector(cbi_equations *e, const cbi_node *node) {
                                         "_previous", "_old", "_last", "prev"};
     const char *text = e->names[node->name].text;
     const cbi_node *parent = node->parent >= 0 ? &e->nodes[node->parent] : NULL;
+    if (cbi_function_find(text) != NULL && e->names[node->name].init_at < 0)
+        return cbi_equations_fail(
+            e, node->start,
+            "\"%s\" is a function, and its argument is in brackets: %s(...); a "
+            "parameter takes another name, or first values by init",
+            text, text);
     if (strcmp(text, "h") == 0)
         return cbi_equations_fail(e, node->start, "\"h\" is no state: a line h' = ... is missing");
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
@@ -653,7 +654,8 @@ static void find_roles(cbi_equations *e) {
 
 bool cbi_resolve_names(cbi_equations *e) {
     if (!make_settings(e) || !make_forms(e) || !check_given(e) || !resolve_nodes(e) ||
-        !check_numbers(e) || !list_states(e) || !check_said(e) || !order_equations(e))
+        !check_numbers(e) || !cbi_check_constants(e) || !list_states(e) || !check_said(e) ||
+        !order_equations(e))
         return false;
     find_dependence(e);
     find_multiplied(e);

@@ -127,12 +127,28 @@ static bool divide(const cbi_form *a, const cbi_form *b, cbi_form *quotient) {
     return is_plain(b) && b->constant != 0 && cbi_form_reduce(quotient);
 }
 
-/* A hyperparameter of the size's name that was given. */
-static const cb_setting *given(const cbi_equations *e, const char *name) {
+const cb_setting *cbi_given_setting(const cbi_equations *e, const char *name) {
     const cb_setting *s = e->settings;
     while (s != NULL && s->name != NULL && strcmp(s->name, name) != 0)
         s++;
     return s != NULL && s->name != NULL ? s : NULL;
+}
+
+/* The size that a setting says; false where it is none. */
+static bool set_size(cbi_equations *e, cbi_name *name, double size) {
+    if (size > LARGEST)
+        return cbi_equations_refuse(e, name->at,
+                                    "the size \"%s\" is set to %g, which is too large; the largest "
+                                    "is %d",
+                                    name->text, size, LARGEST);
+    if (size != floor(size) || !(size >= 1))
+        return cbi_equations_refuse(e, name->at,
+                                    "the size \"%s\" is set to %g, which is no whole number of at "
+                                    "least 1",
+                                    name->text, size);
+    name->form = (cbi_form){.constant = (int64_t)size, .over = 1};
+    name->has_form = true;
+    return true;
 }
 
 bool cbi_form_of_name(cbi_equations *e, const cbi_node *node, cbi_form *form) {
@@ -147,22 +163,14 @@ bool cbi_form_of_name(cbi_equations *e, const cbi_node *node, cbi_form *form) {
                                   name->text);
     if (name->forming)
         return cbi_equations_fail(e, name->at, "the size \"%s\" depends on itself", name->text);
-    const cb_setting *set = name->has_form ? NULL : given(e, name->text);
+    const cb_setting *set = name->has_form ? NULL : cbi_given_setting(e, name->text);
     name->used = name->used || node->kind != CBI_NODE_NUMBER;
     bool plain = !name->has_form && e->nodes[name->value].kind == CBI_NODE_NUMBER;
     if (set != NULL && !plain)
-        return cbi_equations_fail(e, name->at, "the size \"%s\" is computed from others: set those",
-                                  name->text);
-    if (set != NULL &&
-        (set->value != floor(set->value) || !(set->value >= 1) || set->value > LARGEST))
-        return cbi_equations_fail(e, name->at,
-                                  "the size \"%s\" is set to %g, which is no whole "
-                                  "number of at least 1",
-                                  name->text, set->value);
-    if (set != NULL) {
-        name->form = (cbi_form){.constant = (int64_t)set->value, .over = 1};
-        name->has_form = true;
-    }
+        return cbi_equations_refuse(
+            e, name->at, "the size \"%s\" is computed from others: set those", name->text);
+    if (set != NULL && !set_size(e, name, set->value))
+        return false;
     if (!name->has_form) {
         name->forming = true;
         if (!cbi_form_of(e, name->value, &name->form))

@@ -68,9 +68,25 @@ expect 0 "$cerebra" train --data text.txt --cell projected-lstm --set projection
 expect 0 "$cerebra" sample --checkpoint projected.st --length 5
 expect 0 "$cerebra" cells averaging.cell --set steady=0.125
 contains out 'let steady = 0.125'
-refuse 1 'no "calm" to set; there are steady' cells averaging.cell --set calm=1
+expect 0 "$cerebra" cells --json averaging.cell --set steady=0.125
+contains out '"equations": "let steady = 0.125\\n'
+expect 0 "$cerebra" cells projected-lstm --set projection=7 --hidden 4
+contains out '^        size projection = 7$'
+expect 0 "$cerebra" cells --json projected-lstm --set projection=7
+contains out '"equations": "size projection = 7\\nstate h\[projection\]\\n'
+refuse 2 'no "calm" to set; there are steady' cells averaging.cell --set calm=1
+refuse 2 'no "calm" to set; there are steady' train --data text.txt --cell averaging.cell --set calm=1
 refuse 2 'has no hyperparameter "calm"' train --data text.txt --cell lstm --set calm=1
 refuse 2 'takes NAME=NUMBER, not "steady"' train --data text.txt --cell averaging.cell --set steady
+refuse 2 'takes NAME=NUMBER,..., not nothing' train --data text.txt --cell averaging.cell --set ''
+for set in 'steady=1,' ',steady=1' 'steady=1,,unsteady=2' ','; do
+    for command in train explain bench; do
+        refuse 2 "\"$set\" has a comma too many" $command --cell averaging.cell --set "$set"
+    done
+    refuse 2 "has a comma too many" explain --cell averaging.cell,lstm --set "$set"
+    refuse 2 "has a comma too many" cells averaging.cell --set "$set"
+done
+refuse 2 'has a comma too many' train --data text.txt --cell averaging.cell --set steady=1 --set ''
 refuse 2 'names "steady" twice' train --data text.txt --cell averaging.cell --set steady=1 --set steady=2
 refuse 2 'means nothing without --cell' bench --set steady=1
 refuse 2 'means nothing without CELL' cells --set steady=1
@@ -103,13 +119,35 @@ contains err '^cerebra cells: broken.cell:2:23: a "," or a ")" is expected, but 
 contains err "^    f  = sigmoid(W x + U h$"
 contains err '^                          ^$'
 for command in train explain bench; do
-    expect 2 "$cerebra" $command --cell broken.cell
+    expect 1 "$cerebra" $command --cell broken.cell
     contains err 'broken.cell:2:23'
     [ "$(wc -l <err)" -eq 3 ] || complain "$command: $(cat err)"
 done
-refuse 2 'No such file' train --data text.txt --cell ./missing.cell
+for command in eval sample; do
+    expect 1 "$cerebra" $command --cell broken.cell --checkpoint whole.st
+    contains err 'broken.cell:2:23'
+done
+expect 1 "$cerebra" train --resume whole.st --cell broken.cell
+contains err 'broken.cell:2:23'
+for command in train explain bench; do
+    refuse 1 'No such file' $command --cell ./missing.cell
+    refuse 1 'No such file' $command --cell missing.cell
+done
+refuse 1 'No such file' explain --cell lstm,missing.cell
+refuse 1 'No such file' cells missing.cell
+cp averaging.cell 'a,b.cell'
+expect 0 "$cerebra" cells a,b.cell --names
+refuse 2 'there is no "a"' explain --cell a,b.cell
+refuse 2 'did you mean lstm' cells lstn
 refuse 2 'did you mean the file averaging.cell' train --data text.txt --cell averaging
-refuse 2 'Is a directory' train --data text.txt --cell ./
+refuse 1 'Is a directory' train --data text.txt --cell ./
+# A size that no memory holds.
+printf 'size p = 4\nstate m[p]\nm'"'"' = W x\nh'"'"' = V m\n' >sized.cell
+expect 2 "$cerebra" cells sized.cell --set p=1e15
+contains err 'the size "p" is set to 1e+15, which is too large; the largest is 16777216'
+expect 2 "$cerebra" train --cell sized.cell --set p=0.5
+contains err 'no whole number of at least 1'
+refuse 1 'is set to 1e+15, which is too large; the largest is 16777216' explain --cell projected-lstm --set projection=1e15
 head -c 2000000 /dev/zero >zeros.cell
 refuse 1 'this is no cell' cells zeros.cell
 printf 'input gap[1]\nh'"'"' = tanh(W x + U h) * exp(-gap)\n' >gap.cell
@@ -129,8 +167,8 @@ expect 0 "$cerebra" sample --checkpoint leaky.st --length 5 --cell ./mycells.so
 refuse 1 'is from a shared library' train --resume leaky.st --epochs 3
 expect 0 "$cerebra" train --resume leaky.st --epochs 3 --cell ./mycells.so --quiet
 refuse 2 'has no cell "lazy"; it has leaky' train --data text.txt --cell ./mycells.so:lazy
-refuse 2 'cannot load ./none.so' train --data text.txt --cell ./none.so
+refuse 1 'cannot load ./none.so' train --data text.txt --cell ./none.so
 echo 'no library' >bad.so
-refuse 2 'cannot load ./bad.so' train --data text.txt --cell ./bad.so
+refuse 1 'cannot load ./bad.so' train --data text.txt --cell ./bad.so
 
 finish

@@ -166,7 +166,11 @@ Test(features, the_sizes_of_layers_may_not_contradict) {
     cb_params *params = cb_params_new(1);
     cr_expect_null(cb_rnn_new(params, "rnn", cell, INPUT, HIDDEN, .layers = 2));
     cr_expect_eq(cb_params_status(params), CB_ERROR_VALUE);
-    cr_expect(strstr(cb_params_error(params), "\"seen\"") != NULL, "%s", cb_params_error(params));
+    cr_expect(
+        strstr(cb_params_error(params),
+               "rnn \"rnn\", layer 1: the further input \"seen\" has the size 8 here and 3 in "
+               "the layers before") != NULL,
+        "%s", cb_params_error(params));
     cb_params_free(params);
     params = cb_params_new(1);
     cr_expect_null(cb_rnn_new(params, "rnn", &cb_lstm, INPUT, HIDDEN,

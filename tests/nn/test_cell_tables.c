@@ -159,16 +159,19 @@ Test(cell_tables, sizes_of_a_network) {
 
 Test(cell_tables, hyperparameters_that_do_not_fit_are_refused) {
     static const struct {
-        cb_setting setting;
+        cb_setting settings[2];
         const char *text;
     } cases[] = {
-        {{"width", 1}, "cell \"fading-lstm\" has no hyperparameter \"width\""},
-        {{"projection", NAN}, "the hyperparameter \"projection\" is not finite"},
-        {{"projection", 0}, "the size of h is no whole number of at least 1"},
-        {{"projection", 1.5}, "the size of h is no whole number of at least 1"},
+        {{{"width", 1}}, "cell \"fading-lstm\" has no hyperparameter \"width\""},
+        {{{"projection", NAN}}, "the hyperparameter \"projection\" is not finite"},
+        {{{"projection", 0}}, "the size of h is no whole number of at least 1"},
+        {{{"projection", 1.5}}, "the size of h is no whole number of at least 1"},
+        {{{"projection", 1e15}}, "is set to 1e+15, which is too large; the largest is 16777216"},
+        {{{"projection", 16777217}}, "which is too large; the largest is 16777216"},
+        {{{"projection", 2}, {"projection", 2}}, "the hyperparameter \"projection\" is set twice"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        const cb_setting given[] = {cases[i].setting, {NULL, 0}};
+        const cb_setting given[] = {cases[i].settings[0], cases[i].settings[1], {NULL, 0}};
         cb_params *set = cb_params_new(1);
         cr_expect_null(cb_rnn_new(set, "rnn", &fading_lstm, 2, 5, .settings = given));
         cr_expect_eq(cb_params_status(set), CB_ERROR_VALUE);

@@ -52,12 +52,13 @@ static place place_of(const char *marked) {
     return p;
 }
 
-static void expect_message(const cb_error *error, const place *p, const char *says) {
+static void expect_message(const cb_error *error, cb_status status, const place *p,
+                           const char *says) {
     char head[64], tail[600];
     snprintf(head, sizeof head, "some.cell:%d:%d: ", p->line, p->column);
     snprintf(tail, sizeof tail, "\n    %s\n    %*s^", p->line_text, p->width, "");
     size_t length = strlen(error->message), end = strlen(tail);
-    cr_expect_eq(error->status, CB_ERROR_FORMAT, "%s", p->text);
+    cr_expect_eq(error->status, status, "%s", p->text);
     cr_expect(strncmp(error->message, head, strlen(head)) == 0, "not %s\n%s", head, error->message);
     cr_expect_not_null(strstr(error->message, says), "not \"%s\"\n%s", says, error->message);
     cr_expect(length > end && strcmp(error->message + length - end, tail) == 0, "not%s\n%s", tail,
@@ -75,7 +76,7 @@ static void expect_error_with(const char *marked, const char *says, const cb_set
     cb_cell *cell = cb_cell_parse(p.text, &options, &error);
     cr_expect_null(cell, "accepted: %s", p.text);
     if (cell == NULL)
-        expect_message(&error, &p, says);
+        expect_message(&error, settings != NULL ? CB_ERROR_VALUE : CB_ERROR_FORMAT, &p, says);
     cb_cell_free(cell);
 }
 
@@ -150,6 +151,11 @@ Test(equation_errors, functions) {
         {"h' = leaky_relu(W x, ▸h)", "argument 2 of leaky_relu has to be a number"},
         {"h' = W x + softmax(▸3)", "\"3\" is a number where a vector has to be"},
         {"h' = maximum(x, x, x, x, x, x, x, x, ▸x)", "there are more than 8 parts"},
+        {"h' = W x + ▸softmax",
+         "\"softmax\" is a function, and its argument is in brackets: softmax(...)"},
+        {"h' = ▸scale * W x", "\"scale\" is a function"},
+        {"h' = W x + U ▸σ", "\"σ\" is a function"},
+        {"h' = W (▸tanh * x)", "\"tanh\" is a function"},
         {"h' = 1 + ▸split(W x)", "split is the whole right side of an equation"},
     };
     EXPECT_ERRORS(faults);
@@ -342,6 +348,17 @@ Test(equation_errors, hyperparameters) {
         {"let ▸a = log(-1)\nh' = a * W x", "\"a\" is no finite number: it is undefined"},
         {"let ▸a = 1 / 0\nh' = a * W x", "\"a\" is no finite number: it is infinite"},
         {"let a =▸\nh' = a * W x", "but the line ends here"},
+    };
+    EXPECT_ERRORS(faults);
+}
+
+Test(equation_errors, constants) {
+    static const fault faults[] = {
+        {"h' = W x + ▸log(0)", "\"log(0)\" is no finite number: it is infinite"},
+        {"h' = W x * ▸(1 / 0)", "\"(1 / 0)\" is no finite number: it is infinite"},
+        {"h' = W x\nc' = ▸sqrt(-1)", "\"sqrt(-1)\" is no finite number: it is undefined"},
+        {"let a = 1\nh' = clamp(W x, ▸-1 / (a - 1), 2)", "it is infinite"},
+        {"h' = W x + h^▸(2 * 1e300 * 1e300)", "it is infinite"},
     };
     EXPECT_ERRORS(faults);
 }
@@ -689,16 +706,18 @@ static void expect_refused(const char *text, const cb_setting *settings, const c
     cb_error error;
     const cb_cell_text_options options = {.settings = settings};
     cr_expect_null(cb_cell_parse(text, &options, &error), "%s", says);
-    cr_expect_eq(error.status, CB_ERROR_FORMAT);
+    cr_expect_eq(error.status, CB_ERROR_VALUE);
     cr_expect_str_eq(error.message, says);
 }
 
 Test(equation_errors, settings) {
     static const char plain[] = "let a = 1\nlet b = 2 * a\nsize p = 3\nsize q = 2 * p\n"
                                 "state m[q]\nm' = W x\nh' = b * U m";
+    static const cb_setting twice[] = {{"a", 1}, {"p", 2}, {"a", 1}, {NULL, 0}};
     expect_refused(plain, SET("c", 1), "cell: there is no \"c\" to set; there are a, p, q");
     expect_refused("h' = W x", SET("c", 1),
                    "cell: there is no \"c\" to set: no line declares one with let or size");
+    expect_refused(plain, twice, "cell: \"a\" is set twice");
     expect_error_with("let a = 1\nlet ▸b = 2 * a\nh' = b * W x",
                       "\"b\" is computed from others: set those", SET("b", 1));
     expect_error_with("size p = 3\nsize ▸q = 2 * p\nstate m[q]\nm' = W x\nh' = U m",
@@ -707,6 +726,9 @@ Test(equation_errors, settings) {
                       "the size \"p\" is set to 2.5, which is no whole number", SET("p", 2.5));
     expect_error_with("size ▸p = 3\nstate m[p]\nm' = W x\nh' = U m",
                       "the size \"p\" is set to 0, which is no whole number", SET("p", 0));
+    for (double size = 16777217; size < 1e300; size *= 1e30)
+        expect_error_with("size ▸p = 3\nstate m[p]\nm' = W x\nh' = U m",
+                          "which is too large; the largest is 16777216", SET("p", size));
     expect_error_with("let ▸a = 3\nh' = a * W x", "\"a\" is set to what is no finite number",
                       SET("a", (double)INFINITY));
 }

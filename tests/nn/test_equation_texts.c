@@ -124,7 +124,8 @@ static const char *const texts[] = {
     "size' = W x\noutput size",
     "output output\noutput' = W x",
     "heads = x\nh' = W heads + observe",
-    "tanh = W x\nh' = scale * tanh + mean",
+    "tanh = W x\nh' = scale * tanh + mean\ninit scale = 1\ninit mean = 0",
+    "init scale = 1\nh' = scale * W x + scale(U h, 2)",
     "sigmoid = σ(W x)\nh' = sigmoid",
     /* Numbers. */
     "h' = 1 * (W x) + 1. * h + .5 * h + 1e-3 * h + 2E+2 * h + 0.1e1 * h",

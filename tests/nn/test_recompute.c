@@ -88,7 +88,8 @@ Test(recompute, lengths_and_states_that_do_not_fit_fail_on_the_tape) {
         cb_tape_reset(tape);
         cb_tensor *x = cb_forward(embedding, cb_full(tape, CB_I64, CB_SHAPE(5, 3), 1));
         cb_tensor *small = cb_full(tape, CB_F32, CB_SHAPE(3, 3), 0);
-        cb_tensor *const given[] = {small, k == 3 ? NULL : small};
+        cb_tensor *good = cb_full(tape, CB_F32, CB_SHAPE(3, 4), 0);
+        cb_tensor *const given[] = {k == 3 ? good : small, k == 3 ? NULL : small};
         cb_rnn_io io = {.lengths = cb_full(tape, CB_I64, CB_SHAPE(3), k == 0 ? 6 : -1)};
         if (k == 0)
             expect_failed(tape, rnn, x, io, CB_ERROR_VALUE, "length 6 of sequence 0 is outside");
