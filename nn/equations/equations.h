@@ -282,6 +282,13 @@ bool cbi_check_form(cbi_equations *e, int name, const cbi_form *form);
 /* Whether a number depends on the hidden size or the input's. */
 bool cbi_depends_on_sizes(const cbi_equations *e, int node);
 
+/* ---- roles.c --------------------------------------------------------------------------------- */
+
+/* Finds the order in which equations can be computed; fails on a cycle. */
+bool cbi_order_equations(cbi_equations *e);
+/* What each parameter is for, from what it meets; once there is an order. */
+void cbi_find_roles(cbi_equations *e);
+
 /* ---- sizes.c --------------------------------------------------------------------------------- */
 
 bool cbi_find_sizes(cbi_equations *e);
