@@ -102,6 +102,7 @@ static bool inputs_usable(cb_tape *tape, const cb_op *op, int count, cb_tensor *
     for (int i = 0; i < count; i++) {
         const char *why = inputs[i] == NULL               ? "is NULL"
                           : inputs[i] == cbi_poison(NULL) ? "has no value: what made it had no tape"
+                          : cbi_is_over(inputs[i])        ? CBI_IS_OVER
                           : inputs[i]->node == NULL       ? "is on no tape; see cb_input"
                           : inputs[i]->node->tape != tape ? "is on another tape than the others"
                           : cbi_is_poisoned(inputs[i])
@@ -245,6 +246,8 @@ static cb_tape *tape_of_inputs(int count, cb_tensor *const *inputs) {
         if (tape == NULL || (own != NULL && own->trace != NULL))
             tape = own;
     }
+    for (int i = 0; i < count && tape == NULL; i++)
+        tape = cbi_tape_of_over(inputs[i]);
     return tape;
 }
 

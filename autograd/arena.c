@@ -3,6 +3,24 @@
 
 #include "tensor/memory.h"
 
+#ifdef __SANITIZE_ADDRESS__
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifdef SANITIZED
+#include <sanitizer/asan_interface.h>
+#define CLOSE(memory, bytes) __asan_poison_memory_region(memory, bytes)
+#define OPEN(memory, bytes)  __asan_unpoison_memory_region(memory, bytes)
+#define IS_CLOSED(memory)    (__asan_address_is_poisoned(memory) != 0)
+#else
+#define CLOSE(memory, bytes) (void)(memory), (void)(bytes)
+#define OPEN(memory, bytes)  (void)(memory), (void)(bytes)
+#define IS_CLOSED(memory)    ((void)(memory), false)
+#endif
+
 struct cbi_chunk {
     cbi_chunk *next;
     size_t size; /* bytes after the header */
@@ -21,6 +39,7 @@ static cbi_chunk *chunk_new(cbi_arena *arena, size_t bytes) {
     if (chunk == NULL)
         return NULL;
     *chunk = (cbi_chunk){.size = size};
+    CLOSE((char *)chunk + HEADER, size);
     arena->total += size + HEADER;
     if (arena->current == NULL) {
         arena->first = chunk;
@@ -47,10 +66,17 @@ void *cbi_arena_allocate(cbi_arena *arena, size_t bytes) {
     }
     char *memory = (char *)arena->current + HEADER + arena->used;
     arena->used += bytes;
+    OPEN(memory, bytes);
     return memory;
 }
 
+bool cbi_arena_took_back(const void *memory) {
+    return IS_CLOSED(memory);
+}
+
 void cbi_arena_reset(cbi_arena *arena) {
+    for (cbi_chunk *chunk = arena->first; chunk != NULL; chunk = chunk->next)
+        CLOSE((char *)chunk + HEADER, chunk->size);
     arena->current = arena->first;
     arena->used = 0;
 }
@@ -58,6 +84,7 @@ void cbi_arena_reset(cbi_arena *arena) {
 void cbi_arena_free(cbi_arena *arena) {
     for (cbi_chunk *chunk = arena->first; chunk != NULL;) {
         cbi_chunk *next = chunk->next;
+        OPEN((char *)chunk + HEADER, chunk->size);
         cbi_free(chunk);
         chunk = next;
     }

@@ -2,6 +2,7 @@
 #ifndef CEREBRA_AUTOGRAD_ARENA_H
 #define CEREBRA_AUTOGRAD_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef struct cbi_chunk cbi_chunk;
@@ -15,6 +16,9 @@ typedef struct cbi_arena {
 
 /* Uninitialised memory, aligned to 64 bytes; NULL when there is none. */
 void *cbi_arena_allocate(cbi_arena *arena, size_t bytes);
+/* Whether memory is known not to be given out: only under AddressSanitizer, for which what is taken
+   back is out of bounds. */
+bool cbi_arena_took_back(const void *memory);
 /* Takes everything back and keeps the chunks: the same requests in the same order will be met
    without a new one. */
 void cbi_arena_reset(cbi_arena *arena);

@@ -328,6 +328,10 @@ static void walk_from(const sweep *run, cb_tensor *output, cb_tensor *seed) {
 
 static cb_status differentiable(const char *name, cb_tensor *output) {
     cb_tape *tape = cb_tape_of(output);
+    if (output != NULL && cbi_is_over(output)) {
+        cbi_tape_fail(cbi_tape_of_over(output), CB_ERROR_TAPE, "%s: the tensor " CBI_IS_OVER, name);
+        return CB_ERROR_TAPE;
+    }
     if (tape == NULL)
         return output != NULL && cbi_is_poisoned(output) ? CB_ERROR_MEMORY : CB_ERROR_TAPE;
     if (tape->status == CB_OK && tape->trace != NULL)

@@ -18,7 +18,8 @@ cb_tensor *cbi_poison(cb_tape *tape) {
 }
 
 bool cbi_is_poisoned(const cb_tensor *t) {
-    return t->node != NULL && t == cbi_poison(t->node->tape);
+    return !cbi_arena_took_back(t) && (const void *)t->node == (const void *)t &&
+           t == cbi_poison(t->node->tape);
 }
 
 void cbi_tape_record(cb_tape *tape, cb_status status, const char *prefix, const char *format,
@@ -115,6 +116,7 @@ void cb_tape_reset(cb_tape *tape) {
     tape->again = NULL;
     tape->drawing_again = false;
     tape->scratch_in_use = tape->no_variables = tape->met_variable = false;
+    tape->step++;
     tape->ops = 0;
     tape->leaves = NULL;
     tape->last = NULL;
@@ -137,11 +139,27 @@ size_t cb_tape_bytes(const cb_tape *tape) {
 }
 
 cb_tape *cb_tape_of(const cb_tensor *t) {
-    return t != NULL && t->node != NULL ? t->node->tape : NULL;
+    return t == NULL || t->node == NULL || cbi_is_over(t) ? NULL : t->node->tape;
 }
 
 bool cb_requires_grad(const cb_tensor *t) {
     return t != NULL && t->node != NULL && t->node->requires_grad;
+}
+
+bool cbi_is_over(const cb_tensor *t) {
+    if (cbi_arena_took_back(t))
+        return true;
+    if (t->node == NULL || t == &orphan.tensor)
+        return false;
+    if ((const void *)t->node != (const void *)t)
+        return true;
+    return !cbi_is_poisoned(t) && t->node->step != t->node->tape->step;
+}
+
+cb_tape *cbi_tape_of_over(const cb_tensor *t) {
+    if (t == NULL || cbi_arena_took_back(t) || t->node == NULL)
+        return NULL;
+    return (const void *)t->node == (const void *)t ? t->node->tape : NULL;
 }
 
 /* ---- Nodes ----------------------------------------------------------------------------------- */
@@ -160,7 +178,10 @@ cb_node *cbi_node_new(cb_tape *tape, int count, size_t options_size) {
         return NULL;
     }
     cb_node *node = (cb_node *)(void *)memory;
-    *node = (cb_node){.tape = tape, .count = count, .in = (cb_tensor **)(void *)(memory + inputs)};
+    *node = (cb_node){.tape = tape,
+                      .step = tape->step,
+                      .count = count,
+                      .in = (cb_tensor **)(void *)(memory + inputs)};
     node->tensor.node = node;
     node->options = options_size > 0 ? memory + options : NULL;
     if (tape->trace != NULL && !cbi_trace_note(tape->trace, node)) {
@@ -299,6 +320,10 @@ cb_tensor *cbi_filled_like(cb_tape *tape, const cb_tensor *t, double value) {
 double cb_item(const cb_tensor *t) {
     if (t == NULL || cbi_is_poisoned(t))
         return NAN;
+    if (cbi_is_over(t)) {
+        cbi_tape_fail(cbi_tape_of_over(t), CB_ERROR_TAPE, "item: the tensor " CBI_IS_OVER);
+        return NAN;
+    }
     if (t->node != NULL && t->node->tape != NULL && t->node->tape->trace != NULL) {
         cb_fail(t, CB_ERROR_TAPE, "item: the step reads a value, which a trace does not have");
         return NAN;

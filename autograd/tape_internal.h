@@ -23,8 +23,9 @@ struct cbi_block {
 /* A tensor on a tape, and how it was made. */
 typedef struct cb_node cb_node;
 struct cb_node {
-    cb_tensor tensor;
+    cb_tensor tensor; /* first: a tensor on a tape lies where its node does */
     cb_tape *tape;
+    int64_t step;    /* of the tape, when it was made */
     const cb_op *op; /* NULL: a leaf */
     void *options;
     int count;
@@ -100,6 +101,7 @@ struct cb_tape {
     bool drawing_again;        /* whether draws are noted ones */
     bool no_variables;         /* variables that are made now are constants */
     bool met_variable;         /* one has been made, or would have been if the tape recorded */
+    int64_t step;              /* which of its steps it is in: how often it has been reset */
     int64_t ops;               /* applied since the reset, for messages */
     int64_t sweeps;            /* number of the running or last sweep */
     struct cbi_leaves *leaves; /* of parameters, see leaves.c; NULL: none yet */
@@ -126,6 +128,14 @@ cb_tensor *cbi_function_fail(const cb_tensor *x, const char *function, cb_status
 /* The poisoned tensor of a tape, or the one that belongs to none. */
 cb_tensor *cbi_poison(cb_tape *tape);
 bool cbi_is_poisoned(const cb_tensor *t);
+/* Whether a tensor is of a step of its tape that is over: its memory may be anything by now. Some
+   such tensors are not found out, where another lies in the same place. */
+bool cbi_is_over(const cb_tensor *t);
+#define CBI_IS_OVER                                                                                \
+    "is of a step that is over: its tape has been reset since; copy what is to be kept, with "     \
+    "cb_tensor_copy"
+/* The tape of such a tensor, as far as its memory still tells; NULL. */
+cb_tape *cbi_tape_of_over(const cb_tensor *t);
 /* A node with no elements yet, and room for inputs and options in the same allocation. NULL,
    recorded, when there is no memory. */
 cb_node *cbi_node_new(cb_tape *tape, int count, size_t options_size);

@@ -25,7 +25,9 @@ CB_API cb_tape *cb_tape_new(void);
 CB_API cb_tape *cb_tape_new_no_grad(void);
 /* Frees the tape and all tensors on it; NULL is allowed. */
 CB_API void cb_tape_free(cb_tape *tape);
-/* Ends all tensors on the tape, clears its error, keeps its memory for the next step. */
+/* Ends all tensors on the tape, clears its error, keeps its memory for the next step. What is used
+   of an earlier step all the same fails with CB_ERROR_TAPE, in nearly all cases: copy what is to be
+   kept, with cb_tensor_copy. */
 CB_API void cb_tape_reset(cb_tape *tape);
 /* CB_OK, or the status of the first op that failed since the last reset. */
 CB_API cb_status cb_tape_status(const cb_tape *tape);
