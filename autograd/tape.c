@@ -41,6 +41,17 @@ cb_tensor *cbi_tape_fail(cb_tape *tape, cb_status status, const char *format, ..
     return cbi_poison(tape);
 }
 
+void cbi_tape_name_layer(cb_tape *tape, const char *name) {
+    static const char begin[] = "in layer \"";
+    char message[sizeof(tape->message)];
+    if (name[0] == '\0' || strncmp(tape->message, begin, sizeof(begin) - 1) == 0)
+        return;
+    memcpy(message, tape->message, sizeof(message));
+    int length = snprintf(tape->message, sizeof(tape->message), "%s%.100s\": ", begin, name);
+    if (length > 0 && (size_t)length < sizeof(tape->message))
+        snprintf(tape->message + length, sizeof(tape->message) - (size_t)length, "%s", message);
+}
+
 cb_tensor *cb_fail(const cb_tensor *t, cb_status status, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
@@ -100,6 +111,15 @@ void cb_tape_free(cb_tape *tape) {
     cbi_free(tape->pass);
     cbi_trace_free(tape->trace);
     cbi_free(tape);
+}
+
+void cb_tape_evaluate(cb_tape *tape, bool on) {
+    if (tape != NULL)
+        tape->evaluating = on;
+}
+
+bool cb_tape_evaluates(const cb_tape *tape) {
+    return tape != NULL && tape->evaluating;
 }
 
 void cb_tape_reset(cb_tape *tape) {

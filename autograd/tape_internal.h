@@ -121,8 +121,10 @@ cb_tensor *cbi_tape_fail(cb_tape *tape, cb_status status, const char *format, ..
     __attribute__((format(printf, 3, 4)));
 void cbi_tape_record(cb_tape *tape, cb_status status, const char *prefix, const char *format,
                      va_list arguments);
-/* The same for a function that is built from ops: the message begins, as an op's does, with the
-   function's name and x's shape, and ends with the op's number. */
+/* Puts "in layer NAME: " in front of the message of a failure, unless a layer within it has. */
+void cbi_tape_name_layer(cb_tape *tape, const char *name);
+/* The same as cbi_tape_fail for a function that is built from ops: the message begins, as an op's
+   does, with the function's name and x's shape, and ends with the op's number. */
 cb_tensor *cbi_function_fail(const cb_tensor *x, const char *function, cb_status status,
                              const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* The poisoned tensor of a tape, or the one that belongs to none. */

@@ -21,7 +21,13 @@ cb_tensor *cb_forward(const cb_module *module, cb_tensor *x) {
     if (module == NULL || module->forward == NULL) {
         return cb_fail(x, CB_ERROR_NOT_FOUND, "the module is NULL: see cb_params_error");
     }
-    return module->forward(module, x);
+    cb_tape *tape = cb_tape_of(x);
+    bool good = cb_tape_status(tape) == CB_OK;
+    cb_tensor *y = module->forward(module, x);
+    if (good && cb_tape_status(tape) != CB_OK) {
+        cbi_tape_name_layer(tape, module->name);
+    }
+    return y;
 }
 
 /* ---- Dropout --------------------------------------------------------------------------------- */

@@ -8,7 +8,7 @@
 typedef struct cbi_check_form {
     int64_t time, batch;
     bool looked_up, reverse, lengths;
-    bool evaluating;                 /* on a tape without gradients */
+    bool evaluating;                 /* see cb_tape_evaluate */
     bool gradients, of_x, of_states; /* which gradients are wanted, besides those of: */
     bool own;                        /* variables that the step puts on the tape itself; */
     const bool *of_weights;          /* each weight; NULL: all */

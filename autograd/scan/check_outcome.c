@@ -93,7 +93,9 @@ cbi_outcome cbi_outcome_of(const cbi_problem *p, cbi_way way, double change) {
     int most = cbi_problem_states(p) + cbi_problem_weights(p) + p->gradient_count + 2;
     cbi_noise noise = {change, cb_random_seed(1)};
     session s = {.p = p};
-    o.tape = s.tape = p->form->evaluating ? cb_tape_new_no_grad() : cb_tape_new();
+    bool plain = p->form->evaluating && !p->form->gradients;
+    o.tape = s.tape = plain ? cb_tape_new_no_grad() : cb_tape_new();
+    cb_tape_evaluate(o.tape, p->form->evaluating);
     o.results = cbi_allocate(sizeof(cb_tensor *) * (size_t)(4 * most));
     if (!make_stand_ins(p, &o.stand_ins) || o.tape == NULL || o.results == NULL)
         return o;

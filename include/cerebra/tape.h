@@ -23,6 +23,12 @@ typedef struct cb_tape cb_tape;
 CB_API cb_tape *cb_tape_new(void);
 /* A tape that records nothing for gradients: ops only compute. For evaluation and sampling. */
 CB_API cb_tape *cb_tape_new_no_grad(void);
+/* From now on, over resets too: whether modules compute what they do in evaluation, where dropout
+   and zoneout keep everything, or in training. A tape with gradients begins in training, one
+   without in evaluation: so gradients without dropout are cb_tape_evaluate(tape, true), and dropout
+   at test time (Gal & Ghahramani 2016) is cb_tape_evaluate(no_grad, false). */
+CB_API void cb_tape_evaluate(cb_tape *tape, bool on);
+CB_API bool cb_tape_evaluates(const cb_tape *tape);
 /* Frees the tape and all tensors on it; NULL is allowed. */
 CB_API void cb_tape_free(cb_tape *tape);
 /* Ends all tensors on the tape, clears its error, keeps its memory for the next step. What is used

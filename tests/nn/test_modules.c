@@ -364,3 +364,74 @@ Test(modules, a_parameter_is_one_tensor_a_step) {
     cb_tape_free(tape);
     perceptron_free(&p);
 }
+
+/* ---- Training and evaluation ----------------------------------------------------------------- */
+
+/* A network with every kind of dropout, and what it computes of one x on a tape. */
+typedef struct dropping {
+    cb_params *params;
+    cb_module *dropout, *head;
+    cb_rnn *rnn;
+} dropping;
+
+static dropping dropping_new(bool eager) {
+    dropping d = {.params = cb_params_new_dtype(5, CB_F64)};
+    d.dropout = cb_dropout_new(d.params, "dropout", 0.5);
+    d.rnn = cb_rnn_new(d.params, "rnn", &cb_gru, 3, 4, .layers = 2, .dropout = 0.5,
+                       .recurrent_dropout = 0.5, .zoneout = 0.5, .eager = eager);
+    d.head = cb_linear_new(d.params, "head", 4, 2);
+    cr_assert_not_null(d.head);
+    return d;
+}
+
+static cb_tensor *dropped(const dropping *d, cb_tape *tape) {
+    cb_tensor *x = cb_sin(cb_reshape(cb_arange(tape, CB_F64, 0, 1, 30), CB_SHAPE(5, 2, 3)));
+    cb_tensor *y = cb_forward(d->head, cb_rnn_forward(d->rnn, cb_forward(d->dropout, x), NULL));
+    return cb_sum(cb_square(y), CB_ALL_AXES, false);
+}
+
+Test(modules, evaluation_and_training_are_modes_of_the_tape) {
+    for (int eager = 0; eager < 2; eager++) {
+        dropping d = dropping_new(eager == 1);
+        cb_tape *tape = cb_tape_new(), *no_grad = cb_tape_new_no_grad();
+        cr_expect(!cb_tape_evaluates(tape) && cb_tape_evaluates(no_grad));
+        double expected = cb_item(dropped(&d, no_grad));
+        cr_expect_eq(cb_item(dropped(&d, no_grad)), expected);
+        cb_tape_evaluate(tape, true);
+        cb_tensor *loss = dropped(&d, tape);
+        cr_expect_float_eq(cb_item(loss), expected, 1e-12);
+        cr_expect_eq(cb_backward(loss), CB_OK, "%s", cb_tape_error(tape));
+        cb_tape_reset(tape);
+        cr_expect(cb_tape_evaluates(tape));
+        /* The gradient is that of what was computed. */
+        cb_param *param = cb_params_at(d.params, 1);
+        double *weight = param->value->data, before = *weight;
+        *weight = before + 1e-6;
+        double above = cb_item(dropped(&d, no_grad));
+        *weight = before - 1e-6;
+        double below = cb_item(dropped(&d, no_grad));
+        *weight = before;
+        cr_expect_float_eq(*(double *)param->gradient->data, (above - below) / 2e-6, 1e-7);
+        /* Monte Carlo dropout. */
+        cb_tape_evaluate(no_grad, false);
+        double first = cb_item(dropped(&d, no_grad)), second = cb_item(dropped(&d, no_grad));
+        cr_expect_neq(first, expected);
+        cr_expect_neq(first, second);
+        cr_expect_eq(cb_tape_status(no_grad), CB_OK, "%s", cb_tape_error(no_grad));
+        cb_tape_free(tape);
+        cb_tape_free(no_grad);
+        cb_params_free(d.params);
+    }
+}
+
+Test(modules, a_failing_layer_is_named) {
+    cb_params *params = cb_params_new(1);
+    cb_module *block[] = {cb_linear_new(params, "h.0", 3, 4), cb_linear_new(params, "h.1", 5, 2)};
+    cb_module *network = cb_sequential_new(params, "network", 2, block);
+    cb_tape *tape = cb_tape_new();
+    cb_forward(network, cb_full(tape, CB_F32, CB_SHAPE(2, 3), 1));
+    cr_expect_eq(strncmp(cb_tape_error(tape), "in layer \"h.1\": matmul: ", 24), 0, "%s",
+                 cb_tape_error(tape));
+    cb_tape_free(tape);
+    cb_params_free(params);
+}
