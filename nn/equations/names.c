@@ -36,7 +36,9 @@ static bool make_settings(cbi_equations *e) {
         if (!plain_number(e, name->value, &number)) {
             if (set != NULL)
                 return cbi_equations_refuse(
-                    e, name->at, "\"%s\" is computed from others: set those", name->text);
+                    e, name->at,
+                    "\"%s\" is computed; what can be set is a plain number, as in let %s = 0.5",
+                    name->text, name->text);
             continue;
         }
         if (e->cell.setting_count == CB_CELL_MAX_SETTINGS)
@@ -120,14 +122,36 @@ static bool ends_with(const char *text, const char *end) {
     return length > of_end && strcmp(text + length - of_end, end) == 0;
 }
 
-/* Names that would be vectors of parameters and are not meant so: a state that no line computes, a
-   time step that is written, numbers by name. */
-static bool check_vector(cbi_equations *e, const cbi_node *node) {
+/* Whether a name is that of x, a state, a result or a further input with a time step behind it:
+   h_prev, x_t. A bias b_t is not. */
+static bool has_time_step(const cbi_equations *e, const char *text) {
     static const char *const steps[] = {"_t",        "_tm1", "_t1",   "_prev",
                                         "_previous", "_old", "_last", "prev"};
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        size_t length = strlen(text) - strlen(steps[i]);
+        if (!ends_with(text, steps[i]))
+            continue;
+        if (length == 1 && (text[0] == 'x' || text[0] == 'h'))
+            return true;
+        for (int k = 0; k < e->name_count; k++) {
+            const cbi_name *name = &e->names[k];
+            bool varies = name->kind == CBI_NAME_STATE || name->kind == CBI_NAME_RESULT ||
+                          name->kind == CBI_NAME_INPUT;
+            if (varies && strncmp(name->text, text, length) == 0 && name->text[length] == '\0')
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Names that would be vectors of parameters and are not meant so: a state that no line computes, a
+   time step that is written, numbers by name. First values say that a parameter is meant. */
+static bool check_vector(cbi_equations *e, const cbi_node *node) {
     const char *text = e->names[node->name].text;
     const cbi_node *parent = node->parent >= 0 ? &e->nodes[node->parent] : NULL;
-    if (cbi_function_find(text) != NULL && e->names[node->name].init_at < 0)
+    if (e->names[node->name].init_at >= 0 && strcmp(text, "h") != 0)
+        return true;
+    if (cbi_function_find(text) != NULL)
         return cbi_equations_fail(
             e, node->start,
             "\"%s\" is a function, and its argument is in brackets: %s(...); a "
@@ -135,13 +159,11 @@ static bool check_vector(cbi_equations *e, const cbi_node *node) {
             text, text);
     if (strcmp(text, "h") == 0)
         return cbi_equations_fail(e, node->start, "\"h\" is no state: a line h' = ... is missing");
-    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
-        if (ends_with(text, steps[i]))
-            return cbi_equations_fail(
-                e, node->start,
-                "\"%s\" would be a parameter. A time step is not written: x is "
-                "this step's input, c a state before the step, c' after it",
-                text);
+    if (has_time_step(e, text))
+        return cbi_equations_fail(e, node->start,
+                                  "\"%s\" would be a parameter. A time step is not written: x is "
+                                  "this step's input, c a state before the step, c' after it",
+                                  text);
     if (strcmp(text, "\xCF\x80") == 0 || strcmp(text, "pi") == 0)
         return cbi_equations_fail(e, node->start,
                                   "\"%s\" would be a parameter: write the number, "
@@ -154,8 +176,9 @@ static bool check_vector(cbi_equations *e, const cbi_node *node) {
         return cbi_equations_fail(
             e, node->start,
             "\"%s\" would be a parameter, and a matrix times one says nothing: if "
-            "it is a state, a line %s' = ... is missing",
-            text, text);
+            "it is a state, a line %s' = ... is missing; if it is learned, say its first "
+            "values, init %s = 1",
+            text, text, text);
     return true;
 }
 

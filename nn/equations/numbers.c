@@ -16,12 +16,17 @@ typedef struct number_context {
 
 static double number_of(number_context *c, int node);
 
+/* So many times a size, which may be unknown: nothing if it is none. */
+static double times(int64_t count, double size) {
+    return count == 0 ? 0 : (double)count * size;
+}
+
 static double number_of_name(number_context *c, const cbi_name *name) {
+    const cbi_form *form = &name->form;
     if (name->kind == CBI_NAME_SIZE && name->has_form)
-        return ((double)name->form.hidden * c->hidden * (name->form.hidden != 0) +
-                (double)name->form.input * c->input * (name->form.input != 0) +
-                (double)name->form.constant) /
-               (double)name->form.over;
+        return (times(form->hidden, c->hidden) + times(form->input, c->input) +
+                (double)form->constant) /
+               (double)form->over;
     if (c->settings != NULL && name->setting >= 0)
         return c->settings[name->setting];
     if (name->setting >= 0)

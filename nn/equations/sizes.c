@@ -503,8 +503,9 @@ static bool check_states(size_context *c) {
         if (s->form.input != 0 && s->form.hidden == 0 && !said)
             return cbi_equations_fail(
                 e, name->at,
-                "\"%s\" has the size of the input, as it meets x unit by unit: "
-                "write W x for x, or state %s[input] if that is meant",
+                "\"%s\" comes out with the size of the input: it meets x unit by unit, or "
+                "one matrix multiplies both. Write W x for x, matrices of their own, or "
+                "state %s[input] if that is meant",
                 name->text, name->text);
     }
     return true;

@@ -151,12 +151,30 @@ static int next_rule(const cbi_equations *e) {
     return -1;
 }
 
+/* The rule that others call so; NULL. */
+static const char *same_rule(const char *text) {
+    static const char *const others[][2] = {
+        {"xavier_uniform", "glorot_uniform"},
+        {"xavier_normal", "glorot_normal"},
+        {"he_uniform", "kaiming_uniform"},
+        {"he_normal", "kaiming_normal"},
+        {"gaussian", "normal"},
+        {"zero", "zeros"},
+    };
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        if (strcmp(text, others[i][0]) == 0)
+            return others[i][1];
+    return NULL;
+}
+
 static bool no_rule(cbi_equations *e) {
     const cbi_token *t = cbi_peek(e, 0);
     const char *names[RULES + 1] = {NULL}, *text = CBI_QUOTE(e, t->start, t->end);
     for (int i = 0; i < RULES; i++)
         names[i] = rules[i].name;
-    const char *nearest = cbi_nearest_name(text, names);
+    const char *nearest = same_rule(text);
+    if (nearest == NULL)
+        nearest = cbi_nearest_name(text, names);
     if (nearest != NULL && t->kind == CBI_TOKEN_NAME)
         return cbi_equations_fail(e, t->start,
                                   "\"%s\" is no rule for first values; did you mean "

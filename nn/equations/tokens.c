@@ -45,6 +45,7 @@ static bool is_digit(int32_t c) {
 static bool is_letter(int32_t c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
            (c >= 0xC0 && c <= 0x24F && c != 0xD7 && c != 0xF7) || /* Latin */
+           c == 0xB5 || (c >= 0x1E00 && c <= 0x1EFF) ||           /* the sign for micro, and ẋ */
            (c >= 0x370 && c <= 0x3FF && c != 0x37E &&
             c != 0x387) ||             /* Greek, without its ; and · */
            (c >= 0x400 && c <= 0x4FF); /* Cyrillic */
@@ -64,6 +65,8 @@ static bool is_blank(int32_t c) {
 bool cbi_is_capital(const char *name) {
     int bytes;
     int32_t c = cbi_character_at(name, &bytes);
+    if (c >= 0x1E00 && c <= 0x1EFF) /* in pairs but for a few, which are small but ẞ */
+        return c >= 0x1E96 && c <= 0x1E9F ? c == 0x1E9E : c % 2 == 0;
     if (c < 0x100 || c >= 0x370)
         return (c >= 'A' && c <= 'Z') || (c >= 0xC0 && c <= 0xDE) || (c >= 0x386 && c <= 0x38F) ||
                (c >= 0x391 && c <= 0x3AB) || (c >= 0x400 && c <= 0x42F);

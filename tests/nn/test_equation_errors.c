@@ -266,6 +266,9 @@ Test(equation_errors, names_that_are_not_what_they_have_to_be) {
         {"▸h' = U h", "x, the input of a time step, is never used"},
         {"c = V h\nh' = tanh(W ▸x_t + c)", "A time step is not written: x is this step's input"},
         {"h' = tanh(W x + U ▸h_prev)", "c' after it"},
+        {"h' = tanh(W x + h * b)\nc' = c + ▸c_t", "c' after it"},
+        {"h' = W x + b\ninit b ▸xavier_uniform", "did you mean \"glorot_uniform\""},
+        {"h' = W x + b\ninit b ▸he_normal", "did you mean \"kaiming_normal\""},
         {"h' = tanh(W x + U ▸h_t-1)", "c' after it"},
         {"C' = tanh(W x + U ▸h)", "a line h' = ... is missing"},
         {"h' = tanh(W x + U ▸last)", "a matrix times one says nothing"},
@@ -304,7 +307,7 @@ Test(equation_errors, sizes_that_do_not_fit) {
          "\"m\" has 4 (line 1), and its parts have 6 together"},
         {"state h[4]\n▸h'[3] = W x", "the size is 3 here, and 4 (line 1) elsewhere"},
         {"state h[4]\n▸h' = sum(W x)", "\"h'\" has 4 (line 1), \"sum(W x)\" has 1"},
-        {"▸h' = W (x + h)", "\"h\" has the size of the input, as it meets x unit by unit"},
+        {"▸h' = W (x + h)", "\"h\" comes out with the size of the input"},
         {"▸a = 3\nh' = a * W x", "\"a\" is a number, no vector: write let a = ..."},
         {"▸a, b = split(3)\nh' = W x + a + b", "\"a\" is a number, no vector"},
     };
@@ -719,7 +722,8 @@ Test(equation_errors, settings) {
                    "cell: there is no \"c\" to set: no line declares one with let or size");
     expect_refused(plain, twice, "cell: \"a\" is set twice");
     expect_error_with("let a = 1\nlet ▸b = 2 * a\nh' = b * W x",
-                      "\"b\" is computed from others: set those", SET("b", 1));
+                      "\"b\" is computed; what can be set is a plain number, as in let b = 0.5",
+                      SET("b", 1));
     expect_error_with("size p = 3\nsize ▸q = 2 * p\nstate m[q]\nm' = W x\nh' = U m",
                       "the size \"q\" is computed from others: set those", SET("q", 1));
     expect_error_with("size ▸p = 3\nstate m[p]\nm' = W x\nh' = U m",

@@ -105,6 +105,14 @@ static const char *const texts[] = {
     "h' = [\nW x,\n\nU h\n]",
     "a, b =\n split(W x)\nh' = a * b",
     "a,\nb = split(W x)\nh' = a * b",
+    /* Sizes as numbers. */
+    "size m = 32\nstate s[m]\ns' = W x\nh' = U s / sqrt(m)",
+    "size m = 4\nlet k = 1 / m\nh' = k * W x\ns'[m] = V x\ninit V normal(0, 1 / sqrt(m))",
+    "size m = 2 * 4\ns'[m] = V x / m\nh' = W s'",
+    /* Names that look like time steps, or like letters with accents. */
+    "T = sigmoid(W_t x + U_t h + b_t)\nh' = T * h + (1 - T) * tanh(W x + γ_t)",
+    "h' = tanh(W x + V q)\ninit q = 1",
+    "ẋ = tanh(V x)\nṽ = ẏ * ẋ\nh' = Ẇ ṽ + U h",
     /* The signs of papers. */
     "h′ = σ(W x) ⊙ h ∘ h · h ⋅ h ∙ h × h ∗ h − b – g",
     "h' = W · x + U⋅h + Vᵀ h + V⊤ h + V^T h + b",
