@@ -259,6 +259,12 @@ cb_tensor *cb_rnn_forward(const cb_rnn *rnn, cb_tensor *x, const cb_rnn_io *io) 
 cb_tensor *cb_rnn_step(const cb_rnn *rnn, cb_tensor *x, const cb_rnn_io *io) {
     cb_rnn_io step = io != NULL ? *io : (cb_rnn_io){0};
     cb_tensor *inputs[CB_CELL_MAX_VECTORS];
+    char shape[160];
+    bool fits = x == NULL || rnn == NULL || cb_tape_of(x) == NULL || cbi_is_poisoned(x) ||
+                (x->rank == 2 && x->shape[1] == rnn->runs[0].input);
+    if (!fits) /* for its message; the sequence of one step is refused below */
+        cb_fail(x, CB_ERROR_SHAPE, "rnn \"%s\": a step's %s is not [batch, %lld]", rnn->module.name,
+                cb_shape_format(x, shape, sizeof(shape)), (long long)rnn->runs[0].input);
     step.lengths = NULL;
     for (int i = 0; step.inputs != NULL && i < cb_rnn_input_count(rnn); i++)
         inputs[i] = step.inputs[i] != NULL ? cb_unsqueeze(step.inputs[i], 0) : NULL;

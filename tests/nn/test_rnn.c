@@ -506,3 +506,13 @@ Test(rnn, a_step_that_is_wrong_is_named) {
         bench_free(&b);
     }
 }
+
+Test(rnn, a_step_of_another_shape_is_named) {
+    cb_params *params = cb_params_new(1);
+    cb_rnn *rnn = cb_rnn_new(params, "net", &cb_gru, 3, 4);
+    cb_tape *tape = cb_tape_new();
+    cb_rnn_step(rnn, cb_full(tape, CB_F32, CB_SHAPE(5, 2, 3), 1), NULL);
+    cr_expect_str_eq(cb_tape_error(tape), "rnn \"net\": a step's [5,2,3] is not [batch, 3]");
+    cb_tape_free(tape);
+    cb_params_free(params);
+}
