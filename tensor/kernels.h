@@ -54,6 +54,23 @@ cb_tensor cbi_broadcast_to(const cb_tensor *t, int rank, const int64_t *shape);
 /* target += source, of equal shape and dtype, f32 or f64. Any strides. */
 void cbi_add_into(const cb_tensor *target, const cb_tensor *source);
 
+/* Indices are row-major. How many come before the first that is not in 0..extent-1: all of them if
+   there is none. The functions below take no index that is not. */
+int64_t cbi_first_outside(int64_t count, const int64_t *indices, int64_t extent);
+/* out[.., i, ..] = x[.., indices[.., i, ..], ..] along an axis; out is row-major and has the
+   indices' shape, which but for the axis is no larger than x's. */
+void cbi_gather(const cb_tensor *out, const cb_tensor *x, int axis, const int64_t *indices);
+/* out[.., indices[.., i, ..], ..] += source[.., i, ..], f32 or f64, in the order of i; source is
+   row-major and has the indices' shape. */
+void cbi_scatter_add(const cb_tensor *out, int axis, const int64_t *indices,
+                     const cb_tensor *source);
+/* out[i] = table[indices[i]], for `count` rows of a row-major out. */
+void cbi_gather_rows(const cb_tensor *out, const cb_tensor *table, int64_t count,
+                     const int64_t *indices);
+/* table = 0, then table[indices[i]] += source[i], in the order of i; both are row-major. */
+void cbi_scatter_rows(const cb_tensor *table, const cb_tensor *source, int64_t count,
+                      const int64_t *indices);
+
 typedef enum cbi_reduction { CBI_SUM, CBI_MAX, CBI_MIN } cbi_reduction;
 /* out = reduction of in; out has in's rank, with extent 1 and any stride where it is reduced. */
 void cbi_reduce(cbi_reduction kind, const cb_tensor *out, const cb_tensor *in);
