@@ -20,6 +20,8 @@ int64_t cbi_load_index(cb_dtype dtype, const void *element);
 
 /* target = source, cast, any strides; shapes are equal. */
 void cbi_copy(const cb_tensor *target, const cb_tensor *source);
+/* The same for one dtype; cbi_copy uses it. */
+void cbi_copy_layout(const cb_tensor *target, const cb_tensor *source);
 
 /* What an elementwise kernel works on: rows of n elements, out[r][i] = f(in[0][r][i], ...). The
    elements of a row are neighbours; rows are strides in bytes apart, which may be 0 for an input.
