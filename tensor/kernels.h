@@ -79,6 +79,10 @@ void cbi_reduce(cbi_reduction kind, const cb_tensor *out, const cb_tensor *in);
 /* The same for sums, added to out (f32 or f64). */
 void cbi_sum_into(const cb_tensor *out, const cb_tensor *in);
 
+/* out, i64 and row-major, of x's shape but with extent 1 along the axis: where the largest element
+   is, the first of equals, or the first NaN. */
+void cbi_argmax(const cb_tensor *out, const cb_tensor *x, int axis);
+
 /* The reduction of n elements in a row. On the calling thread. */
 void cbi_reduce_row(cbi_reduction kind, cb_dtype dtype, int64_t n, void *out, const void *in);
 
