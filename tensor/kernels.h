@@ -106,6 +106,10 @@ typedef struct cbi_gemm_block {
 enum { CBI_MOST_BLOCKS = 64 }; /* that share a packed operand; more are formed one by one */
 void cbi_gemm_blocks(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix a, cbi_matrix b,
                      bool across, int count, const cbi_gemm_block *blocks);
+/* out = a b for each of a batch: tensors of one rank, of which the last two axes are those of the
+   matrices and a's and b's others have out's extents, or strides of 0. The same bits as by cbi_gemm
+   for each. There is an element at least. */
+void cbi_gemm_batch(const cb_tensor *out, const cb_tensor *a, const cb_tensor *b);
 /* Why products should not be computed, NULL when they can be: the user has set BLIS_ARCH_TYPE to
    what BLIS would abort on. Another configuration is then taken for those that are computed all the
    same.
