@@ -1,35 +1,36 @@
-/* Indexing: rows of a table, elements along an axis, and their adjoints. Scatters add in the order
-   of the indices and are split over columns, so that the result does not depend on the number of
-   threads. */
+/* Indexing: rows of a table, elements along an axis, and their adjoints. The loops are in
+   tensor/gather.c. */
 #include <cerebra/ops.h>
 
 #include "autograd/axes.h"
 #include "autograd/samples.h"
 #include "autograd/tape_internal.h"
 #include "tensor/kernels.h"
-#include "tensor/parallel.h"
 
 #include <string.h>
 
 /* Fails unless every index is in 0..extent-1. Leaves them, row-major as i64, in *out. */
 static cb_status read_indices(const cb_call *call, const cb_tensor *indices, int64_t extent,
-                              int64_t **out) {
-    cb_tensor all = *indices;
+                              const int64_t **out) {
     int64_t count = cb_tensor_count(indices);
-    *out = cb_call_scratch(call, sizeof(int64_t) * (size_t)count);
-    if (*out == NULL)
-        return CB_ERROR_MEMORY;
-    all.dtype = CB_I64;
-    all.data = *out;
-    cbi_strides_row_major(&all);
-    cbi_copy(&all, indices);
-    for (int64_t i = 0; i < count; i++)
-        if ((*out)[i] < 0 || (*out)[i] >= extent)
-            return cb_call_fail(call, CB_ERROR_INDEX,
-                                "index %lld, element %lld of %lld, is outside "
-                                "0..%lld",
-                                (long long)(*out)[i], (long long)i, (long long)count,
-                                (long long)extent - 1);
+    *out = indices->data;
+    if (indices->dtype != CB_I64 || !cb_tensor_is_contiguous(indices)) {
+        cb_tensor all = *indices;
+        all.dtype = CB_I64;
+        all.data = cb_call_scratch(call, sizeof(int64_t) * (size_t)count);
+        if (all.data == NULL)
+            return CB_ERROR_MEMORY;
+        cbi_strides_row_major(&all);
+        cbi_copy(&all, indices);
+        *out = all.data;
+    }
+    int64_t i = cbi_first_outside(count, *out, extent);
+    if (i < count)
+        return cb_call_fail(call, CB_ERROR_INDEX,
+                            "index %lld, element %lld of %lld, is outside "
+                            "0..%lld",
+                            (long long)(*out)[i], (long long)i, (long long)count,
+                            (long long)extent - 1);
     return CB_OK;
 }
 
@@ -56,55 +57,13 @@ static cb_status gather_rows_shape(const cb_call *call) {
     return check_index_dtype(call, indices);
 }
 
-/* Row i of a tensor, without the first `axes` axes, which are taken together as i. */
-static cb_tensor row_of(const cb_tensor *t, int axes, int64_t i) {
-    cb_tensor row = *t;
-    int64_t offset = 0;
-    for (int k = axes - 1; k >= 0; k--) {
-        offset += i % t->shape[k] * t->stride[k];
-        i /= t->shape[k];
-    }
-    row.rank = t->rank - axes;
-    memmove(row.shape, t->shape + axes, sizeof(row.shape[0]) * (size_t)row.rank);
-    memmove(row.stride, t->stride + axes, sizeof(row.stride[0]) * (size_t)row.rank);
-    row.data = (char *)t->data + offset * (int64_t)cb_dtype_size(t->dtype);
-    return row;
-}
-
-typedef struct rows_job {
-    const cb_tensor *table, *rows; /* the table, and what is gathered or scattered */
-    const int64_t *indices;
-    int64_t count, width; /* rows, and elements of one */
-    int index_axes;
-} rows_job;
-
-static void gather_rows_range(void *context, int64_t begin, int64_t end) {
-    const rows_job *job = context;
-    size_t bytes = (size_t)job->width * cb_dtype_size(job->table->dtype);
-    cb_tensor first = row_of(job->table, 1, 0);
-    bool plain = cb_tensor_is_contiguous(&first);
-    for (int64_t i = begin; i < end; i++) {
-        cb_tensor source = row_of(job->table, 1, job->indices[i]);
-        cb_tensor target = row_of(job->rows, job->index_axes, i);
-        if (plain)
-            memcpy(target.data, source.data, bytes);
-        else
-            cbi_copy(&target, &source);
-    }
-}
-
 static cb_status gather_rows_forward(const cb_call *call) {
-    const cb_tensor *table = call->in[0];
-    rows_job job = {.table = table, .rows = call->out, .index_axes = call->in[1]->rank};
-    int64_t *indices;
-    cb_status status = read_indices(call, call->in[1], table->shape[0], &indices);
-    job.indices = indices;
-    job.count = cb_tensor_count(call->in[1]);
-    if (status != CB_OK || cb_tensor_count(call->out) == 0)
-        return status;
-    job.width = cb_tensor_count(call->out) / job.count;
-    cbi_parallel_for(job.count, CBI_GRAIN / job.width + 1, gather_rows_range, &job);
-    return CB_OK;
+    const cb_tensor *table = call->in[0], *indices = call->in[1];
+    const int64_t *values;
+    cb_status status = read_indices(call, indices, table->shape[0], &values);
+    if (status == CB_OK && cb_tensor_count(call->out) > 0)
+        cbi_gather_rows(call->out, table, cb_tensor_count(indices), values);
+    return status;
 }
 
 static void gather_rows_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
@@ -202,38 +161,13 @@ static cb_status scatter_rows_shape(const cb_call *call) {
     return check_index_dtype(call, indices);
 }
 
-/* Adds columns begin..end-1 of every source row, row-major, to its row of the table. */
-static void scatter_rows_range(void *context, int64_t begin, int64_t end) {
-    const rows_job *job = context;
-    for (int64_t i = 0; i < job->count; i++) {
-        int64_t to = job->indices[i] * job->width, from = i * job->width;
-        if (job->table->dtype == CB_F32) {
-            float *target = (float *)job->table->data + to;
-            const float *source = (const float *)job->rows->data + from;
-            for (int64_t j = begin; j < end; j++)
-                target[j] += source[j];
-        } else {
-            double *target = (double *)job->table->data + to;
-            const double *source = (const double *)job->rows->data + from;
-            for (int64_t j = begin; j < end; j++)
-                target[j] += source[j];
-        }
-    }
-}
-
 static cb_status scatter_rows_forward(const cb_call *call) {
-    int64_t *indices;
-    cb_status status = read_indices(call, call->in[1], call->out->shape[0], &indices);
-    if (status != CB_OK)
-        return status;
-    cb_tensor_fill(call->out, 0);
-    rows_job job = {.table = call->out, .rows = call->in[0], .indices = indices};
-    job.count = cb_tensor_count(call->in[1]);
-    if (job.count == 0 || cb_tensor_count(call->in[0]) == 0)
-        return CB_OK;
-    job.width = cb_tensor_count(call->in[0]) / job.count;
-    cbi_parallel_for(job.width, CBI_GRAIN / job.count + 16, scatter_rows_range, &job);
-    return CB_OK;
+    const cb_tensor *source = call->in[0], *indices = call->in[1];
+    const int64_t *values;
+    cb_status status = read_indices(call, indices, call->out->shape[0], &values);
+    if (status == CB_OK)
+        cbi_scatter_rows(call->out, source, cb_tensor_count(indices), values);
+    return status;
 }
 
 static void scatter_rows_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
@@ -312,40 +246,12 @@ static cb_status gather_shape(const cb_call *call) {
     return check_gather(call, call->in[0], indices, *(const int *)call->options);
 }
 
-/* Calls visit for every element i of indices, with the offset in t that it points at. */
-static void each_index(const cb_tensor *t, const cb_tensor *indices, const int64_t *values,
-                       int axis, void (*visit)(void *context, int64_t i, int64_t offset),
-                       void *context) {
-    int64_t index[CB_MAX_RANK] = {0}, count = cb_tensor_count(indices);
-    for (int64_t i = 0; i < count; i++) {
-        int64_t offset = 0;
-        for (int k = 0; k < t->rank; k++)
-            offset += (k == axis ? values[i] : index[k]) * t->stride[k];
-        visit(context, i, offset);
-        for (int k = indices->rank - 1; k >= 0 && ++index[k] == indices->shape[k]; k--)
-            index[k] = 0;
-    }
-}
-
-typedef struct element_job {
-    cb_dtype dtype;
-    char *at;        /* the tensor that is pointed into */
-    char *row_major; /* the other one */
-} element_job;
-
-static void gather_element(void *context, int64_t i, int64_t offset) {
-    const element_job *job = context;
-    size_t size = cb_dtype_size(job->dtype);
-    memcpy(job->row_major + i * (int64_t)size, job->at + offset * (int64_t)size, size);
-}
-
 static cb_status gather_forward(const cb_call *call) {
     int axis = *(const int *)call->options;
-    int64_t *values;
+    const int64_t *values;
     cb_status status = read_indices(call, call->in[1], call->in[0]->shape[axis], &values);
-    element_job job = {call->out->dtype, call->in[0]->data, call->out->data};
     if (status == CB_OK)
-        each_index(call->in[0], call->in[1], values, axis, gather_element, &job);
+        cbi_gather(call->out, call->in[0], axis, values);
     return status;
 }
 
@@ -396,23 +302,14 @@ static cb_status scatter_add_shape(const cb_call *call) {
     return check_gather(call, x, indices, *(const int *)call->options);
 }
 
-static void add_element(void *context, int64_t i, int64_t offset) {
-    const element_job *job = context;
-    if (job->dtype == CB_F32)
-        ((float *)(void *)job->at)[offset] += ((const float *)(void *)job->row_major)[i];
-    else
-        ((double *)(void *)job->at)[offset] += ((const double *)(void *)job->row_major)[i];
-}
-
 static cb_status scatter_add_forward(const cb_call *call) {
     int axis = *(const int *)call->options;
-    int64_t *values;
+    const int64_t *values;
     cb_status status = read_indices(call, call->in[1], call->in[0]->shape[axis], &values);
-    element_job job = {call->out->dtype, call->out->data, call->in[2]->data};
     if (status != CB_OK)
         return status;
     cbi_copy(call->out, call->in[0]);
-    each_index(call->out, call->in[1], values, axis, add_element, &job);
+    cbi_scatter_add(call->out, axis, values, call->in[2]);
     return CB_OK;
 }
 
@@ -474,7 +371,8 @@ static cb_status one_hot_shape(const cb_call *call) {
 
 static cb_status one_hot_forward(const cb_call *call) {
     const one_hot_options *options = call->options;
-    int64_t *values, count = cb_tensor_count(call->in[0]);
+    const int64_t *values;
+    int64_t count = cb_tensor_count(call->in[0]);
     cb_status status = read_indices(call, call->in[0], options->classes, &values);
     if (status != CB_OK)
         return status;

@@ -58,7 +58,7 @@ static bool is_one_matrix(const cb_tensor *t) {
 
 static cb_status matmul_forward(const cb_call *call) {
     const cb_tensor *a = call->in[0], *b = call->in[1], *out = call->out;
-    int64_t m = a->shape[a->rank - 2], k = a->shape[a->rank - 1], n = b->shape[b->rank - 1];
+    int64_t k = a->shape[a->rank - 1], n = b->shape[b->rank - 1];
     int batch_axes = out->rank - 2;
     if (cb_tensor_count(out) == 0)
         return CB_OK;
@@ -68,24 +68,13 @@ static cb_status matmul_forward(const cb_call *call) {
         return CB_OK;
     }
     /* The batch's axes broadcast; those of the matrices are left as they are. */
-    int64_t a_shape[CB_MAX_RANK], b_shape[CB_MAX_RANK], index[CB_MAX_RANK] = {0};
+    int64_t a_shape[CB_MAX_RANK], b_shape[CB_MAX_RANK];
     memcpy(a_shape, out->shape, sizeof(a_shape));
     memcpy(b_shape, out->shape, sizeof(b_shape));
     a_shape[batch_axes + 1] = b_shape[batch_axes] = k;
     cb_tensor wide_a = cbi_broadcast_to(a, out->rank, a_shape);
     cb_tensor wide_b = cbi_broadcast_to(b, out->rank, b_shape);
-    for (int64_t batch = cb_tensor_count(out) / (m * n); batch > 0; batch--) {
-        int64_t at_a = 0, at_b = 0, at_out = 0;
-        for (int i = 0; i < batch_axes; i++) {
-            at_a += index[i] * wide_a.stride[i];
-            at_b += index[i] * wide_b.stride[i];
-            at_out += index[i] * out->stride[i];
-        }
-        cbi_gemm(out->dtype, m, n, k, matrix_of(&wide_a, at_a), matrix_of(&wide_b, at_b), false,
-                 matrix_of(out, at_out));
-        for (int i = batch_axes - 1; i >= 0 && ++index[i] == out->shape[i]; i--)
-            index[i] = 0;
-    }
+    cbi_gemm_batch(out, &wide_a, &wide_b);
     return CB_OK;
 }
 

@@ -213,45 +213,15 @@ static cb_status argmax_shape(const cb_call *call) {
     return status;
 }
 
-/* One comparison loop a dtype: the first largest of n elements, or the first NaN. */
-#define ARGMAX(name, element)                                                                      \
-    static int64_t name(const void *data, int64_t n, int64_t step) {                               \
-        const element *x = data;                                                                   \
-        int64_t best = 0;                                                                          \
-        for (int64_t i = 1; i < n && x[best * step] == x[best * step]; i++)                        \
-            if (x[i * step] > x[best * step] || x[i * step] != x[i * step])                        \
-                best = i;                                                                          \
-        return best;                                                                               \
-    }
-ARGMAX(argmax_f32, float)
-ARGMAX(argmax_f64, double)
-ARGMAX(argmax_i32, int32_t)
-ARGMAX(argmax_i64, int64_t)
-
 static cb_status argmax_forward(const cb_call *call) {
-    static int64_t (*const kernels[])(const void *, int64_t, int64_t) = {
-        [CB_F32] = argmax_f32, [CB_F64] = argmax_f64, [CB_I32] = argmax_i32, [CB_I64] = argmax_i64};
     const reduce_options *options = call->options;
-    const cb_tensor *x = call->in[0];
+    cb_tensor out = kept_shape(call);
     int axis = 0;
     while (!options->axes.in[axis])
         axis++;
-    int64_t *out = call->out->data, index[CB_MAX_RANK] = {0};
-    for (int64_t k = 0; k < cb_tensor_count(call->out); k++) {
-        int64_t offset = 0;
-        for (int i = 0; i < x->rank; i++)
-            offset += index[i] * x->stride[i];
-        out[k] =
-            kernels[x->dtype]((const char *)x->data + offset * (int64_t)cb_dtype_size(x->dtype),
-                              x->shape[axis], x->stride[axis]);
-        for (int i = x->rank - 1; i >= 0; i--) {
-            if (i == axis)
-                continue;
-            if (++index[i] < x->shape[i])
-                break;
-            index[i] = 0;
-        }
-    }
+    out.dtype = CB_I64;
+    out.data = call->out->data;
+    cbi_argmax(&out, call->in[0], axis);
     return CB_OK;
 }
 

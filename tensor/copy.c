@@ -55,55 +55,48 @@ int64_t cbi_load_index(cb_dtype dtype, const void *element) {
     return dtype == CB_I32 ? *(const int32_t *)element : *(const int64_t *)element;
 }
 
-/* One run of n elements with fixed strides. Equal dtypes move bits; integers keep all of theirs. */
-static void copy_run(cb_dtype to, char *target, int64_t target_step, cb_dtype from,
+/* One run of n elements with fixed strides. Integers keep all of their bits. */
+static void cast_run(cb_dtype to, char *target, int64_t target_step, cb_dtype from,
                      const char *source, int64_t source_step, int64_t n) {
-    size_t size = cb_dtype_size(to);
-    if (to == from && target_step == 1 && source_step == 1) {
-        memcpy(target, source, (size_t)n * size);
-    } else if (to == from && size == 4) {
-        for (int64_t i = 0; i < n; i++)
-            memcpy(target + 4 * i * target_step, source + 4 * i * source_step, 4);
-    } else if (to == from) {
-        for (int64_t i = 0; i < n; i++)
-            memcpy(target + 8 * i * target_step, source + 8 * i * source_step, 8);
-    } else {
-        int64_t from_size = (int64_t)cb_dtype_size(from);
-        for (int64_t i = 0; i < n; i++) {
-            char *element = target + (int64_t)size * i * target_step;
-            const char *given = source + from_size * i * source_step;
-            /* A double does not hold every i64. */
-            if (from == CB_I64 && to == CB_I32)
-                *(int32_t *)(void *)element = (int32_t) * (const int64_t *)(const void *)given;
-            else if (from == CB_I64 && to == CB_F32)
-                *(float *)(void *)element = (float)*(const int64_t *)(const void *)given;
-            else
-                cbi_store(to, element, cbi_load(from, given));
-        }
+    int64_t size = (int64_t)cb_dtype_size(to), from_size = (int64_t)cb_dtype_size(from);
+    for (int64_t i = 0; i < n; i++) {
+        char *element = target + size * i * target_step;
+        const char *given = source + from_size * i * source_step;
+        /* A double does not hold every i64. */
+        if (from == CB_I64 && to == CB_I32)
+            *(int32_t *)(void *)element = (int32_t) * (const int64_t *)(const void *)given;
+        else if (from == CB_I64 && to == CB_F32)
+            *(float *)(void *)element = (float)*(const int64_t *)(const void *)given;
+        else
+            cbi_store(to, element, cbi_load(from, given));
     }
 }
 
-typedef struct copy_job {
+typedef struct cast_job {
     const cb_tensor *target, *source;
     cbi_loops loops;
-} copy_job;
+} cast_job;
 
-static void copy_range(void *context, int64_t begin, int64_t end) {
-    const copy_job *job = context;
+static void cast_range(void *context, int64_t begin, int64_t end) {
+    const cast_job *job = context;
     int64_t target_size = (int64_t)cb_dtype_size(job->target->dtype);
     int64_t source_size = (int64_t)cb_dtype_size(job->source->dtype);
     for (cbi_cursor at = cbi_cursor_start(&job->loops, begin); at.item < end;
          cbi_cursor_next(&job->loops, &at))
-        copy_run(job->target->dtype, (char *)job->target->data + at.offset[0] * target_size,
+        cast_run(job->target->dtype, (char *)job->target->data + at.offset[0] * target_size,
                  job->loops.step[0], job->source->dtype,
                  (const char *)job->source->data + at.offset[1] * source_size, job->loops.step[1],
                  at.length);
 }
 
 void cbi_copy(const cb_tensor *target, const cb_tensor *source) {
-    copy_job job = {target, source, {0}};
+    cast_job job = {target, source, {0}};
+    if (target->dtype == source->dtype) {
+        cbi_copy_layout(target, source);
+        return;
+    }
     cbi_loops_plan(&job.loops, 2, (const cb_tensor *[]){target, source}, 4 * CBI_BLOCK);
-    cbi_parallel_for(job.loops.items, CBI_GRAIN / job.loops.typical + 1, copy_range, &job);
+    cbi_parallel_for(job.loops.items, CBI_GRAIN / job.loops.typical + 1, cast_range, &job);
 }
 
 typedef struct fill_job {

@@ -20,6 +20,8 @@ int64_t cbi_load_index(cb_dtype dtype, const void *element);
 
 /* target = source, cast, any strides; shapes are equal. */
 void cbi_copy(const cb_tensor *target, const cb_tensor *source);
+/* The same for one dtype; cbi_copy uses it. */
+void cbi_copy_layout(const cb_tensor *target, const cb_tensor *source);
 
 /* What an elementwise kernel works on: rows of n elements, out[r][i] = f(in[0][r][i], ...). The
    elements of a row are neighbours; rows are strides in bytes apart, which may be 0 for an input.
@@ -54,11 +56,32 @@ cb_tensor cbi_broadcast_to(const cb_tensor *t, int rank, const int64_t *shape);
 /* target += source, of equal shape and dtype, f32 or f64. Any strides. */
 void cbi_add_into(const cb_tensor *target, const cb_tensor *source);
 
+/* Indices are row-major. How many come before the first that is not in 0..extent-1: all of them if
+   there is none. The functions below take no index that is not. */
+int64_t cbi_first_outside(int64_t count, const int64_t *indices, int64_t extent);
+/* out[.., i, ..] = x[.., indices[.., i, ..], ..] along an axis; out is row-major and has the
+   indices' shape, which but for the axis is no larger than x's. */
+void cbi_gather(const cb_tensor *out, const cb_tensor *x, int axis, const int64_t *indices);
+/* out[.., indices[.., i, ..], ..] += source[.., i, ..], f32 or f64, in the order of i; source is
+   row-major and has the indices' shape. */
+void cbi_scatter_add(const cb_tensor *out, int axis, const int64_t *indices,
+                     const cb_tensor *source);
+/* out[i] = table[indices[i]], for `count` rows of a row-major out. */
+void cbi_gather_rows(const cb_tensor *out, const cb_tensor *table, int64_t count,
+                     const int64_t *indices);
+/* table = 0, then table[indices[i]] += source[i], in the order of i; both are row-major. */
+void cbi_scatter_rows(const cb_tensor *table, const cb_tensor *source, int64_t count,
+                      const int64_t *indices);
+
 typedef enum cbi_reduction { CBI_SUM, CBI_MAX, CBI_MIN } cbi_reduction;
 /* out = reduction of in; out has in's rank, with extent 1 and any stride where it is reduced. */
 void cbi_reduce(cbi_reduction kind, const cb_tensor *out, const cb_tensor *in);
 /* The same for sums, added to out (f32 or f64). */
 void cbi_sum_into(const cb_tensor *out, const cb_tensor *in);
+
+/* out, i64 and row-major, of x's shape but with extent 1 along the axis: where the largest element
+   is, the first of equals, or the first NaN. */
+void cbi_argmax(const cb_tensor *out, const cb_tensor *x, int axis);
 
 /* The reduction of n elements in a row. On the calling thread. */
 void cbi_reduce_row(cbi_reduction kind, cb_dtype dtype, int64_t n, void *out, const void *in);
@@ -83,6 +106,10 @@ typedef struct cbi_gemm_block {
 enum { CBI_MOST_BLOCKS = 64 }; /* that share a packed operand; more are formed one by one */
 void cbi_gemm_blocks(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix a, cbi_matrix b,
                      bool across, int count, const cbi_gemm_block *blocks);
+/* out = a b for each of a batch: tensors of one rank, of which the last two axes are those of the
+   matrices and a's and b's others have out's extents, or strides of 0. The same bits as by cbi_gemm
+   for each. There is an element at least. */
+void cbi_gemm_batch(const cb_tensor *out, const cb_tensor *a, const cb_tensor *b);
 /* Why products should not be computed, NULL when they can be: the user has set BLIS_ARCH_TYPE to
    what BLIS would abort on. Another configuration is then taken for those that are computed all the
    same.

@@ -39,34 +39,33 @@ static void scatter(const block *buffer, size_t size, char *target, int64_t step
             *(uint64_t *)(void *)(target + 8 * i * step) = buffer->doubles[i];
 }
 
+/* A piece of a run. A broadcast operand has one value, which the kernel reads where it is; others
+   that do not lie end to end are gathered. */
+static void map_piece(const map_job *job, const cbi_cursor *at, block *buffers) {
+    const cbi_loops *loops = &job->loops;
+    int64_t size = (int64_t)job->size;
+    char *target = job->data[0] + at->offset[0] * size;
+    bool plain = loops->step[0] == 1;
+    cbi_rows rows = {.count = 1, .n = at->length, .out = plain ? target : (char *)&buffers[0]};
+    for (int k = 1; k <= job->count; k++) {
+        const char *source = job->data[k] + at->offset[k] * size;
+        bool lies = loops->step[k] == 0 || loops->step[k] == 1;
+        rows.in[k - 1] = lies ? (const void *)source : (const void *)&buffers[k];
+        rows.single |= loops->step[k] == 0 ? 1u << (k - 1) : 0;
+        if (!lies)
+            gather(&buffers[k], job->size, source, loops->step[k], at->length);
+    }
+    job->kernel(&rows, job->parameters);
+    if (!plain)
+        scatter(&buffers[0], job->size, target, loops->step[0], at->length);
+}
+
 static void map_range(void *context, int64_t begin, int64_t end) {
     const map_job *job = context;
-    const cbi_loops *loops = &job->loops;
     _Alignas(64) block buffers[CBI_MAP_INPUTS + 1];
-    const void *in[CBI_MAP_INPUTS];
-    int64_t splat_row[CBI_MAP_INPUTS] = {-1, -1, -1};
-    int64_t size = (int64_t)job->size;
-    for (cbi_cursor at = cbi_cursor_start(loops, begin); at.item < end;
-         cbi_cursor_next(loops, &at)) {
-        for (int k = 1; k <= job->count; k++) {
-            const char *source = job->data[k] + at.offset[k] * size;
-            bool splat = loops->step[k] == 0;
-            in[k - 1] = loops->step[k] == 1 ? (const void *)source : (const void *)&buffers[k];
-            /* A run's one broadcast value is spread only once. */
-            if (loops->step[k] != 1 && !(splat && splat_row[k - 1] == at.item - at.piece))
-                gather(&buffers[k], job->size, source, loops->step[k],
-                       splat && at.piece == 0 ? loops->typical : at.length);
-            if (splat)
-                splat_row[k - 1] = at.piece == 0 ? at.item : splat_row[k - 1];
-        }
-        char *target = job->data[0] + at.offset[0] * size;
-        if (loops->step[0] == 1) {
-            cbi_run_kernel(job->kernel, at.length, target, job->count, in, job->parameters);
-        } else {
-            cbi_run_kernel(job->kernel, at.length, &buffers[0], job->count, in, job->parameters);
-            scatter(&buffers[0], job->size, target, loops->step[0], at.length);
-        }
-    }
+    for (cbi_cursor at = cbi_cursor_start(&job->loops, begin); at.item < end;
+         cbi_cursor_next(&job->loops, &at))
+        map_piece(job, &at, buffers);
 }
 
 void cbi_map(cbi_kernel *kernel, const cb_tensor *out, int count, const cb_tensor *in,
@@ -81,25 +80,22 @@ void cbi_map(cbi_kernel *kernel, const cb_tensor *out, int count, const cb_tenso
     cbi_parallel_for(job.loops.items, CBI_GRAIN / job.loops.typical + 1, map_range, &job);
 }
 
-CBI_MULTIVERSION static void add_into_f32(const cbi_rows *rows, const double *parameters) {
-    float *y = rows->out;
-    const float *a = rows->in[0], *b = rows->in[1];
-    int64_t n = rows->n;
-    (void)parameters;
-#pragma omp simd
-    for (int64_t i = 0; i < n; i++)
-        y[i] = a[i] + b[i];
-}
-
-CBI_MULTIVERSION static void add_into_f64(const cbi_rows *rows, const double *parameters) {
-    double *y = rows->out;
-    const double *a = rows->in[0], *b = rows->in[1];
-    int64_t n = rows->n;
-    (void)parameters;
-#pragma omp simd
-    for (int64_t i = 0; i < n; i++)
-        y[i] = a[i] + b[i];
-}
+/* The first operand is the target itself; the second may be one value for the row. */
+#define ADD_INTO(name, type)                                                                       \
+    CBI_MULTIVERSION static void name(const cbi_rows *rows, const double *parameters) {            \
+        type *y = rows->out;                                                                       \
+        const type *a = rows->in[0], *b = rows->in[1];                                             \
+        const type one = *b;                                                                       \
+        int64_t n = rows->n;                                                                       \
+        (void)parameters;                                                                          \
+        if ((rows->single & 2) != 0) {                                                             \
+            _Pragma("omp simd") for (int64_t i = 0; i < n; i++) y[i] = a[i] + one;                 \
+        } else {                                                                                   \
+            _Pragma("omp simd") for (int64_t i = 0; i < n; i++) y[i] = a[i] + b[i];                \
+        }                                                                                          \
+    }
+ADD_INTO(add_into_f32, float)
+ADD_INTO(add_into_f64, double)
 
 void cbi_add_into(const cb_tensor *target, const cb_tensor *source) {
     cb_tensor in[2] = {*target, *source};

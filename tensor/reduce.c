@@ -1,7 +1,8 @@
 /* Reductions over any axes. The axes are split in two sets, kept and reduced. When the innermost
    axis is reduced, each output is the reduction of its row; when it is kept, a panel of outputs is
    accumulated column by column, so that memory is read in order either way. Floating sums
-   accumulate in double. */
+   accumulate in double. Long rows are summed in lanes, and very long ones in parts; how many, and
+   with it the order of a sum, is a matter of the shape and the strides alone. */
 #include "tensor/kernels.h"
 #include "tensor/loops.h"
 #include "tensor/multiversion.h"
@@ -9,51 +10,140 @@
 
 #include <math.h>
 
-#define PANEL 256
+enum {
+    PANEL = 256,
+    PART = 65536,    /* elements of a row that make a part of their own */
+    MOST_PARTS = 64, /* of a row */
+};
 
-/* Folds n elements, step apart, into one accumulator; and elementwise into a panel of them. */
-typedef void fold_row(int64_t n, void *accumulator, const void *x, int64_t step);
-typedef void fold_panel(int64_t n, void *accumulators, const void *x, int64_t step);
+/* Folds n elements, step apart, of each of count rows, `apart` from each other, into the rows'
+   accumulators. */
+typedef void fold_rows(int64_t count, int64_t n, void *accumulators, const void *x, int64_t apart,
+                       int64_t step);
 typedef void start_panel(int64_t n, void *accumulators);
 typedef void finish_panel(int64_t n, void *out, int64_t step, const void *accumulators, bool add);
 
 typedef struct reducer {
     start_panel *start;
-    fold_row *row;
-    fold_panel *panel;
+    fold_rows *rows;
+    fold_rows *panel; /* the same, all rows at once, elements in the same order */
     finish_panel *finish;
+    size_t wide; /* bytes of an accumulator */
 } reducer;
 
 /* Integers add in unsigned arithmetic, which wraps as NumPy's does. */
 #define ADD_FLOAT(s, x)   ((s) + (x))
 #define ADD_INTEGER(s, x) ((int64_t)((uint64_t)(s) + (uint64_t)(x)))
 /* A NaN, once there, stays. */
-#define LARGER(s, x)  ((x) > (s) || (x) != (x) ? (x) : (s))
-#define SMALLER(s, x) ((x) < (s) || (x) != (x) ? (x) : (s))
+#define LARGER(s, x)  ((x) != (x) ? (x) : (x) > (s) ? (x) : (s))
+#define SMALLER(s, x) ((x) != (x) ? (x) : (x) < (s) ? (x) : (s))
 
+#define INLINE static inline __attribute__((always_inline))
+
+/* Lanes from `half` on go to those before; of a known number, and where it does not
+   unroll the loop first, gcc makes vectors. */
+#define HALVE(half, combine)                                                                       \
+    _Pragma("GCC unroll 1") for (int64_t l = 0; LANES > (half) && l < (half); l++) lane[l] =       \
+        combine(lane[l], lane[l + (half)]);
+#define HALVE_ALL(combine)                                                                         \
+    HALVE(32, combine)                                                                             \
+    HALVE(16, combine)                                                                             \
+    HALVE(8, combine) HALVE(4, combine) HALVE(2, combine) HALVE(1, combine)
+
+/* _in_lanes: the fold of n elements, a multiple of _LANES, as if they were rows of so many columns;
+   four of the widest registers. Plain loops: gcc takes vectors of its own types apart before it
+   knows the CPU. */
+#define IN_LANES(name, element, wide, initial, combine)                                            \
+    enum { name##_LANES = 256 / sizeof(wide) };                                                    \
+    INLINE wide name##_in_lanes(int64_t n, const element *x) {                                     \
+        enum { LANES = name##_LANES };                                                             \
+        wide lane[LANES];                                                                          \
+        int64_t i = 0;                                                                             \
+        for (int64_t l = 0; l < LANES; l++)                                                        \
+            lane[l] = (wide)(initial);                                                             \
+        for (; i + 4 * LANES <= n; i += 4 * LANES)                                                 \
+            for (int64_t l = 0; l < LANES; l++) {                                                  \
+                wide s = combine(lane[l], x[i + l]);                                               \
+                s = combine(s, x[i + LANES + l]);                                                  \
+                s = combine(s, x[i + 2 * LANES + l]);                                              \
+                lane[l] = combine(s, x[i + 3 * LANES + l]);                                        \
+            }                                                                                      \
+        for (; i < n; i += LANES)                                                                  \
+            for (int64_t l = 0; l < LANES; l++)                                                    \
+                lane[l] = combine(lane[l], x[i + l]);                                              \
+        HALVE_ALL(combine)                                                                         \
+        return lane[0];                                                                            \
+    }
+#define SUM_LANES(name, element, wide, initial, combine)                                           \
+    IN_LANES(name, element, wide, initial, combine)                                                \
+    INLINE wide name##_lanes(int64_t n, const element *x) {                                        \
+        return name##_in_lanes(n, x);                                                              \
+    }
+/* Comparisons pass NaNs over; they are looked for beside. */
+#define ABOVE(s, x) ((x) > (s) ? (x) : (s))
+#define BELOW(s, x) ((x) < (s) ? (x) : (s))
+#define CHOICE_LANES(name, element, wide, initial, combine, plain)                                 \
+    IN_LANES(name, element, wide, initial, plain)                                                  \
+    INLINE wide name##_lanes(int64_t n, const element *x) {                                        \
+        wide s = name##_in_lanes(n, x);                                                            \
+        int nans = 0;                                                                              \
+        const element *y = x + n / 4, *z = y + n / 4, *w = z + n / 4;                              \
+        for (int64_t i = 0; i < n / 4; i++)                                                        \
+            nans |= (x[i] != x[i]) | (y[i] != y[i]) | (z[i] != z[i]) | (w[i] != w[i]);             \
+        for (int64_t i = 0; nans != 0 && i < n; i++)                                               \
+            s = combine(s, x[i]);                                                                  \
+        return s;                                                                                  \
+    }
+
+/* _fold: s[o] = the fold of s[o] and column o of n rows, step apart; columns are `apart` from each
+   other. */
 #define REDUCER(name, element, wide, initial, combine, simd)                                       \
-    CBI_MULTIVERSION static void name##_row(int64_t n, void *accumulator, const void *data,        \
-                                            int64_t step) {                                        \
-        const element *x = data;                                                                   \
-        wide s = *(wide *)accumulator;                                                             \
-        if (step == 1) {                                                                           \
-            simd for (int64_t i = 0; i < n; i++) s = combine(s, x[i]);                             \
-        } else {                                                                                   \
-            for (int64_t i = 0; i < n; i++)                                                        \
-                s = combine(s, x[i * step]);                                                       \
+    INLINE void name##_fold(int64_t count, int64_t n, wide *restrict s, const element *data,       \
+                            int64_t apart, int64_t step) {                                         \
+        for (int64_t k = 0; k < n;) {                                                              \
+            const element *restrict x = data + k * step;                                           \
+            const element *restrict y = x + step, *restrict z = y + step, *restrict w = z + step;  \
+            if (apart == 1 && k + 4 <= n) {                                                        \
+                for (int64_t o = 0; o < count; o++) {                                              \
+                    wide sum = combine(s[o], x[o]);                                                \
+                    sum = combine(sum, y[o]);                                                      \
+                    sum = combine(sum, z[o]);                                                      \
+                    s[o] = combine(sum, w[o]);                                                     \
+                }                                                                                  \
+                k += 4;                                                                            \
+                continue;                                                                          \
+            }                                                                                      \
+            if (apart == 1)                                                                        \
+                for (int64_t o = 0; o < count; o++)                                                \
+                    s[o] = combine(s[o], x[o]);                                                    \
+            else                                                                                   \
+                for (int64_t o = 0; o < count; o++)                                                \
+                    s[o] = combine(s[o], x[o * apart]);                                            \
+            k++;                                                                                   \
         }                                                                                          \
-        *(wide *)accumulator = s;                                                                  \
     }                                                                                              \
-    CBI_MULTIVERSION static void name##_panel(int64_t n, void *accumulators, const void *data,     \
-                                              int64_t step) {                                      \
-        const element *x = data;                                                                   \
-        wide *s = accumulators;                                                                    \
-        if (step == 1)                                                                             \
-            for (int64_t i = 0; i < n; i++)                                                        \
-                s[i] = combine(s[i], x[i]);                                                        \
-        else                                                                                       \
-            for (int64_t i = 0; i < n; i++)                                                        \
-                s[i] = combine(s[i], x[i * step]);                                                 \
+    CBI_MULTIVERSION static void name##_rows(int64_t count, int64_t n, void *accumulators,         \
+                                             const void *data, int64_t apart, int64_t step) {      \
+        enum { LANES = name##_LANES };                                                             \
+        wide *all = accumulators;                                                                  \
+        int64_t in_lanes = step == 1 ? n / LANES * LANES : 0;                                      \
+        for (int64_t o = 0; o < count; o++) {                                                      \
+            const element *x = (const element *)data + o * apart;                                  \
+            wide s = all[o];                                                                       \
+            if (in_lanes > 0)                                                                      \
+                s = combine(s, name##_lanes(in_lanes, x));                                         \
+            if (step == 1) {                                                                       \
+                simd for (int64_t i = in_lanes; i < n; i++) s = combine(s, x[i]);                  \
+            } else {                                                                               \
+                for (int64_t i = 0; i < n; i++)                                                    \
+                    s = combine(s, x[i * step]);                                                   \
+            }                                                                                      \
+            all[o] = s;                                                                            \
+        }                                                                                          \
+    }                                                                                              \
+    CBI_MULTIVERSION static void name##_panel(int64_t count, int64_t n, void *accumulators,        \
+                                              const void *data, int64_t apart, int64_t step) {     \
+        name##_fold(count, n, accumulators, data, apart, step);                                    \
     }                                                                                              \
     static void name##_start(int64_t n, void *accumulators) {                                      \
         wide *s = accumulators;                                                                    \
@@ -69,34 +159,40 @@ typedef struct reducer {
     }
 
 #define SIMD_SUM _Pragma("omp simd reduction(+ : s)")
-REDUCER(sum_f32, float, double, 0, ADD_FLOAT, SIMD_SUM)
-REDUCER(sum_f64, double, double, 0, ADD_FLOAT, SIMD_SUM)
-REDUCER(sum_i32, int32_t, int64_t, 0, ADD_INTEGER, )
-REDUCER(sum_i64, int64_t, int64_t, 0, ADD_INTEGER, )
-REDUCER(max_f32, float, float, -INFINITY, LARGER, )
-REDUCER(max_f64, double, double, -INFINITY, LARGER, )
-REDUCER(max_i32, int32_t, int32_t, INT32_MIN, LARGER, )
-REDUCER(max_i64, int64_t, int64_t, INT64_MIN, LARGER, )
-REDUCER(min_f32, float, float, INFINITY, SMALLER, )
-REDUCER(min_f64, double, double, INFINITY, SMALLER, )
-REDUCER(min_i32, int32_t, int32_t, INT32_MAX, SMALLER, )
-REDUCER(min_i64, int64_t, int64_t, INT64_MAX, SMALLER, )
+#define SUM(name, element, wide, combine, simd)                                                    \
+    SUM_LANES(name, element, wide, 0, combine)                                                     \
+    REDUCER(name, element, wide, 0, combine, simd)
+#define CHOICE(name, element, initial, combine, plain)                                             \
+    CHOICE_LANES(name, element, element, initial, combine, plain)                                  \
+    REDUCER(name, element, element, initial, combine, )
+SUM(sum_f32, float, double, ADD_FLOAT, SIMD_SUM)
+SUM(sum_f64, double, double, ADD_FLOAT, SIMD_SUM)
+SUM(sum_i32, int32_t, int64_t, ADD_INTEGER, )
+SUM(sum_i64, int64_t, int64_t, ADD_INTEGER, )
+CHOICE(max_f32, float, -INFINITY, LARGER, ABOVE)
+CHOICE(max_f64, double, -INFINITY, LARGER, ABOVE)
+CHOICE(max_i32, int32_t, INT32_MIN, LARGER, ABOVE)
+CHOICE(max_i64, int64_t, INT64_MIN, LARGER, ABOVE)
+CHOICE(min_f32, float, INFINITY, SMALLER, BELOW)
+CHOICE(min_f64, double, INFINITY, SMALLER, BELOW)
+CHOICE(min_i32, int32_t, INT32_MAX, SMALLER, BELOW)
+CHOICE(min_i64, int64_t, INT64_MAX, SMALLER, BELOW)
 
-#define ENTRY(name)                                                                                \
-    { name##_start, name##_row, name##_panel, name##_finish }
+#define ENTRY(name, wide)                                                                          \
+    { name##_start, name##_rows, name##_panel, name##_finish, wide }
 static const reducer reducers[3][4] = {
-    [CBI_SUM] = {[CB_F32] = ENTRY(sum_f32),
-                 [CB_F64] = ENTRY(sum_f64),
-                 [CB_I32] = ENTRY(sum_i32),
-                 [CB_I64] = ENTRY(sum_i64)},
-    [CBI_MAX] = {[CB_F32] = ENTRY(max_f32),
-                 [CB_F64] = ENTRY(max_f64),
-                 [CB_I32] = ENTRY(max_i32),
-                 [CB_I64] = ENTRY(max_i64)},
-    [CBI_MIN] = {[CB_F32] = ENTRY(min_f32),
-                 [CB_F64] = ENTRY(min_f64),
-                 [CB_I32] = ENTRY(min_i32),
-                 [CB_I64] = ENTRY(min_i64)},
+    [CBI_SUM] = {[CB_F32] = ENTRY(sum_f32, 8),
+                 [CB_F64] = ENTRY(sum_f64, 8),
+                 [CB_I32] = ENTRY(sum_i32, 8),
+                 [CB_I64] = ENTRY(sum_i64, 8)},
+    [CBI_MAX] = {[CB_F32] = ENTRY(max_f32, 4),
+                 [CB_F64] = ENTRY(max_f64, 8),
+                 [CB_I32] = ENTRY(max_i32, 4),
+                 [CB_I64] = ENTRY(max_i64, 8)},
+    [CBI_MIN] = {[CB_F32] = ENTRY(min_f32, 4),
+                 [CB_F64] = ENTRY(min_f64, 8),
+                 [CB_I32] = ENTRY(min_i32, 4),
+                 [CB_I64] = ENTRY(min_i64, 8)},
 };
 
 typedef struct reduce_job {
@@ -105,11 +201,14 @@ typedef struct reduce_job {
     size_t size;
     bool add, by_panel;
     cbi_loops kept, reduced; /* kept: operands out, in; reduced: in */
+    int64_t parts;           /* of each row, where there are several */
+    char *partial;           /* accumulators, of each row's parts */
 } reduce_job;
 
 static void reduce_range(void *context, int64_t begin, int64_t end) {
     const reduce_job *job = context;
     int64_t size = (int64_t)job->size;
+    fold_rows *fold = job->by_panel ? job->reducer->panel : job->reducer->rows;
     _Alignas(64) double accumulators[PANEL]; /* as wide as any accumulator */
     for (cbi_cursor at = cbi_cursor_start(&job->kept, begin); at.item < end;
          cbi_cursor_next(&job->kept, &at)) {
@@ -117,10 +216,7 @@ static void reduce_range(void *context, int64_t begin, int64_t end) {
         for (cbi_cursor of = cbi_cursor_start(&job->reduced, 0); of.item < job->reduced.items;
              cbi_cursor_next(&job->reduced, &of)) {
             const char *x = (const char *)job->in->data + (at.offset[1] + of.offset[0]) * size;
-            if (job->by_panel)
-                job->reducer->panel(at.length, accumulators, x, job->kept.step[1]);
-            else
-                job->reducer->row(of.length, accumulators, x, job->reduced.step[0]);
+            fold(at.length, of.length, accumulators, x, job->kept.step[1], job->reduced.step[0]);
         }
         job->reducer->finish(at.length, (char *)job->out->data + at.offset[0] * size,
                              job->kept.step[0], accumulators, job->add);
@@ -130,6 +226,48 @@ static void reduce_range(void *context, int64_t begin, int64_t end) {
 static int64_t magnitude(int64_t x) {
     return x < 0 ? -x : x;
 }
+
+/* ---- Rows in parts --------------------------------------------------------------------------- */
+
+/* How many parts the rows are reduced in: few rows, each of them one long run. */
+static int64_t parts_of(const reduce_job *job) {
+    int64_t n = job->reduced.run, parts = n / PART < MOST_PARTS ? n / PART : MOST_PARTS;
+    bool fits = !job->by_panel && job->reduced.outer == 0 && job->reduced.step[0] == 1 &&
+                job->kept.outer == 0 && job->kept.run < 8;
+    return fits && parts > 1 ? parts : 1;
+}
+
+static void reduce_parts(void *context, int64_t begin, int64_t end) {
+    const reduce_job *job = context;
+    int64_t n = job->reduced.run, wide = (int64_t)job->reducer->wide;
+    int64_t length = (n + job->parts - 1) / job->parts;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t row = i / job->parts, first = i % job->parts * length;
+        int64_t x = row * job->kept.step[1] + first;
+        job->reducer->start(1, job->partial + i * wide);
+        job->reducer->rows(1, first + length < n ? length : n - first, job->partial + i * wide,
+                           (const char *)job->in->data + x * (int64_t)job->size, 0, 1);
+    }
+}
+
+/* The reducer of a reducer's accumulators. */
+static const reducer *of_wide(cbi_reduction kind, cb_dtype dtype) {
+    if (kind == CBI_SUM)
+        dtype = cb_dtype_is_float(dtype) ? CB_F64 : CB_I64;
+    return &reducers[kind][dtype];
+}
+
+static void reduce_in_parts(cbi_reduction kind, reduce_job *job) {
+    _Alignas(64) double partial[8 * MOST_PARTS], accumulators[8];
+    int64_t rows = job->kept.run;
+    job->partial = (char *)partial;
+    cbi_parallel_for(rows * job->parts, 1, reduce_parts, job);
+    job->reducer->start(rows, accumulators);
+    of_wide(kind, job->in->dtype)->rows(rows, job->parts, accumulators, partial, job->parts, 1);
+    job->reducer->finish(rows, job->out->data, job->kept.step[0], accumulators, job->add);
+}
+
+/* ---- Any ------------------------------------------------------------------------------------- */
 
 static void reduce(cbi_reduction kind, const cb_tensor *out, const cb_tensor *in, bool add) {
     cb_tensor kept = *in, reduced = *in;
@@ -148,10 +286,18 @@ static void reduce(cbi_reduction kind, const cb_tensor *out, const cb_tensor *in
     cbi_loops_plan(&job.reduced, 1, reduced_operands, INT64_MAX / 2);
     job.by_panel = job.kept.run > 1 && (job.reduced.run <= 1 || magnitude(job.kept.step[1]) <
                                                                     magnitude(job.reduced.step[0]));
-    if (job.by_panel)
-        cbi_loops_plan(&job.reduced, 1, reduced_operands, 1);
-    else
-        cbi_loops_plan(&job.kept, 2, kept_operands, 1);
+    job.parts = parts_of(&job);
+    if (job.parts > 1) {
+        reduce_in_parts(kind, &job);
+        return;
+    }
+    if (!job.by_panel) {
+        int64_t together = 16 * PANEL / (job.reduced.run + 1);
+        cbi_loops_plan(&job.kept, 2, kept_operands,
+                       together < 1       ? 1
+                       : together > PANEL ? PANEL
+                                          : together);
+    }
     int64_t work = cb_tensor_count(in) / (job.kept.items > 0 ? job.kept.items : 1);
     cbi_parallel_for(job.kept.items, CBI_GRAIN / (work + 1) + 1, reduce_range, &job);
 }
@@ -168,6 +314,6 @@ void cbi_reduce_row(cbi_reduction kind, cb_dtype dtype, int64_t n, void *out, co
     const reducer *r = &reducers[kind][dtype];
     double accumulator; /* as wide as any */
     r->start(1, &accumulator);
-    r->row(n, &accumulator, in, 1);
+    r->rows(1, n, &accumulator, in, 0, 1);
     r->finish(1, out, 1, &accumulator, false);
 }

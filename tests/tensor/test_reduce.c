@@ -6,6 +6,7 @@
 #include <cerebra/tape.h>
 #include <criterion/criterion.h>
 #include <math.h>
+#include <time.h>
 
 /* out's element for an element of in: index 0 where the axis is reduced. */
 static void narrow_index(const cb_tensor *out, const int64_t *index, int64_t *narrow) {
@@ -59,6 +60,93 @@ Test(reduce, any_axes_and_strides) {
     cb_random random = cb_random_seed(5);
     for (int round = 0; round < 400; round++)
         one_round(&random, round);
+}
+
+/* Long rows, whose sums are formed in lanes and in parts, with a NaN now and then. */
+static void long_round(cb_random *random, int round) {
+    static const int64_t lengths[] = {3, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 300, 1000};
+    int64_t rows = 1 + below(random, 5), n = lengths[below(random, 13)];
+    n = round % 6 == 0 ? 130000 + below(random, 9000) : n + below(random, 2) * 4096;
+    cbi_reduction kind = (cbi_reduction)below(random, 3);
+    cb_dtype dtype = (cb_dtype)below(random, 4);
+    int axis = (int)below(random, 2);
+    int64_t shape[] = {axis == 1 ? rows : n, axis == 1 ? n : rows};
+    cb_tensor *in = cb_tensor_new(dtype, 2, shape), *out;
+    for (int64_t i = 0, index[2] = {0}; i < rows * n; i++, next_index(in, index))
+        cb_tensor_set(in, index, (double)below(random, 2001) - 1000);
+    shape[axis] = 1;
+    out = cb_tensor_new(dtype, 2, shape);
+    cb_tensor *expected = naive(kind, out, in);
+    int64_t bad[] = {below(random, in->shape[0]), below(random, in->shape[1])}, nan_at = -1;
+    if (cb_dtype_is_float(dtype) && below(random, 3) == 0) {
+        cb_tensor_set(in, bad, NAN);
+        nan_at = bad[1 - axis];
+    }
+    cb_set_threads(1 + round % 3);
+    cbi_reduce(kind, out, in);
+    for (int64_t i = 0; i < rows; i++) {
+        int64_t at[] = {axis == 1 ? i : 0, axis == 1 ? 0 : i};
+        double y = cb_tensor_get(out, at);
+        cr_assert(i == nan_at ? isnan(y) : y == cb_tensor_get(expected, at), "round %d", round);
+    }
+    cb_tensor_free(in), cb_tensor_free(out), cb_tensor_free(expected);
+}
+
+static cb_random fresh_random(void) {
+    uint64_t seed = (uint64_t)time(NULL);
+    cr_log_info("seed %llu", (unsigned long long)seed);
+    return cb_random_seed(seed);
+}
+
+Test(reduce, long_rows) {
+    cb_random random = fresh_random();
+    for (int round = 0; round < 300; round++)
+        long_round(&random, round);
+}
+
+static int64_t naive_argmax(const cb_tensor *x, int axis, int64_t *index) {
+    int64_t best = 0;
+    double largest = -INFINITY;
+    for (index[axis] = 0; index[axis] < x->shape[axis]; index[axis]++) {
+        double y = cb_tensor_get(x, index);
+        if (isnan(largest) || (index[axis] > 0 && !(y > largest) && !isnan(y)))
+            continue;
+        largest = y;
+        best = index[axis];
+    }
+    return best;
+}
+
+static void argmax_round(cb_random *random, int round) {
+    int64_t shape[CB_MAX_RANK], index[CB_MAX_RANK] = {0}, from[CB_MAX_RANK];
+    int rank = 0;
+    while (rank == 0)
+        rank = random_shape(random, 4, round % 8 == 0 ? 40000 : 300, shape);
+    int axis = (int)below(random, rank);
+    shape[axis] += shape[axis] == 0;
+    cb_tensor *memory;
+    cb_dtype dtype = (cb_dtype)below(random, 4);
+    cb_tensor x = random_strides(random, dtype, rank, shape, true, &memory);
+    for (int64_t bad = below(random, 4), i; cb_dtype_is_float(dtype) && bad > 0; bad--) {
+        i = below(random, cb_tensor_count(memory));
+        cb_tensor_set(memory, &i, NAN);
+    }
+    shape[axis] = 1;
+    cb_tensor *out = cb_tensor_new(CB_I64, rank, shape);
+    cb_set_threads(1 + round % 3);
+    cbi_argmax(out, &x, axis);
+    for (int64_t i = 0; i < cb_tensor_count(out); i++, next_index(out, index)) {
+        for (int k = 0; k < rank; k++)
+            from[k] = index[k];
+        cr_assert_eq(((int64_t *)out->data)[i], naive_argmax(&x, axis, from), "round %d", round);
+    }
+    cb_tensor_free(memory), cb_tensor_free(out);
+}
+
+Test(reduce, where_the_largest_is) {
+    cb_random random = fresh_random();
+    for (int round = 0; round < 500; round++)
+        argmax_round(&random, round);
 }
 
 Test(reduce, a_nan_wins_wherever_it_is) {
