@@ -207,9 +207,10 @@ typedef struct cb_rnn_options {
    are named "rnn.weight_ih_l0", "rnn.weight_ih_l0_reverse", .... Layer 0 reads `input` features,
    the others their predecessor's hidden x directions. The cell must outlive the network; one may be
    the user's own. NULL, recorded on params: CB_ERROR_SHAPE (an extent below 1), CB_ERROR_VALUE
-   (dropout or zoneout outside [0, 1), recompute below 0, reverse with bidirectional, an initialiser
-   that makes halves equal when that is not asked for, a cell with a bad table, an extent that is no
-   whole number, a hyperparameter that the cell does not have), CB_ERROR_MEMORY.
+   (dropout or zoneout outside [0, 1), recurrent dropout or zoneout of states that no cell of the
+   network has, recompute below 0, reverse with bidirectional, an initialiser that makes halves
+   equal when that is not asked for, a cell with a bad table, an extent that is no whole number, a
+   hyperparameter that the cell does not have), CB_ERROR_MEMORY.
 
    Recomputation. With recompute = k, each direction of each layer runs in segments of k time steps
    (the last may be shorter), each a cb_checkpoint: of what the cell computes, only the output of

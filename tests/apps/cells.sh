@@ -92,9 +92,9 @@ refuse 2 'means nothing without --cell' bench --set steady=1
 refuse 2 'means nothing without CELL' cells --set steady=1
 
 # Recurrent dropout and zoneout, kept with the checkpoint: gone on with, bit for bit the same.
-masks='--recurrent-dropout 0.3 --zoneout 0.2 --zoneout-cell 0.1'
-expect 0 "$cerebra" train --data text.txt --cell gru $masks --epochs 4 $small --checkpoint masked.st
-expect 0 "$cerebra" train --data text.txt --cell gru $masks --epochs 2 $small --checkpoint stopped.st
+masks='--cell lstm --recurrent-dropout 0.3 --zoneout 0.2 --zoneout-cell 0.1'
+expect 0 "$cerebra" train --data text.txt $masks --epochs 4 $small --checkpoint masked.st
+expect 0 "$cerebra" train --data text.txt $masks --epochs 2 $small --checkpoint stopped.st
 expect 0 "$cerebra" train --resume stopped.st --epochs 4 --quiet
 expect 0 "$cerebra" eval --checkpoint masked.st --data text.txt
 cp out masked.txt
@@ -102,6 +102,8 @@ expect 0 "$cerebra" eval --checkpoint stopped.st --data text.txt
 same out masked.txt
 same masked.st stopped.st
 refuse 2 'recurrent-dropout must be' train --data text.txt --recurrent-dropout 1
+refuse 1 'zoneout_cell: no cell of it has a state beside those that recurrent weights see' \
+    train --data text.txt --cell gru --zoneout-cell 0.3 $small --epochs 1
 
 # Explained, checked and timed beside others.
 expect 0 "$cerebra" explain --cell averaging.cell --hidden 16 --input 16
