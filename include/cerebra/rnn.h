@@ -108,8 +108,8 @@ struct cb_cell {
     void (*full_step)(const cb_cell_step *s);
     const cb_cell_extent *state_sizes; /* one each; NULL: all of the hidden size */
     const double *state_initial; /* what states begin with where no others are given; NULL: 0 */
-    uint64_t recurrent_states; /* those that recurrent dropout masks, state i as bit i; 0: state 0;
-                                  CB_CELL_NO_RECURRENT_STATES */
+    uint64_t recurrent_states;   /* those that recurrent weights see, which recurrent dropout masks:
+                                    state i as bit i; 0: state 0; CB_CELL_NO_RECURRENT_STATES */
     bool output_anew; /* state 0 is computed anew at each step and not read: zoneout leaves it */
     int size_count;   /* sizes of the cell's own */
     const cb_cell_own_size *sizes;
@@ -190,8 +190,9 @@ typedef struct cb_rnn_options {
        mask m for each sequence, the same at all time steps; h itself is carried on as it is. */
     double recurrent_dropout;
     /* Zoneout (Krueger et al. 2017): at each time step, each unit keeps the value that it had with
-       this probability: of the states that recurrent weights see (state 0, unless the cell says
-       otherwise), and of the others. Outside of training, rate x old + (1 - rate) x new. */
+       this probability: of the states that recurrent weights see (state 0, unless the cell's
+       recurrent_states says otherwise), and of the others. In evaluation, rate x old + (1 - rate) x
+       new. */
     double zoneout, zoneout_cell;
     bool eager;        /* run cells op by op, never compiled: for a debugger, and for gradients of
                           gradients */
