@@ -33,8 +33,10 @@ static const char notes[] =
     "the\n"
     "number of threads. Beside it --data, --epochs, --log, --checkpoint (FILE), "
     "--checkpoint-every,\n"
-    "--threads and --quiet may be given. SIGINT, SIGTERM and SIGHUP end the step, write the\n"
-    "checkpoint and exit; a second one exits at once.\n"
+    "--threads and --quiet may be given. Other options have to say what the checkpoint has: "
+    "--cell\n"
+    "the same equations, wherever the file is, and --set the same values. SIGINT, SIGTERM and\n"
+    "SIGHUP end the step, write the checkpoint and exit; a second one exits at once.\n"
     "\n"
     "Exit status: 0 done, 1 failure, 2 wrong usage, 3 training diverged, 128 + N after signal N "
     "(130:\n"
@@ -189,6 +191,7 @@ static options_outcome parse(option_row *rows, int argc, char **argv, char *erro
 typedef struct resumed {
     settings settings;
     const chosen_cell *cell;
+    const chosen_cell *named; /* what --cell names; NULL: it is not given */
     char *log;
 } resumed;
 
@@ -197,19 +200,54 @@ static void resumed_free(resumed *r) {
     free(r->log);
 }
 
-static bool read_resumed(const char *path, resumed *r, char *error) {
+/* The cell that the command line names, with the hyperparameters of the checkpoint where it has
+   them: those that are given are compared apart from it. */
+static const chosen_cell *name_again(const request *asked, const cb_safetensors *stored,
+                                     char *error) {
+    const char *set = cb_safetensors_metadata(stored, "cell_set");
+    const chosen_cell *named = set != NULL ? cell_choose(asked->cell, set, error) : NULL;
+    return named != NULL ? named : cell_choose(asked->cell, NULL, error);
+}
+
+/* Returns the exit code, 0 when all is well. */
+static int read_resumed(const request *asked, resumed *r, char *error) {
+    const char *path = asked->resume;
     char message[FAILURE_SIZE] = "";
     cb_safetensors *stored = checkpoint_open(path, error);
     if (stored == NULL) {
-        return false;
+        return EXIT_FAILURE;
+    }
+    /* A shared library is loaded only where the command line names it. */
+    r->named = asked->cell_given ? name_again(asked, stored, error) : NULL;
+    if (asked->cell_given && r->named == NULL) {
+        cb_safetensors_free(stored);
+        return cell_file_is_wrong() ? EXIT_FAILURE : EXIT_USAGE;
     }
     r->log = training_state_log(stored, path);
     bool ok = settings_read(cb_safetensors_metadata(stored, "settings"), &r->settings, message);
     /* As it was, whatever has become of a file of equations since. */
     r->cell = ok ? checkpoint_cell(stored, message) : NULL;
-    ok = r->cell != NULL;
     cb_safetensors_free(stored);
-    return ok || failure(error, FAILURE_SIZE, "%s: %.900s", path, message);
+    if (r->cell == NULL) {
+        failure(error, FAILURE_SIZE, "%s: %.900s", path, message);
+    }
+    return r->cell != NULL ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* Whether --cell and --set, as far as they are given, say what the checkpoint has. However they are
+   written: what counts is the cell. before: --cell as it was given then. */
+static bool check_cell(const request *asked, const resumed *r, const char *before, char *error) {
+    const char *path = asked->resume;
+    if (r->named != NULL && !cell_says_the_same(r->named, r->cell)) {
+        return r->named->text != NULL && r->cell->text != NULL
+                   ? failure(error, FAILURE_SIZE,
+                             "the equations of %s differ from those that %s was trained with; "
+                             "without --cell, those in the checkpoint go on",
+                             asked->cell, path)
+                   : failure(error, FAILURE_SIZE, "%s was made with --cell \"%s\", not \"%s\"",
+                             path, before, asked->cell);
+    }
+    return asked->set == NULL || cell_check_set(r->cell, asked->set, path, error);
 }
 
 /* The command line once more, over the options of the run that goes on. Returns the exit code, 0
@@ -219,14 +257,9 @@ static int resume(request *asked, resumed *r, int argc, char **argv, char *error
     char message[FAILURE_SIZE] = "";
     option_row rows[OPTIONS_MOST];
     request again = defaults;
-    /* A shared library is loaded only where the command line names it. */
-    const chosen_cell *named =
-        asked->cell_given ? cell_choose(asked->cell, asked->set, error) : NULL;
-    if (asked->cell_given && named == NULL) {
-        return cell_file_is_wrong() ? EXIT_FAILURE : EXIT_USAGE;
-    }
-    if (!read_resumed(path, r, error)) {
-        return EXIT_FAILURE;
+    int status = read_resumed(asked, r, error);
+    if (status != EXIT_SUCCESS) {
+        return status;
     }
     again.chosen = r->cell;
     again.log = r->log;
@@ -237,14 +270,11 @@ static int resume(request *asked, resumed *r, int argc, char **argv, char *error
         return EXIT_FAILURE;
     }
     const char *cell = again.cell, *set = again.set;
-    if (parse(rows, argc, argv, error) != OPTIONS_RUN) {
+    if (!check_cell(asked, r, cell, error) || parse(rows, argc, argv, error) != OPTIONS_RUN) {
         return EXIT_USAGE;
     }
-    /* However it is written: what counts is the cell. */
-    if (named != NULL && cell_is_same(named, r->cell)) {
-        again.cell = cell;
-        again.set = set;
-    }
+    again.cell = cell;
+    again.set = set;
     settings_outcome outcome = settings_match(&r->settings, rows, path, error);
     if (outcome != SETTINGS_SAME) {
         return outcome == SETTINGS_DIFFER ? EXIT_USAGE : EXIT_FAILURE;
@@ -400,7 +430,7 @@ static int run(request *asked, char *error) {
 int cerebra_train(int argc, char **argv) {
     char error[FAILURE_SIZE] = "";
     request asked = defaults;
-    resumed before = {{NULL}, NULL, NULL};
+    resumed before = {{NULL}, NULL, NULL, NULL};
     option_row rows[OPTIONS_MOST];
     fill_rows(&asked, rows);
     options_outcome outcome = parse(rows, argc, argv, error);

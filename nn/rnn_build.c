@@ -281,6 +281,27 @@ static cb_status start_run(cb_rnn *rnn, int k, int64_t input, const cb_stack_lay
     return status == CB_OK ? add_scans(run, options) : status;
 }
 
+/* Whether some state of the network is one that this rate of zoneout is for. */
+static bool has_effect(const cb_rnn *rnn, const double *rate) {
+    for (int k = 0; k < rnn->layers * rnn->directions; k++)
+        for (int i = 0; i < rnn->runs[k].cell->state_count; i++)
+            if (cbi_rnn_zoneout(&rnn->runs[k], i) == rate)
+                return true;
+    return false;
+}
+
+/* Zoneout that no state has is a mistake, as is recurrent dropout. */
+static bool check_zoneout(cb_rnn *rnn) {
+    const char *why = NULL;
+    if (rnn->zoneout > 0 && !has_effect(rnn, &rnn->zoneout))
+        why = "zoneout: no cell of it has a state that recurrent weights see";
+    else if (rnn->zoneout_cell > 0 && !has_effect(rnn, &rnn->zoneout_cell))
+        why = "zoneout_cell: no cell of it has a state beside those that recurrent weights see";
+    if (why != NULL)
+        cbi_params_fail(rnn->params, CB_ERROR_VALUE, "rnn \"%s\": %s", rnn->module.name, why);
+    return why == NULL;
+}
+
 /* ---- The network ----------------------------------------------------------------------------- */
 
 cb_rnn *cb_stack_new(cb_params *params, const char *name, int64_t input, int count,
@@ -321,7 +342,7 @@ cb_rnn *cb_stack_new(cb_params *params, const char *name, int64_t input, int cou
                         ? INT64_MAX
                         : directions * runs[k].state_size[0];
     }
-    return rnn;
+    return check_zoneout(rnn) ? rnn : NULL;
 }
 
 cb_rnn *cb_rnn_new_with(cb_params *params, const char *name, const cb_cell *cell, int64_t input,

@@ -90,6 +90,9 @@ void cbi_rnn_form_names(const cbi_rnn_form *form, const char **names);
 /* The step of a form, which is the context. */
 void cbi_rnn_step(const void *context, cb_tensor *const *weights, cb_tensor *x,
                   cb_tensor *const *state, cb_tensor **next);
+/* The network's rate of zoneout for a state: those that recurrent weights see have one, the others
+   another; NULL for an output that is no state. */
+const double *cbi_rnn_zoneout(const cbi_rnn_run *run, int state);
 /* The form that training runs, when nothing is observed. */
 const cbi_rnn_form *cbi_rnn_training_form(const cbi_rnn_run *run);
 

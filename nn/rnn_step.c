@@ -48,9 +48,10 @@ static cb_tensor *columns(cb_tensor *x, int64_t first, int64_t count) {
 }
 
 /* A state after the step of which each unit stays what it was with a probability. */
-static cb_tensor *zoneout(const cbi_rnn_run *run, double rate, cb_tensor *before,
-                          cb_tensor *after) {
+static cb_tensor *zoneout(const cbi_rnn_run *run, int state, cb_tensor *before, cb_tensor *after) {
     const cb_tape *tape = after != NULL ? cb_tape_of(after) : NULL;
+    const double *of = cbi_rnn_zoneout(run, state);
+    double rate = of != NULL ? *of : 0;
     if (rate == 0 || tape == NULL)
         return after;
     if (tape->evaluating)
@@ -61,15 +62,13 @@ static cb_tensor *zoneout(const cbi_rnn_run *run, double rate, cb_tensor *before
     return cb_add(before, cb_scale(change, 1 - rate));
 }
 
-/* The rate of zoneout of a state: those that recurrent weights see have one, the others another; an
-   output that is no state has none. */
-static double zoneout_rate(const cbi_rnn_run *run, int state) {
+const double *cbi_rnn_zoneout(const cbi_rnn_run *run, int state) {
     bool seen = run->masked_count == 0 && state == 0;
     if (state == 0 && run->cell->output_anew)
-        return 0;
+        return NULL;
     for (int i = 0; i < run->masked_count; i++)
         seen = seen || run->masked[i] == state;
-    return seen ? run->rnn->zoneout : run->rnn->zoneout_cell;
+    return seen ? &run->rnn->zoneout : &run->rnn->zoneout_cell;
 }
 
 void cbi_rnn_step(const void *context, cb_tensor *const *weights, cb_tensor *x,
@@ -108,7 +107,7 @@ void cbi_rnn_step(const void *context, cb_tensor *const *weights, cb_tensor *x,
     else
         cell->step(s.weights, s.x, s.state, s.next);
     for (int i = 0; i < states; i++)
-        next[i] = zoneout(run, zoneout_rate(run, i), before[i], next[i]);
+        next[i] = zoneout(run, i, before[i], next[i]);
     if (form->observing && next[0] != NULL) {
         observed[0] = next[0];
         next[0] = cb_concat(1 + cell->observed_count, observed, 1);

@@ -208,11 +208,18 @@ const chosen_cell *cell_choose(const char *which, const char *set, char *error) 
 
 /* A cell of a library that was chosen before. */
 static bool find_chosen(entry *to, const char *name, const char *library, char *error) {
+    const chosen_cell *other = NULL;
     for (const entry *e = entries; e != NULL; e = e->next) {
         if (e->chosen.library != NULL && strcmp(e->chosen.name, name) == 0) {
             to->chosen.library = e->chosen.library;
             return use_cell(to, e->chosen.cell, error);
         }
+        other = e->chosen.library != NULL ? &e->chosen : other;
+    }
+    if (other != NULL) {
+        return failure(error, FAILURE_SIZE,
+                       "its cell is \"%s\", from a shared library, not \"%s\" of %s", name,
+                       other->name, other->library);
     }
     return failure(error, FAILURE_SIZE,
                    "its cell \"%s\" is from a shared library, %s: name it with --cell FILE.so:%s",
@@ -318,30 +325,94 @@ int cell_choose_list(const char *list, const char *set, const chosen_cell **chos
     return good ? count : -1;
 }
 
-static bool same_settings(const chosen_cell *a, const chosen_cell *b) {
-    const cb_cell *cell = a->cell;
-    bool same = cell->setting_count == b->cell->setting_count;
-    for (int i = 0; same && i < cell->setting_count; i++) {
-        double values[2];
-        const chosen_cell *both[2] = {a, b};
-        for (int k = 0; k < 2; k++) {
-            values[k] = both[k]->cell->settings[i].value;
-            for (const cb_setting *s = both[k]->settings; s->name != NULL; s++) {
-                values[k] = strcmp(s->name, cell->settings[i].name) == 0 ? s->value : values[k];
-            }
-        }
-        same = values[0] == values[1];
+/* ---- Comparing ------------------------------------------------------------------------------- */
+
+/* A text of equations as it was read, with all numbers that were set; NULL without memory, or for a
+   cell in C. */
+static char *as_read(const chosen_cell *chosen) {
+    size_t length = cb_cell_equations(chosen->cell, NULL, 0);
+    char *text = length > 0 ? malloc(length + 1) : NULL;
+    if (text != NULL) {
+        cb_cell_equations(chosen->cell, text, length + 1);
     }
+    return text;
+}
+
+bool cell_says_the_same(const chosen_cell *named, const chosen_cell *kept) {
+    if (named->text == NULL || kept->text == NULL) {
+        return named->text == kept->text && (named->library == NULL) == (kept->library == NULL) &&
+               strcmp(named->name, kept->name) == 0;
+    }
+    if (strcmp(named->text, kept->text) == 0) {
+        return true;
+    }
+    /* Comments and spaces say nothing. Both are read with the same hyperparameters. */
+    char error[FAILURE_SIZE], *now = NULL, *before = as_read(kept);
+    const chosen_cell *again = cell_choose_kept(named->name, named->text, NULL, kept->set, error);
+    now = again == NULL ? NULL : as_read(again);
+    bool same = now != NULL && before != NULL && strcmp(now, before) == 0;
+    free(now);
+    free(before);
     return same;
 }
 
-bool cell_is_same(const chosen_cell *a, const chosen_cell *b) {
-    bool alike = strcmp(a->name, b->name) == 0 && (a->library == NULL) == (b->library == NULL) &&
-                 (a->text == NULL) == (b->text == NULL);
-    /* Sizes that were set are in the number of parameters. */
-    return alike && (a->text == NULL || strcmp(a->text, b->text) == 0) && same_settings(a, b) &&
-           cb_cell_parameters(a->cell, 97, 840, false, a->settings) ==
-               cb_cell_parameters(b->cell, 97, 840, false, b->settings);
+/* What a hyperparameter, or a size, of the cell is. */
+static bool value_of(const chosen_cell *chosen, const char *name, double *value) {
+    const cb_cell *cell = chosen->cell;
+    bool found = false;
+    for (int i = 0; i < cell->setting_count; i++) {
+        if (strcmp(cell->settings[i].name, name) == 0) {
+            *value = cell->settings[i].value;
+            found = true;
+        }
+    }
+    for (const cb_setting *s = chosen->settings; s->name != NULL; s++) {
+        *value = strcmp(s->name, name) == 0 ? s->value : *value;
+    }
+    /* Sizes are in the text alone, as "size NAME = NUMBER". */
+    char *text = found ? NULL : as_read(chosen);
+    size_t length = strlen(name);
+    for (const char *line = text; line != NULL && !found; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        found = strncmp(line, "size ", 5) == 0 && strncmp(line + 5, name, length) == 0 &&
+                sscanf(line + 5 + length, " = %lf", value) == 1;
+    }
+    free(text);
+    return found;
+}
+
+/* Says that a hyperparameter is another, when it is. */
+static bool check_value(const chosen_cell *kept, const chosen_cell *now, const char *name,
+                        bool typed, const char *path, char *error) {
+    double is = 0, was = 0;
+    if (!value_of(kept, name, &was) || !value_of(now, name, &is) || is == was) {
+        return true;
+    }
+    return failure(error, FAILURE_SIZE,
+                   typed ? "%s was made with --set %s=%.15g, not %s=%.15g"
+                         : "%s was made with --set %s=%.15g; without it, %s is %.15g",
+                   path, name, was, name, is);
+}
+
+bool cell_check_set(const chosen_cell *kept, const char *set, const char *path, char *error) {
+    char message[FAILURE_SIZE] = "";
+    if (!check_set(set, error)) {
+        return false;
+    }
+    const chosen_cell *now = cell_choose_kept(kept->name, kept->text, kept->library, set, message);
+    if (now == NULL) {
+        return failure(error, FAILURE_SIZE, "%s: %.900s", path, message);
+    }
+    /* A chosen cell is the first part of its entry, which has all that was set. */
+    const entry *both[2] = {(const entry *)now, (const entry *)kept};
+    for (int k = 0; k < 2; k++) {
+        for (const cb_setting *s = both[k]->settings; s->name != NULL; s++) {
+            if (!check_value(kept, now, s->name, k == 0, path, error)) {
+                return false;
+            }
+        }
+    }
+    return true;
 }
 
 const char **cell_names(void) {

@@ -37,8 +37,13 @@ const chosen_cell *cell_choose_kept(const char *name, const char *text, const ch
 int cell_choose_list(const char *list, const char *set, const chosen_cell **chosen, int most,
                      char *error);
 
-/* Whether two are the same cell with the same hyperparameters; of libraries, wherever they are. */
-bool cell_is_same(const chosen_cell *a, const chosen_cell *b);
+/* Whether a cell that was named again is the one that was kept, whatever the paths: of texts, what
+   the equations say; else the names. Hyperparameters do not count. */
+bool cell_says_the_same(const chosen_cell *named, const chosen_cell *kept);
+
+/* Whether hyperparameters "name=value,..." give the cell that was kept what it has, with defaults
+   for those that are not named. If not, error names the first that differs, with both values. */
+bool cell_check_set(const chosen_cell *kept, const char *set, const char *path, char *error);
 
 /* Whether the last of these that failed did so because of a file, which cannot be read, or is not
    what it should be; else what was asked for is wrong: a name, a hyperparameter. */

@@ -108,8 +108,8 @@ struct cb_cell {
     void (*full_step)(const cb_cell_step *s);
     const cb_cell_extent *state_sizes; /* one each; NULL: all of the hidden size */
     const double *state_initial; /* what states begin with where no others are given; NULL: 0 */
-    uint64_t recurrent_states; /* those that recurrent dropout masks, state i as bit i; 0: state 0;
-                                  CB_CELL_NO_RECURRENT_STATES */
+    uint64_t recurrent_states;   /* those that recurrent weights see, which recurrent dropout masks:
+                                    state i as bit i; 0: state 0; CB_CELL_NO_RECURRENT_STATES */
     bool output_anew; /* state 0 is computed anew at each step and not read: zoneout leaves it */
     int size_count;   /* sizes of the cell's own */
     const cb_cell_own_size *sizes;
@@ -190,8 +190,9 @@ typedef struct cb_rnn_options {
        mask m for each sequence, the same at all time steps; h itself is carried on as it is. */
     double recurrent_dropout;
     /* Zoneout (Krueger et al. 2017): at each time step, each unit keeps the value that it had with
-       this probability: of the states that recurrent weights see (state 0, unless the cell says
-       otherwise), and of the others. Outside of training, rate x old + (1 - rate) x new. */
+       this probability: of the states that recurrent weights see (state 0, unless the cell's
+       recurrent_states says otherwise), and of the others. In evaluation, rate x old + (1 - rate) x
+       new. */
     double zoneout, zoneout_cell;
     bool eager;        /* run cells op by op, never compiled: for a debugger, and for gradients of
                           gradients */
@@ -207,9 +208,10 @@ typedef struct cb_rnn_options {
    are named "rnn.weight_ih_l0", "rnn.weight_ih_l0_reverse", .... Layer 0 reads `input` features,
    the others their predecessor's hidden x directions. The cell must outlive the network; one may be
    the user's own. NULL, recorded on params: CB_ERROR_SHAPE (an extent below 1), CB_ERROR_VALUE
-   (dropout or zoneout outside [0, 1), recompute below 0, reverse with bidirectional, an initialiser
-   that makes halves equal when that is not asked for, a cell with a bad table, an extent that is no
-   whole number, a hyperparameter that the cell does not have), CB_ERROR_MEMORY.
+   (dropout or zoneout outside [0, 1), recurrent dropout or zoneout of states that no cell of the
+   network has, recompute below 0, reverse with bidirectional, an initialiser that makes halves
+   equal when that is not asked for, a cell with a bad table, an extent that is no whole number, a
+   hyperparameter that the cell does not have), CB_ERROR_MEMORY.
 
    Recomputation. With recompute = k, each direction of each layer runs in segments of k time steps
    (the last may be shorter), each a cb_checkpoint: of what the cell computes, only the output of

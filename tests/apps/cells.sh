@@ -50,10 +50,54 @@ expect 0 "$cerebra" sample --checkpoint whole.st --length 40 --seed 3
 cp out whole.txt
 expect 0 "$cerebra" sample --checkpoint part.st --length 40 --seed 3
 same out whole.txt
+# A file that is named again has to say what the checkpoint says, wherever it is.
+again='train --resume part.st --epochs 4 --quiet'
+for file in averaging.cell ./averaging.cell; do
+    refuse 2 "the equations of $file differ from those that part.st was trained with" $again --cell $file
+    contains err 'without --cell, those in the checkpoint go on'
+done
 rm averaging.cell
 expect 0 "$cerebra" eval --checkpoint part.st --data text.txt
 contains out 'nats per character'
+mkdir folder
+cp kept.cell folder/other.cell
+{ echo '# written anew'; sed 's/ \* /*/; s/^init/\n&/' kept.cell; } >folder/spaced.cell
+for file in kept.cell ./kept.cell folder/other.cell folder/../kept.cell folder/spaced.cell; do
+    expect 0 "$cerebra" $again --cell $file
+done
+for change in 's/sigmoid(w_a)/sigmoid(2 * w_a)/' 's/b_f = 1/b_f = 2/' 's/steady = 1/steady = 2/'; do
+    sed "$change" kept.cell >folder/changed.cell
+    refuse 2 'the equations of folder/changed.cell differ' $again --cell folder/changed.cell
+done
+refuse 2 'part.st was made with --cell "./averaging.cell", not "lstm"' $again --cell lstm
 mv kept.cell averaging.cell
+
+# Hyperparameters that are given again: compared by name and value, with defaults for the others.
+printf 'let a = 1\nlet b = 2\nsize p = 4\nstate m[p]\nm'"'"' = W x\nh'"'"' = tanh(a * V m + b * U h)\n' >several.cell
+expect 0 "$cerebra" train --data text.txt --cell several.cell --set a=0.5,p=6 --epochs 1 $small --checkpoint several.st
+cp several.st as-made.st
+again='train --resume several.st --quiet'
+for set in a=0.5,p=6 p=6,a=5e-1 b=2,a=0.50,p=6; do
+    expect 0 "$cerebra" $again --set $set
+    expect 0 "$cerebra" $again --cell several.cell --set $set
+done
+expect 0 "$cerebra" $again --set p=6 --set a=0.5
+expect 0 "$cerebra" $again --cell ./several.cell
+same several.st as-made.st
+refuse 2 'several.st was made with --set a=0.5, not a=0.25 (see' $again --set a=0.25,p=6
+refuse 2 'several.st was made with --set p=6, not p=8 (see' $again --set a=0.5 --set p=8
+refuse 2 'several.st was made with --set b=2, not b=3 (see' $again --set a=0.5,p=6,b=3
+refuse 2 'several.st was made with --set p=6; without it, p is 4 (see' $again --set a=0.5
+refuse 2 'no "c" to set' $again --set c=1
+refuse 2 'takes NAME=NUMBER,..., not nothing' $again --set ''
+expect 0 "$cerebra" train --data text.txt --cell projected-lstm --set projection=5 --epochs 1 $small --checkpoint several.st
+expect 0 "$cerebra" $again --set projection=5.0
+expect 0 "$cerebra" $again --cell projected-lstm --set projection=5
+refuse 2 'was made with --set projection=5, not projection=6 (see' $again --set projection=6
+refuse 2 'has no hyperparameter "c"' $again --set c=1
+refuse 2 'was made with --cell "projected-lstm", not "lstm"' $again --cell lstm
+expect 0 "$cerebra" train --data text.txt --cell gru --epochs 1 $small --checkpoint several.st
+refuse 2 'the cell gru has no hyperparameter "a"' $again --set a=1
 
 # Hyperparameters: of a file, of a cell in C; kept with the checkpoint.
 for set in 'steady=1' 'steady=0.5' 'steady=0.25'; do
@@ -92,9 +136,9 @@ refuse 2 'means nothing without --cell' bench --set steady=1
 refuse 2 'means nothing without CELL' cells --set steady=1
 
 # Recurrent dropout and zoneout, kept with the checkpoint: gone on with, bit for bit the same.
-masks='--recurrent-dropout 0.3 --zoneout 0.2 --zoneout-cell 0.1'
-expect 0 "$cerebra" train --data text.txt --cell gru $masks --epochs 4 $small --checkpoint masked.st
-expect 0 "$cerebra" train --data text.txt --cell gru $masks --epochs 2 $small --checkpoint stopped.st
+masks='--cell lstm --recurrent-dropout 0.3 --zoneout 0.2 --zoneout-cell 0.1'
+expect 0 "$cerebra" train --data text.txt $masks --epochs 4 $small --checkpoint masked.st
+expect 0 "$cerebra" train --data text.txt $masks --epochs 2 $small --checkpoint stopped.st
 expect 0 "$cerebra" train --resume stopped.st --epochs 4 --quiet
 expect 0 "$cerebra" eval --checkpoint masked.st --data text.txt
 cp out masked.txt
@@ -102,6 +146,8 @@ expect 0 "$cerebra" eval --checkpoint stopped.st --data text.txt
 same out masked.txt
 same masked.st stopped.st
 refuse 2 'recurrent-dropout must be' train --data text.txt --recurrent-dropout 1
+refuse 1 'zoneout_cell: no cell of it has a state beside those that recurrent weights see' \
+    train --data text.txt --cell gru --zoneout-cell 0.3 $small --epochs 1
 
 # Explained, checked and timed beside others.
 expect 0 "$cerebra" explain --cell averaging.cell --hidden 16 --input 16
@@ -166,6 +212,18 @@ expect 0 "$cerebra" eval --checkpoint leaky.st --data text.txt --cell ./mycells.
 expect 0 "$cerebra" sample --checkpoint leaky.st --length 5 --cell ./mycells.so
 refuse 1 'is from a shared library' train --resume leaky.st --epochs 3
 expect 0 "$cerebra" train --resume leaky.st --epochs 3 --cell ./mycells.so --quiet
+mkdir moved
+cp mycells.so moved/renamed.so
+for file in mycells.so moved/renamed.so ./mycells.so:leaky moved/renamed.so:leaky; do
+    expect 0 "$cerebra" train --resume leaky.st --cell $file --quiet
+    expect 0 "$cerebra" train --resume leaky.st --cell $file --set rate=0.250 --quiet
+done
+refuse 2 'leaky.st was made with --set rate=0.25, not rate=0.5 (see' train --resume leaky.st --cell mycells.so --set rate=0.5
+refuse 2 'has no cell "lazy"; it has leaky' train --resume leaky.st --cell ./mycells.so:lazy
+refuse 1 'leaky.st: its cell "leaky" is from a shared library, ./mycells.so' train --resume leaky.st --cell lstm
+# The same library, but for the cell's name.
+LC_ALL=C sed 's/leaky/leaks/g' mycells.so >others.so
+refuse 1 'its cell is "leaky", from a shared library, not "leaks" of ./others.so' train --resume leaky.st --cell others.so
 refuse 2 'has no cell "lazy"; it has leaky' train --data text.txt --cell ./mycells.so:lazy
 refuse 1 'cannot load ./none.so' train --data text.txt --cell ./none.so
 echo 'no library' >bad.so

@@ -74,6 +74,13 @@ for path in messages:
     if block not in page:
         complain(f"the page lacks this message:\n{printed}")
 
+# The README names all cells of the command.
+readme = (source / "README.md").read_text(encoding="utf-8")
+named = re.search(r"^The cells of the library: .*?\n\n", readme, re.MULTILINE | re.DOTALL)[0]
+odd = set(re.findall(r"`([\w-]+)`", named)) ^ set(run(["cells", "--names"], cookbook).split())
+if odd:
+    complain(f"in the README's list of cells or in that of the command, and not in both: {odd}")
+
 # Functions: each row of the elementwise table.
 rows = re.findall(r'^CB_(?:FLAT_)?(UNARY|BINARY|TERNARY)\(\w+, "(\w+)", \w+, (?:P(\d))?',
                   (source / "include/cerebra/elementwise.h").read_text(encoding="utf-8"), re.MULTILINE)

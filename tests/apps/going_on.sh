@@ -111,7 +111,7 @@ done
 
 # ---- The op that gives the first NaN
 expect 3 "$cerebra" train --data text.txt $tiny --optimizer sgd --lr 1e39 --epochs 9 --detect-anomaly
-contains err 'diverged in epoch 0, step 1: parameter embedding.weight: element [0-9]* is nan'
+contains err 'diverged in epoch 0, step 1: in layer "embedding": parameter embedding.weight: element [0-9]* is nan'
 
 # ---- Two runs that write the same file
 "$cerebra" train --data text.txt $tiny --epochs 1000000 --log busy.csv --checkpoint busy.safetensors >out1 2>err1 &

@@ -109,7 +109,7 @@ Test(features, compiled_and_op_by_op_are_the_same) {
         {.hidden = HIDDEN, .recurrent_dropout = 0.4},
         {.hidden = HIDDEN, .recurrent_dropout = 0.4, .layers = 2, .bidirectional = true},
         {.hidden = HIDDEN, .recurrent_dropout = 0.4, .recompute = 3},
-        {.hidden = HIDDEN, .zoneout = 0.3, .zoneout_cell = 0.1},
+        {.hidden = HIDDEN, .zoneout = 0.3},
         {.hidden = HIDDEN, .zoneout = 0.3, .recurrent_dropout = 0.2, .dropout = 0.1, .layers = 2},
     };
     for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
@@ -351,6 +351,40 @@ Test(features, recurrent_dropout_needs_a_state_that_is_multiplied) {
     cr_expect_null(cb_rnn_new(params, "rnn", cell, INPUT, HIDDEN, .zoneout = 1));
     cb_params_free(params);
     cb_cell_free(cell);
+}
+
+/* Refused where no state of any layer has it. */
+Test(features, zoneout_needs_a_state_that_has_it) {
+    cb_cell *no_memory = parsed("h' = tanh(W x + U h)", NULL);
+    cb_cell *memory = parsed("c' = c + tanh(W x + U h)\nh' = tanh(c')", NULL);
+    cb_cell *only_output = parsed("h' = 0.5 * h + W x\ny = 2 * h'\noutput y", NULL);
+    const struct {
+        const cb_cell *cells[2];
+        cb_rnn_options options;
+        const char *message; /* NULL: accepted */
+    } cases[] = {
+        {{no_memory, no_memory}, {.zoneout = 0.5}, NULL},
+        {{no_memory, no_memory}, {.zoneout_cell = 0.5}, "zoneout_cell: no cell of it has"},
+        {{no_memory, memory}, {.zoneout_cell = 0.5}, NULL},
+        {{memory, memory}, {.zoneout_cell = 0.5, .bidirectional = true}, NULL},
+        {{&cb_gru, &cb_gru}, {.zoneout = 0.5, .zoneout_cell = 0.5}, "zoneout_cell: no cell"},
+        {{only_output, only_output}, {.zoneout_cell = 0.5}, NULL},
+        {{only_output, only_output}, {.zoneout = 0.5}, "zoneout: no cell of it has a state that"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        cb_params *params = cb_params_new(1);
+        const cb_stack_layer layers[] = {{.cell = cases[i].cells[0], .hidden = HIDDEN},
+                                         {.cell = cases[i].cells[1], .hidden = HIDDEN}};
+        cb_rnn *rnn = cb_stack_new(params, "rnn", INPUT, 2, layers, &cases[i].options);
+        cr_expect_eq(rnn != NULL, cases[i].message == NULL, "case %zu", i);
+        cr_expect(cases[i].message == NULL ||
+                      strstr(cb_params_error(params), cases[i].message) != NULL,
+                  "case %zu: %s", i, cb_params_error(params));
+        cb_params_free(params);
+    }
+    cb_cell_free(no_memory);
+    cb_cell_free(memory);
+    cb_cell_free(only_output);
 }
 
 /* ---- One step at a time ---------------------------------------------------------------------- */
