@@ -159,11 +159,11 @@ size_t cb_tape_bytes(const cb_tape *tape) {
 }
 
 cb_tape *cb_tape_of(const cb_tensor *t) {
-    return t == NULL || t->node == NULL || cbi_is_over(t) ? NULL : t->node->tape;
+    return t == NULL || cbi_is_over(t) || t->node == NULL ? NULL : t->node->tape;
 }
 
 bool cb_requires_grad(const cb_tensor *t) {
-    return t != NULL && t->node != NULL && t->node->requires_grad;
+    return cb_tape_of(t) != NULL && t->node->requires_grad;
 }
 
 bool cbi_is_over(const cb_tensor *t) {

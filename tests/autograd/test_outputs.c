@@ -121,6 +121,7 @@ Test(outputs, fail_together) {
     for (int k = 0; k < 3; k++)
         cr_expect_null(three[k]->data);
     cb_tape_reset(f.tape);
+    f.x = cb_full(f.tape, CB_F64, CB_SHAPE(3), 1);
     cr_expect_eq(cb_apply_outputs(&circle, 1, &f.x, NULL, 0, three), CB_ERROR_VALUE);
     cb_tape_free(f.tape);
 }
