@@ -75,8 +75,8 @@ CB_API cb_param *cb_params_at(const cb_params *params, int i);
 CB_API int64_t cb_params_elements(const cb_params *params);
 /* Sets all gradients to zero (cb_optimizer_step does so itself). */
 CB_API void cb_params_zero_gradients(cb_params *params);
-/* The parameter as a tensor on the tape; cb_backward adds to its gradient (unless frozen). It is the
-   same tensor each time until the tape is reset, whoever asks: so cb_grad, given it, gives the
+/* The parameter as a tensor on the tape; cb_backward adds to its gradient (unless frozen). It is
+   the same tensor each time until the tape is reset, whoever asks: so cb_grad, given it, gives the
    gradient of all that modules compute with the parameter. NULL param gives the tape's poisoned
    tensor, CB_ERROR_NOT_FOUND. */
 CB_API cb_tensor *cb_parameter(cb_tape *tape, cb_param *param);
