@@ -48,8 +48,9 @@ void cbi_tape_name_layer(cb_tape *tape, const char *name) {
         return;
     memcpy(message, tape->message, sizeof(message));
     int length = snprintf(tape->message, sizeof(tape->message), "%s%.100s\": ", begin, name);
-    if (length > 0 && (size_t)length < sizeof(tape->message))
-        snprintf(tape->message + length, sizeof(tape->message) - (size_t)length, "%s", message);
+    int room = (int)sizeof(tape->message) - length;
+    if (length > 0 && room > 1)
+        snprintf(tape->message + length, (size_t)room, "%.*s", room - 1, message);
 }
 
 cb_tensor *cb_fail(const cb_tensor *t, cb_status status, const char *format, ...) {
