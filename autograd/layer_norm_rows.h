@@ -6,6 +6,7 @@
 
    A row stays in the L1 cache while it is read for its mean, for its variance, and for what is
    written. Sums are added up in blocks, and the blocks' in double. */
+#include "autograd/row_total.h"
 
 /* sum (a - shift) b, or with (a - shift)^2 where b is NULL */
 CBI_MATH double ROWS(moment)(int64_t n, const REAL *a, REAL shift, const REAL *b) {
@@ -23,19 +24,6 @@ CBI_MATH double ROWS(moment)(int64_t n, const REAL *a, REAL shift, const REAL *b
             for (int64_t i = 0; i < length; i++)
                 part += (x[i] - shift) * (x[i] - shift);
         }
-        sum += (double)part;
-    }
-    return sum;
-}
-
-CBI_MATH double ROWS(total)(int64_t n, const REAL *a) {
-    double sum = 0;
-    for (int64_t first = 0; first < n; first += BLOCK) {
-        int64_t length = n - first < BLOCK ? n - first : BLOCK;
-        REAL part = 0;
-#pragma omp simd reduction(+ : part)
-        for (int64_t i = 0; i < length; i++)
-            part += a[first + i];
         sum += (double)part;
     }
     return sum;

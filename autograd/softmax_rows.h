@@ -7,6 +7,7 @@
 
    A row stays in the L1 cache while it is read for its largest element, for the sum of
    exponentials, and for what is written. Sums are added up in blocks, and the blocks' in double. */
+#include "autograd/row_total.h"
 
 CBI_MATH REAL ROWS(most)(int64_t n, const REAL *x) {
     REAL most = x[0];
@@ -38,22 +39,15 @@ CBI_MATH double ROWS(exponentials)(int64_t n, const REAL *x, REAL most, REAL *y)
     return sum;
 }
 
-/* sum a b, or sum a where b is NULL */
+/* sum a b */
 CBI_MATH double ROWS(dot)(int64_t n, const REAL *a, const REAL *b) {
     double sum = 0;
     for (int64_t first = 0; first < n; first += BLOCK) {
         int64_t length = n - first < BLOCK ? n - first : BLOCK;
-        const REAL *x = a + first, *y = b != NULL ? b + first : NULL;
         REAL part = 0;
-        if (y != NULL) {
 #pragma omp simd reduction(+ : part)
-            for (int64_t i = 0; i < length; i++)
-                part += x[i] * y[i];
-        } else {
-#pragma omp simd reduction(+ : part)
-            for (int64_t i = 0; i < length; i++)
-                part += x[i];
-        }
+        for (int64_t i = 0; i < length; i++)
+            part += a[first + i] * b[first + i];
         sum += (double)part;
     }
     return sum;
@@ -116,7 +110,7 @@ CBI_MULTIVERSION static void ROWS(log_softmax_gradient)(void *context, int64_t b
     for (int64_t r = begin; r < end; r++) {
         const REAL *y = (const REAL *)job->a + r * job->n, *g = (const REAL *)job->b + r * job->n;
         REAL *dx = (REAL *)job->out + r * job->n;
-        const REAL sum = (REAL)ROWS(dot)(job->n, g, NULL);
+        const REAL sum = (REAL)ROWS(total)(job->n, g);
         for (int64_t i = 0; i < job->n; i++)
             dx[i] = g[i] - EXP(y[i]) * sum;
     }

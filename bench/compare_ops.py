@@ -127,6 +127,8 @@ def main():
             ours.stdin.write(f"{case.number} {asked.milliseconds}\n")
             ours.stdin.flush()
             mine = [float(x) for x in ours.stdout.readline().split()]
+            if len(mine) != 2:
+                sys.exit(f"compare_ops.py: {program} failed at {case.name}")
             theirs = case.theirs(asked.milliseconds)
             for i in range(2):
                 case.times[i].append(mine[i])

@@ -14,12 +14,12 @@
    and in the gradient; that of the bytes that have to be moved once; and the step's share of the
    two together, see limit below. --plain leaves these out. */
 #include "bench/cells.h"
+#include "bench/timing.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* ---- The cells ------------------------------------------------------------------------------- */
 
@@ -65,30 +65,6 @@ typedef struct request {
     cb_dtype dtype;
     bool eager, plain, list, check, real, explain, values;
 } request;
-
-static double milliseconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return 1e3 * (double)now.tv_sec + 1e-6 * (double)now.tv_nsec;
-}
-
-static int compare_numbers(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-static double median(double *numbers, int64_t count) {
-    qsort(numbers, (size_t)count, sizeof(*numbers), compare_numbers);
-    return count % 2 == 1 ? numbers[count / 2] : (numbers[count / 2 - 1] + numbers[count / 2]) / 2;
-}
-
-static void *need(void *memory) {
-    if (memory == NULL) {
-        fprintf(stderr, "literature: out of memory\n");
-        exit(EXIT_FAILURE);
-    }
-    return memory;
-}
 
 /* ---- A cell's tensors ------------------------------------------------------------------------ */
 

@@ -8,12 +8,13 @@
 
    Inputs are f32, normally distributed, or i64. Backward is the gradient, with a seed of the
    output's shape, of all inputs that have one. */
+#include "bench/timing.h"
+
 #include <cerebra/cerebra.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { MOST_INPUTS = 3, MOST_RUNS = 100000 };
 
@@ -155,25 +156,6 @@ static void list(void) {
 
 /* ---- Timing ---------------------------------------------------------------------------------- */
 
-static double milliseconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return 1e3 * (double)now.tv_sec + 1e-6 * (double)now.tv_nsec;
-}
-
-static int compare_numbers(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-static void *need(void *memory) {
-    if (memory == NULL) {
-        fprintf(stderr, "ops: out of memory\n");
-        exit(EXIT_FAILURE);
-    }
-    return memory;
-}
-
 static cb_tensor *make(const input *in, cb_random *random) {
     cb_tensor *t = need(cb_tensor_new(in->below > 0 ? CB_I64 : CB_F32, in->rank, in->shape));
     int64_t count = cb_tensor_count(t);
@@ -217,8 +199,7 @@ static double time_runs(const op_case *c, cb_tape *tape, cb_tensor *const *given
         took[count] = after - now;
         now = after;
     }
-    qsort(took, (size_t)count, sizeof(*took), compare_numbers);
-    return took[count / 2];
+    return median(took, count);
 }
 
 static void time_case(const op_case *c, double budget) {

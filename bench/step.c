@@ -9,6 +9,7 @@
    NAME is a cell of the library's, "custom-cell" (examples/custom_cell.c) or "cerebral-lstm-eight"
    (cerebral_lstm_eight.c). */
 #include "bench/cells.h"
+#include "bench/timing.h"
 #include "examples/custom_cell.h"
 
 #include <cerebra/cerebra.h>
@@ -17,16 +18,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { SYMBOLS = 89, HIDDEN = 512, TIME = 20, BATCH = 128 };
 enum { MOST = 1000 }; /* of whatever is counted on the command line */
-
-static double milliseconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return 1e3 * (double)now.tv_sec + 1e-6 * (double)now.tv_nsec;
-}
 
 /* Peak resident memory. Not getrusage's, which a process inherits from the one that starts it. */
 static double peak_megabytes(void) {

@@ -169,8 +169,6 @@ static void gemm_range(void *context, int64_t begin, int64_t end) {
    kernel's extents, 6, 8, 12, 16 and 32, a larger multiple would leave the threads unequal parts.
  */
 #define TILE 16
-/* Multiplications that make a second thread worth its start. */
-#define GRAIN_MULTIPLICATIONS 400000
 
 void cbi_gemm_blis(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix a, cbi_matrix b,
                    bool accumulate, cbi_matrix c) {
@@ -179,7 +177,7 @@ void cbi_gemm_blis(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix a
     int64_t longest = job.split_rows ? m : n, other = job.split_rows ? n : m;
     job.tile = longest < 2 * TILE ? (longest + 1) / 2 : TILE;
     int64_t tiles = (longest + job.tile - 1) / job.tile;
-    int64_t grain = GRAIN_MULTIPLICATIONS / (job.tile * other * (k > 0 ? k : 1)) + 1;
+    int64_t grain = CBI_GRAIN_MULTIPLICATIONS / (job.tile * other * (k > 0 ? k : 1)) + 1;
     cbi_parallel_for(tiles, grain, gemm_range, &job);
 }
 

@@ -86,12 +86,6 @@ static const small_kernel *kernel_for(int64_t rows, int64_t panels) {
 
 /* ---- A small product ------------------------------------------------------------------------- */
 
-static cbi_matrix at(cb_dtype dtype, cbi_matrix matrix, int64_t row, int64_t column) {
-    int64_t element = row * matrix.row_stride + column * matrix.column_stride;
-    matrix.data = (char *)matrix.data + element * (int64_t)cb_dtype_size(dtype);
-    return matrix;
-}
-
 /* B with rows of whole panels: itself, or a copy. NULL data when there is no memory. */
 static cbi_matrix in_panels(cb_dtype dtype, int64_t n, int64_t k, int64_t width, cbi_matrix b) {
     if (b.column_stride == 1 && n % width == 0)
@@ -107,7 +101,7 @@ static cbi_matrix in_panels(cb_dtype dtype, int64_t n, int64_t k, int64_t width,
     from.stride[1] = b.column_stride;
     cbi_copy(&to, &from);
     for (int64_t i = 0; i < k && columns > n; i++)
-        memset(at(dtype, copy, i, n).data, 0, (size_t)((columns - n) * size));
+        memset(cbi_matrix_at(dtype, copy, i, n).data, 0, (size_t)((columns - n) * size));
     return copy;
 }
 
@@ -124,12 +118,12 @@ static bool multiply_small(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_
         int64_t columns = panels * width, left = n - j < columns ? n - j : columns;
         for (int64_t i = 0, rows; i < m; i += rows) {
             const small_kernel *kernel = kernel_for(m - i, panels);
-            char *y = at(dtype, c, i, j).data;
+            char *y = cbi_matrix_at(dtype, c, i, j).data;
             bool whole = left == columns && kernel->panels == panels;
             rows = kernel->rows;
-            kernel->run[dtype == CB_F64](k, at(dtype, a, i, 0), at(dtype, b, 0, j).data,
-                                         b.row_stride, whole ? y : (char *)edge,
-                                         whole ? c.row_stride : columns);
+            kernel->run[dtype == CB_F64](k, cbi_matrix_at(dtype, a, i, 0),
+                                         cbi_matrix_at(dtype, b, 0, j).data, b.row_stride,
+                                         whole ? y : (char *)edge, whole ? c.row_stride : columns);
             for (int64_t r = 0; !whole && r < rows; r++)
                 memcpy(y + r * c.row_stride * size, (char *)edge + r * columns * size,
                        (size_t)(left * size));

@@ -25,8 +25,6 @@ enum {
     FAR = 1024,           /* elements between rows of C that are far apart */
     CHUNK = 480,          /* columns of B that stay in the L2 cache, for such C */
 };
-/* Multiplications that make a second thread worth its start. */
-#define GRAIN_MULTIPLICATIONS 400000
 
 typedef struct packed_job {
     cb_dtype dtype;
@@ -40,12 +38,6 @@ typedef struct packed_job {
     char *memory;        /* for each part: a piece of B, and a group */
     size_t b_bytes, group_bytes;
 } packed_job;
-
-static cbi_matrix at(cb_dtype dtype, cbi_matrix matrix, int64_t row, int64_t column) {
-    int64_t element = row * matrix.row_stride + column * matrix.column_stride;
-    matrix.data = (char *)matrix.data + element * (int64_t)cb_dtype_size(dtype);
-    return matrix;
-}
 
 static int64_t least(int64_t a, int64_t b) {
     return a < b ? a : b;
@@ -112,7 +104,8 @@ static void pack_columns(const packed_job *job, range columns, int64_t top, char
         const range *of = &b->strips[i].of_all;
         int64_t count = of->end - of->begin;
         b->panels[i] = cbi_packed_in(job->dtype, depth, count, memory);
-        cbi_pack(&b->panels[i], 0, depth, 0, count, at(job->dtype, job->b, top, of->begin));
+        cbi_pack(&b->panels[i], 0, depth, 0, count,
+                 cbi_matrix_at(job->dtype, job->b, top, of->begin));
         memory += round_up((int64_t)cbi_packed_bytes(job->dtype, depth, count), 64);
     }
 }
@@ -127,8 +120,8 @@ static void multiply_panels(const cbi_packed *b, int64_t rows, const char *group
     for (int64_t panel = 0; panel < all; panel += chunk)
         for (int64_t row = 0; row < rows; row += tall)
             cbi_packed_multiply(b, panel, least(panel + chunk, all), least(tall, rows - row),
-                                group + row * b->k * size, accumulate, at(b->dtype, c, row, 0).data,
-                                c.row_stride);
+                                group + row * b->k * size, accumulate,
+                                cbi_matrix_at(b->dtype, c, row, 0).data, c.row_stride);
 }
 
 /* A group of rows times all strips of B. */
@@ -138,7 +131,7 @@ static void multiply_group(const packed_job *job, const strip *row, int64_t rows
         const strip *column = &b->strips[i];
         const cbi_gemm_block *block = &job->blocks[job->across ? column->block : row->block];
         multiply_panels(&b->panels[i], rows, group, block->accumulate || !first,
-                        at(job->dtype, block->c, row->inside, column->inside));
+                        cbi_matrix_at(job->dtype, block->c, row->inside, column->inside));
     }
 }
 
@@ -156,8 +149,8 @@ static void multiply_piece(const packed_job *job, range rows, range columns, int
             strip part = strips[i];
             int64_t height = least(part.of_all.end - row, GROUP);
             part.inside += row - part.of_all.begin;
-            cbi_pack_rows(job->dtype, height, depth, 0, depth, at(job->dtype, job->a, row, top),
-                          group);
+            cbi_pack_rows(job->dtype, height, depth, 0, depth,
+                          cbi_matrix_at(job->dtype, job->a, row, top), group);
             multiply_group(job, &part, height, &b, group, top == 0);
         }
 }
@@ -216,7 +209,7 @@ static void lay_out(packed_job *job) {
                                 : cbi_packed_in(job->dtype, 0, 0, NULL).width * CBI_WIDE;
     int64_t all = job->split_rows ? job->m : job->n, deepest = least(job->k, job->most_depth);
     job->parts = least(cb_threads(), round_up(all, job->unit) / job->unit);
-    job->parts = least(job->parts, job->m * job->n * job->k / GRAIN_MULTIPLICATIONS + 1);
+    job->parts = least(job->parts, job->m * job->n * job->k / CBI_GRAIN_MULTIPLICATIONS + 1);
     int64_t columns = job->split_rows ? job->n : round_up(all, job->unit * job->parts) / job->parts;
     int strips = job->across ? job->count : 1;
     /* Each strip is filled up to whole panels. */

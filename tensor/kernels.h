@@ -91,6 +91,13 @@ typedef struct cbi_matrix {
     void *data;
     int64_t row_stride, column_stride;
 } cbi_matrix;
+/* The matrix that begins at an element of another. */
+static inline cbi_matrix cbi_matrix_at(cb_dtype dtype, cbi_matrix matrix, int64_t row,
+                                       int64_t column) {
+    int64_t element = row * matrix.row_stride + column * matrix.column_stride;
+    matrix.data = (char *)matrix.data + element * (int64_t)cb_dtype_size(dtype);
+    return matrix;
+}
 void cbi_gemm(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix a, cbi_matrix b,
               bool accumulate, cbi_matrix c);
 

@@ -20,5 +20,7 @@ enum { CBI_MOST_THREADS = 1024 };
 
 /* Elements a thread should at least have for a cheap operation to be worth splitting. */
 #define CBI_GRAIN 16384
+/* The same of multiplications in a product. */
+#define CBI_GRAIN_MULTIPLICATIONS 400000
 
 #endif
