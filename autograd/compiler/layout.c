@@ -2,7 +2,7 @@
 
    A tensor that an op has made is row-major. One of its axes may be the batch's, alone or in one
    with others; without it, what is left of a row lies in the order of a value. A view has an offset
-   and strides, which the ops themselves have worked out on both traces: of how they depend on the
+   and strides, which the ops themselves have worked out on all traces: of how they depend on the
    batch it can be seen along which axis each of its axes runs. Where its base is a view itself,
    which lies in a value of its own, distances are counted in the order of that value. */
 #include "autograd/compiler/lower_internal.h"
@@ -112,27 +112,24 @@ static bool distance_in(const cb_tensor *whole, const cb_tensor *view, int axis,
     return last - first == steps * (next - first);
 }
 
-/* The same on both sides: how it depends on the batch. */
+/* The same on all sides: how it depends on the batch. */
 static bool extent_in(const cbi_lowerer *l, int base, int node, int axis, cbi_extent *extent) {
     int64_t distance[CBI_SIDES];
     for (int s = 0; s < CBI_SIDES; s++)
         if (!distance_in(&cbi_traced_node(l->traced, s, base)->tensor,
                          &cbi_traced_node(l->traced, s, node)->tensor, axis, &distance[s]))
             return false;
-    return cbi_extent_of(l->traced, distance[0], distance[1], extent);
+    return cbi_extent_of(l->traced, distance, extent);
 }
 
 static bool map_axes(const cbi_lowerer *l, int node, int base, mapping *m, bool rows,
                      cbi_layout *map) {
-    const cb_tensor *a = &cbi_traced_node(l->traced, 0, node)->tensor;
-    const cb_tensor *b = &cbi_traced_node(l->traced, 1, node)->tensor;
     int batches = 0;
-    map->rank = a->rank;
-    for (int i = 0; i < a->rank; i++) {
-        cbi_extent extent, stride = {0, 0};
-        bool several = a->shape[i] > 1 || b->shape[i] > 1; /* else whatever its stride */
-        if (!cbi_extent_of(l->traced, a->shape[i], b->shape[i], &extent) ||
-            (several && !extent_in(l, base, node, i, &stride)) ||
+    map->rank = cbi_traced_node(l->traced, 0, node)->tensor.rank;
+    for (int i = 0; i < map->rank; i++) {
+        cbi_extent extent = cbi_shape_extent(l->traced, node, i), stride = {0, 0};
+        bool several = extent.slope != 0 || extent.constant > 1; /* else whatever its stride */
+        if ((several && !extent_in(l, base, node, i, &stride)) ||
             (extent.slope != 0 && extent.constant != 0))
             return false;
         bool mapped = extent.slope == 0

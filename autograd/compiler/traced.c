@@ -1,7 +1,6 @@
-/* Tracing a step twice, and deriving on both traces. */
+/* Tracing a step for three numbers of sequences, and deriving on all traces. */
 #include "autograd/compiler/traced.h"
 
-#include "tensor/hash.h"
 #include "tensor/memory.h"
 
 #include <cerebra/ops.h>
@@ -11,7 +10,7 @@
 
 /* Above 1, so that an axis of the batch is none that broadcasts. Small: the traces have addresses
    and no elements, but a step may look at extents. */
-static const int64_t batches[CBI_SIDES] = {3, 7};
+static const int64_t batches[CBI_SIDES] = {3, 7, 12};
 
 static bool refuse(cbi_traced *traced, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -35,197 +34,31 @@ static bool refuse_tape(cbi_traced *traced, const cb_tape *tape) {
     return refuse(traced, "%s", cb_tape_error(tape));
 }
 
-/* ---- Extents --------------------------------------------------------------------------------- */
-
-static bool fit(int64_t first, int64_t second, int64_t batch_of_first, int64_t batch_of_second,
-                cbi_extent *extent) {
-    int64_t rise = second - first, run = batch_of_second - batch_of_first;
-    *extent = (cbi_extent){first, 0};
-    if (rise == 0)
-        return true;
-    if (rise % run != 0)
-        return false;
-    extent->slope = rise / run;
-    extent->constant = first - extent->slope * batch_of_first;
-    return true;
-}
-
-bool cbi_extent_of(const cbi_traced *traced, int64_t first, int64_t second, cbi_extent *extent) {
-    return fit(first, second, traced->side[0].batch, traced->side[1].batch, extent);
-}
-
-int64_t cbi_extent_at(cbi_extent extent, int64_t batch) {
-    return extent.constant + extent.slope * batch;
-}
-
-cbi_extent cbi_shape_extent(const cbi_traced *traced, int index, int axis) {
-    cbi_extent extent = {0, 0};
-    cbi_extent_of(traced, cbi_traced_node(traced, 0, index)->tensor.shape[axis],
-                  cbi_traced_node(traced, 1, index)->tensor.shape[axis], &extent);
-    return extent;
-}
-
-bool cbi_has_batch(const cbi_traced *traced, int index) {
-    bool has = false;
-    for (int i = 0; i < cbi_traced_node(traced, 0, index)->tensor.rank; i++)
-        has = has || cbi_shape_extent(traced, index, i).slope != 0;
-    return has;
-}
-
-/* ---- Options --------------------------------------------------------------------------------- */
-
-static int64_t extent_in(const void *options, size_t at) {
-    int64_t extent;
-    memcpy(&extent, (const char *)options + at, sizeof(extent));
-    return extent;
-}
-
-/* Whether one member is the same at both calls, and, if an extent, linear in the batch. */
-static bool same_member(const cb_option *option, size_t at, const void *a, int64_t batch_of_a,
-                        const void *b, int64_t batch_of_b) {
-    const char *p = (const char *)a + at, *q = (const char *)b + at;
-    cbi_extent extent;
-    cb_draw left, right;
-    switch (option->kind) {
-    case CB_OPTION_EXTENT:
-        return batch_of_a == batch_of_b
-                   ? extent_in(a, at) == extent_in(b, at)
-                   : fit(extent_in(a, at), extent_in(b, at), batch_of_a, batch_of_b, &extent);
-    case CB_OPTION_DRAW: /* what is drawn differs from call to call, as it should */
-        memcpy(&left, p, sizeof(left));
-        memcpy(&right, q, sizeof(right));
-        return left.generator == right.generator && left.first == right.first;
-    case CB_OPTION_INT:
-    case CB_OPTION_REAL:
-        break;
-    }
-    return memcmp(p, q, option->size) == 0;
-}
-
-/* numbers: whether those of kind REAL count, too. */
-static bool same_members(const cb_op *op, const void *a, int64_t batch_of_a, const void *b,
-                         int64_t batch_of_b, bool numbers) {
-    if (op->option_list == NULL)
-        return op->options_size == 0 || memcmp(a, b, op->options_size) == 0;
-    for (int i = 0; i < op->option_count; i++)
-        for (int k = 0; k < op->option_list[i].count; k++) {
-            const cb_option *option = &op->option_list[i];
-            if (option->kind == CB_OPTION_REAL && !numbers)
-                continue;
-            if (!same_member(option, option->offset + (size_t)k * option->size, a, batch_of_a, b,
-                             batch_of_b))
-                return false;
-        }
-    return true;
-}
-
-static bool same_options(const cb_op *op, const void *a, int64_t batch_of_a, const void *b,
-                         int64_t batch_of_b) {
-    return same_members(op, a, batch_of_a, b, batch_of_b, true);
-}
-
-/* Takes the numbers among the options of the second tape for those of the first. */
-static void take_numbers(cb_node *first, const cb_node *second) {
-    const cb_op *op = first->op;
-    for (int i = 0; op != NULL && op == second->op && i < op->option_count; i++) {
-        const cb_option *option = &op->option_list[i];
-        if (option->kind == CB_OPTION_REAL)
-            memcpy((char *)first->options + option->offset,
-                   (const char *)second->options + option->offset,
-                   option->size * (size_t)option->count);
-    }
-}
-
-void cbi_options_at(const cbi_traced *traced, int index, int64_t batch, void *options) {
-    const cb_node *first = cbi_traced_node(traced, 0, index);
-    const cb_node *second = cbi_traced_node(traced, 1, index);
-    const cb_op *op = first->op;
-    if (op->options_size > 0)
-        memcpy(options, first->options, op->options_size);
-    for (int i = 0; i < op->option_count && op->option_list != NULL; i++)
-        for (int k = 0; k < op->option_list[i].count; k++) {
-            size_t at = op->option_list[i].offset + (size_t)k * op->option_list[i].size;
-            cbi_extent extent;
-            if (op->option_list[i].kind != CB_OPTION_EXTENT)
-                continue;
-            cbi_extent_of(traced, extent_in(first->options, at), extent_in(second->options, at),
-                          &extent);
-            int64_t fitted = cbi_extent_at(extent, batch);
-            memcpy((char *)options + at, &fitted, sizeof(fitted));
-        }
-}
-
-const cb_draw *cbi_draw_of(const cb_node *node) {
-    const cb_op *op = node->op;
-    for (int i = 0; op != NULL && op->option_list != NULL && i < op->option_count; i++)
-        if (op->option_list[i].kind == CB_OPTION_DRAW)
-            return (const cb_draw *)(const void *)((const char *)node->options +
-                                                   op->option_list[i].offset);
-    return NULL;
-}
-
-bool cbi_traced_alike(const cbi_traced *traced, int a, int b) {
-    for (int s = 0; s < CBI_SIDES; s++) {
-        const cb_node *n = cbi_traced_node(traced, s, a), *other = cbi_traced_node(traced, s, b);
-        int64_t batch = traced->side[s].batch;
-        if (n->op != other->op || n->op == NULL || n->count != other->count || n->owner != NULL ||
-            other->owner != NULL || n->out_count != 1 || other->out_count != 1 ||
-            cbi_draw_of(n) != NULL ||
-            !same_options(n->op, n->options, batch, other->options, batch))
-            return false;
-    }
-    return true;
-}
-
 /* ---- Comparing traces ------------------------------------------------------------------------ */
 
-#define DIFFERS "it differs from call to call, or with the number of sequences"
-
-static const char options_differ[] =
-    "its options differ from call to call, or with the number of sequences";
-
-/* Whether two nodes are the same op of the same inputs, or the same kind of leaf. */
-static bool same_node(const cb_node *a, const cb_node *b) {
-    bool same = a->op == b->op && a->count == b->count && a->tensor.dtype == b->tensor.dtype &&
-                a->tensor.rank == b->tensor.rank && a->requires_grad == b->requires_grad;
-    for (int i = 0; same && i < a->count; i++)
-        same = a->in[i]->node->index == b->in[i]->node->index;
-    return same;
-}
-
-/* Why two nodes are not the same for batches of any size; NULL when they are. */
-static const char *difference(const cb_node *a, int64_t batch_of_a, const cb_node *b,
-                              int64_t batch_of_b) {
-    cbi_extent extent;
-    if (!same_node(a, b))
-        return DIFFERS;
-    for (int i = 0; i < a->tensor.rank; i++)
-        if (!fit(a->tensor.shape[i], b->tensor.shape[i], batch_of_a, batch_of_b, &extent) ||
-            (extent.slope != 0 && extent.constant != 0 && a->op == NULL))
-            return DIFFERS;
-    if (a->op != NULL && a->op->options_size > 0 &&
-        !same_options(a->op, a->options, batch_of_a, b->options, batch_of_b))
-        return a->op->option_list != NULL
-                   ? options_differ
-                   : "its options differ from call to call in some byte; see option_list in op.h";
-    return NULL;
+static int least_count(const cbi_traced *traced) {
+    int least = traced->side[0].tape->trace->count;
+    for (int s = 1; s < CBI_SIDES; s++)
+        if (traced->side[s].tape->trace->count < least)
+            least = traced->side[s].tape->trace->count;
+    return least;
 }
 
 static bool compare(cbi_traced *traced) {
-    const cbi_trace *a = traced->side[0].tape->trace, *b = traced->side[1].tape->trace;
-    for (int i = 0; i < a->count && i < b->count; i++) {
-        if (traced->only_batch > 1) /* of one sequence they are those of a third tape */
-            take_numbers(a->nodes[i], b->nodes[i]);
-        const char *why =
-            difference(a->nodes[i], traced->side[0].batch, b->nodes[i], traced->side[1].batch);
-        traced->varies = why != NULL && why == options_differ &&
-                         same_members(a->nodes[i]->op, a->nodes[i]->options, traced->side[0].batch,
-                                      b->nodes[i]->options, traced->side[1].batch, false);
+    int count = least_count(traced);
+    for (int i = 0; i < count; i++) {
+        if (traced->only_batch > 1) /* of one sequence they are those of another tape */
+            for (int s = 0; s < CBI_SIDES; s++)
+                cbi_take_numbers(cbi_traced_node(traced, s, i), cbi_traced_node(traced, 1, i));
+        const char *why = cbi_traced_difference(traced, i, &traced->varies);
+        const cb_op *op = cbi_traced_node(traced, 0, i)->op;
         if (why != NULL)
-            return refuse(traced, "%s: %s",
-                          a->nodes[i]->op != NULL ? a->nodes[i]->op->name : "step", why);
+            return refuse(traced, "%s: %s", op != NULL ? op->name : "step", why);
     }
-    return a->count == b->count || refuse(traced, "step: " DIFFERS);
+    for (int s = 0; s < CBI_SIDES; s++)
+        if (traced->side[s].tape->trace->count != count)
+            return refuse(traced, "step: " CBI_DIFFERS);
+    return true;
 }
 
 /* A tensor that the step itself puts on the tape may have no row for each sequence: what would be
@@ -244,32 +77,42 @@ static bool check_leaves(cbi_traced *traced) {
     return true;
 }
 
-/* ---- Two traces ------------------------------------------------------------------------------ */
+/* ---- The traces ------------------------------------------------------------------------------ */
 
-/* Before the second trace, the generators that the first one drew from are moved, far away: a step
-   that does not begin to draw from there has set them before. */
-static const uint64_t far_away = (uint64_t)1 << 62;
-
-static void shift_generators(const cbi_traced *traced, int number) {
-    for (int i = 0; number == 1 && i < traced->side[0].tape->trace->draw_count; i++)
-        traced->side[0].tape->trace->draws[i].generator->counter += far_away;
+/* Before each further trace, the generators that the first one drew from are moved, far away: a
+   step that does not begin to draw from there has set them before. */
+static uint64_t far_away(int number) {
+    return (uint64_t)number << 62;
 }
 
-/* Whether the second trace drew from where they had been moved to. */
+static void shift_generators(const cbi_traced *traced, int number) {
+    for (int i = 0; number > 0 && i < traced->side[0].tape->trace->draw_count; i++)
+        traced->side[0].tape->trace->draws[i].generator->counter += far_away(number);
+}
+
+/* Whether a further trace drew from where they had been moved to. */
 static bool shift_back(const cbi_traced *traced, int number) {
     bool same = true;
     if (number == 0)
         return true;
-    const cbi_trace *first = traced->side[0].tape->trace, *second = traced->side[1].tape->trace;
+    const cbi_trace *first = traced->side[0].tape->trace, *other = traced->side[number].tape->trace;
     for (int i = 0; i < first->draw_count; i++) {
         const cb_random *before = &first->draws[i].start;
-        for (int k = 0; k < second->draw_count; k++)
-            if (second->draws[k].generator == first->draws[i].generator)
-                same = same && second->draws[k].start.key == before->key &&
-                       second->draws[k].start.counter == before->counter + far_away;
+        for (int k = 0; k < other->draw_count; k++)
+            if (other->draws[k].generator == first->draws[i].generator)
+                same = same && other->draws[k].start.key == before->key &&
+                       other->draws[k].start.counter == before->counter + far_away(number);
         *first->draws[i].generator = *before;
     }
     return same;
+}
+
+/* The number of sequences of a trace. Where what is traced holds for one number only, above 1, that
+   is the second's. */
+static int64_t batch_of(const cbi_traced *traced, int number) {
+    if (traced->only_batch > 1 && number == 1)
+        return traced->only_batch;
+    return traced->only_batch == batches[number] ? batches[1] : batches[number];
 }
 
 static bool run_step(cbi_traced *traced, int number) {
@@ -277,10 +120,7 @@ static bool run_step(cbi_traced *traced, int number) {
     cb_tape *tape = side->tape = cbi_tape_new_symbolic();
     if (tape == NULL)
         return no_memory(traced);
-    int64_t batch = traced->only_batch <= 1            ? batches[number]
-                    : number == 1                      ? traced->only_batch
-                    : traced->only_batch == batches[0] ? batches[1]
-                                                       : batches[0];
+    int64_t batch = batch_of(traced, number);
     shift_generators(traced, number);
     const char *fault = cbi_trace_once(&traced->signature, tape, batch, side);
     fault = shift_back(traced, number) || fault != NULL ? fault : cbi_sets_generator;
@@ -289,6 +129,14 @@ static bool run_step(cbi_traced *traced, int number) {
     return fault == NULL ||
            (failed ? refuse(traced, "%s (with %lld sequences)", fault, (long long)batch)
                    : refuse(traced, "%s", fault));
+}
+
+/* Runs the step on all sides, up to one that fails. */
+static bool run_steps(cbi_traced *traced) {
+    for (int s = 0; s < CBI_SIDES; s++)
+        if (!run_step(traced, s))
+            return false;
+    return true;
 }
 
 /* With one sequence, an axis of the batch is one that broadcasts: gradients would be other ops. So
@@ -302,11 +150,11 @@ static bool take_numbers_of_one(cbi_traced *traced) {
     bool same = fault == NULL && tape->trace->count == cbi_traced_count(traced);
     for (int i = 0; same && i < tape->trace->count; i++)
         for (int s = 0; s < CBI_SIDES; s++)
-            take_numbers(cbi_traced_node(traced, s, i), tape->trace->nodes[i]);
+            cbi_take_numbers(cbi_traced_node(traced, s, i), tape->trace->nodes[i]);
     if (fault != NULL && tape->status != CB_OK)
         refuse_tape(traced, tape);
     else if (!same)
-        refuse(traced, "%s", fault != NULL ? fault : "step: " DIFFERS);
+        refuse(traced, "%s", fault != NULL ? fault : "step: " CBI_DIFFERS);
     cb_tape_free(tape);
     return same;
 }
@@ -348,68 +196,6 @@ void cbi_traced_free(cbi_traced *traced) {
     cbi_free(traced);
 }
 
-/* ---- Another trace --------------------------------------------------------------------------- */
-
-/* Whether a node is what the two traces say it is for a batch of this size. */
-static bool is_expected(const cbi_traced *traced, int index, const cb_node *node, int64_t batch) {
-    const cb_node *first = cbi_traced_node(traced, 0, index);
-    int64_t options[64];
-    bool fits = same_node(first, node);
-    for (int i = 0; fits && i < node->tensor.rank; i++)
-        fits = node->tensor.shape[i] == cbi_extent_at(cbi_shape_extent(traced, index, i), batch);
-    if (!fits || node->op == NULL || node->op->options_size == 0)
-        return fits;
-    if (node->op->options_size > sizeof(options))
-        return same_options(node->op, first->options, batch, node->options, batch);
-    cbi_options_at(traced, index, batch, options);
-    return same_options(node->op, options, batch, node->options, batch);
-}
-
-bool cbi_traced_matches(const cbi_traced *traced, const cbi_side *side) {
-    const cbi_trace *trace = side->tape->trace;
-    bool same = trace->count == traced->step_count &&
-                (traced->only_batch == 0 || traced->only_batch == side->batch);
-    for (int i = 0; same && i < trace->count; i++)
-        same = is_expected(traced, i, trace->nodes[i], side->batch);
-    for (int i = 0; same && i < traced->signature.state_count; i++)
-        same = side->next[i]->node->index == traced->side[0].next[i]->node->index;
-    return same;
-}
-
-/* Of what is drawn, which generator it is drawn from. */
-static uint64_t hash_options(uint64_t hash, const cb_node *n) {
-    const cb_op *op = n->op;
-    if (op->option_list == NULL)
-        return cbi_hash_bytes(hash, n->options, op->options_size);
-    for (int i = 0; i < op->option_count; i++) {
-        const cb_option *option = &op->option_list[i];
-        const char *at = (const char *)n->options + option->offset;
-        cb_draw draw;
-        if (option->kind != CB_OPTION_DRAW) {
-            hash = cbi_hash_bytes(hash, at, option->size * (size_t)option->count);
-            continue;
-        }
-        memcpy(&draw, at, sizeof(draw));
-        hash = cbi_hash_bytes(hash, &draw.generator, sizeof(draw.generator));
-    }
-    return hash;
-}
-
-uint64_t cbi_side_hash(const cbi_side *side) {
-    const cbi_trace *trace = side->tape->trace;
-    uint64_t hash = CBI_HASH_OF_NOTHING;
-    for (int i = 0; i < trace->count; i++) {
-        const cb_node *n = trace->nodes[i];
-        hash = cbi_hash_bytes(hash, &n->op, sizeof(n->op));
-        hash = cbi_hash_bytes(hash, &n->requires_grad, sizeof(n->requires_grad));
-        hash = cbi_hash_bytes(hash, n->tensor.shape, sizeof(int64_t) * (size_t)n->tensor.rank);
-        for (int k = 0; k < n->count; k++)
-            hash = cbi_hash_bytes(hash, &n->in[k]->node->index, sizeof(n->in[k]->node->index));
-        hash = n->op != NULL && n->op->options_size > 0 ? hash_options(hash, n) : hash;
-    }
-    return hash;
-}
-
 /* Numbers that differ between two batches may differ between two calls as well. */
 static bool check_again(cbi_traced *traced) {
     cbi_side side;
@@ -433,8 +219,7 @@ cbi_traced *cbi_traced_new(const cbi_signature *signature, int64_t only_batch) {
         return NULL;
     }
     traced->only_batch = only_batch;
-    if (run_step(traced, 0) && run_step(traced, 1) &&
-        (only_batch != 1 || take_numbers_of_one(traced)) && compare(traced) &&
+    if (run_steps(traced) && (only_batch != 1 || take_numbers_of_one(traced)) && compare(traced) &&
         check_leaves(traced)) {
         traced->step_count = cbi_traced_count(traced);
         if (only_batch > 0)
@@ -443,7 +228,7 @@ cbi_traced *cbi_traced_new(const cbi_signature *signature, int64_t only_batch) {
     return traced;
 }
 
-/* ---- Working on both traces ------------------------------------------------------------------ */
+/* ---- Working on all traces ------------------------------------------------------------------- */
 
 static bool check_sides(cbi_traced *traced) {
     for (int i = 0; i < CBI_SIDES; i++)

@@ -1,13 +1,15 @@
-/* A step, traced: run on symbolic tapes for two numbers of sequences, and the two traces compared.
+/* A step, traced: run on symbolic tapes for three numbers of sequences, and the traces compared.
 
-   Both tapes hold the same ops in the same order, so that an index names a node of both. An extent
-   of the one and of the other is the batch's, a multiple of it, or none of its business; no number
-   stands for the batch. A step whose traces differ in anything else computes something that depends
-   on the number of sequences, or changes from call to call.
+   All tapes hold the same ops in the same order, so that an index names a node of each. An extent
+   is the batch's, a multiple of it, or none of its business; no number stands for the batch.
+   Through two numbers there is always a line, and often one of whole numbers: that the extents of
+   the third tape lie on it, too, tells batch + 1 from batch * batch. A step whose traces differ in
+   anything else computes something that depends on the number of sequences, or changes from call to
+   call.
 
    A step may multiply with 1/batch, for a mean over sequences. It is traced for one number of
-   sequences: the second tape has that one, or a third tape where it is 1, and the numbers among the
-   options are its. */
+   sequences: the second tape has that one, or a further tape where it is 1, and the numbers among
+   the options are its. */
 #ifndef CEREBRA_AUTOGRAD_COMPILER_TRACED_H
 #define CEREBRA_AUTOGRAD_COMPILER_TRACED_H
 
@@ -50,7 +52,7 @@ typedef struct cbi_extent {
     int64_t constant, slope;
 } cbi_extent;
 
-enum { CBI_SIDES = 2 };
+enum { CBI_SIDES = 3 };
 
 typedef struct cbi_traced {
     cbi_signature signature; /* its arrays are copies */
@@ -76,7 +78,7 @@ const char *cbi_trace_once(const cbi_signature *signature, cb_tape *tape, int64_
                            cbi_side *side);
 /* A number that is the same for traces of the same ops, shapes and options. */
 uint64_t cbi_side_hash(const cbi_side *side);
-/* Whether a step that was traced once did what the two traces say for a batch of that size. */
+/* Whether a step that was traced once did what the traces say for a batch of that size. */
 bool cbi_traced_matches(const cbi_traced *traced, const cbi_side *side);
 
 static inline cb_node *cbi_traced_node(const cbi_traced *traced, int side, int index) {
@@ -93,25 +95,32 @@ static inline bool cbi_is_leaf(const cb_node *node) {
     return node->op == NULL;
 }
 
-/* How a number of one trace and that of the other depend on the batch. False when they do not,
-   linearly. */
-bool cbi_extent_of(const cbi_traced *traced, int64_t first, int64_t second, cbi_extent *extent);
+/* How a number depends on the batch, given what it is on each side. False when it does not,
+   linearly; the extent is the first then. */
+bool cbi_extent_of(const cbi_traced *traced, const int64_t *values, cbi_extent *extent);
 int64_t cbi_extent_at(cbi_extent extent, int64_t batch);
 cbi_extent cbi_shape_extent(const cbi_traced *traced, int index, int axis);
 /* Whether any extent of a node's tensor depends on the batch. */
 bool cbi_has_batch(const cbi_traced *traced, int index);
+
+#define CBI_DIFFERS "it differs from call to call, or with the number of sequences"
+/* Why a node of the traces is not the same for batches of any size; NULL when it is. numbers_only:
+   because of nothing but the numbers among its options. */
+const char *cbi_traced_difference(const cbi_traced *traced, int index, bool *numbers_only);
+/* Takes the numbers among the options of one node for those of another, of the same op. */
+void cbi_take_numbers(cb_node *to, const cb_node *from);
 
 /* Whether two ops give the same of equal inputs: they are the same, with the same options. */
 bool cbi_traced_alike(const cbi_traced *traced, int a, int b);
 /* A node's options for a batch of another size, in memory of options_size bytes. */
 void cbi_options_at(const cbi_traced *traced, int index, int64_t batch, void *options);
 
-/* Applies the op of node `like`, with its options, to other inputs on both tapes: the same index on
-   both is what it gives. -1, with a reason, when it fails. */
+/* Applies the op of node `like`, with its options, to other inputs on all tapes: the same index on
+   each is what it gives. -1, with a reason, when it fails. */
 int cbi_traced_apply(cbi_traced *traced, int like, const int *in);
-/* A leaf on both tapes, shaped as a node is. -1 on failure. */
+/* A leaf on all tapes, shaped as a node is. -1 on failure. */
 int cbi_traced_symbol(cbi_traced *traced, int like);
-/* Derives gradients on both tapes: of sum over k of outputs[k] * cotangents[k], for each input. The
+/* Derives gradients on all tapes: of sum over k of outputs[k] * cotangents[k], for each input. The
    gradient passes through nodes that are inside only, and stops at inputs. gradients[i]: the index,
    -1 where no output depends on the input. False, with a reason, on failure. */
 bool cbi_traced_gradients(cbi_traced *traced, const bool *inside, int output_count,

@@ -260,6 +260,45 @@ Test(step_limits, integers_run_op_by_op_and_can_be_checked) {
     }
 }
 
+/* The gradient of w is that of [B B, 1]' g: B B lies on a line through two numbers of sequences. */
+STEP(squares_the_number_of_sequences) {
+    int64_t batch = x->shape[0];
+    cb_tensor *halves = cb_full(cb_tape_of(x), CB_F64, CB_SHAPE(batch, batch, 1), 0.5);
+    next[0] = cb_add(state[0], cb_mean(cb_matmul(halves, w[0]), CB_AXES(1), false));
+}
+
+Test(step_limits, extents_are_linear_in_the_number_of_sequences) {
+    double gradients[2][N], zeros[7 * N] = {0}, weights[N] = {1, 2, 3, 4};
+    const int64_t size = N;
+    cb_tensor w = cb_tensor_wrap(CB_F64, CB_SHAPE(1, N), weights), *shape = &w;
+    for (int64_t batch = 1; batch <= 7; batch++) {
+        cb_tensor x = cb_tensor_wrap(CB_F64, CB_SHAPE(1, batch, N), zeros);
+        for (int eager = 0; eager < 2; eager++) {
+            cb_scan *scan = cb_scan_new(squares_the_number_of_sequences,
+                                        &(cb_scan_options){.dtype = CB_F64,
+                                                           .input = N,
+                                                           .state_count = 1,
+                                                           .state_size = &size,
+                                                           .weight_count = 1,
+                                                           .weights = &shape,
+                                                           .eager = eager == 1});
+            cb_tape *tape = cb_tape_new();
+            cb_tensor *weight = cb_variable(tape, &w);
+            cb_tensor *initial = cb_full(tape, CB_F64, CB_SHAPE(batch, N), 0);
+            cb_tensor *y = cb_scan_run(scan, cb_input(tape, &x),
+                                       &(cb_scan_io){.weights = &weight, .initial = &initial});
+            cr_assert_eq(cb_backward(cb_sum(cb_square(y), CB_ALL_AXES, false)), CB_OK, "%s",
+                         cb_tape_error(tape));
+            memcpy(gradients[eager], cb_gradient(weight)->data, sizeof gradients[eager]);
+            cr_expect(eager == 1 || strstr(cb_scan_reason(scan), "reshape: ") != NULL);
+            cb_tape_free(tape);
+            cb_scan_free(scan);
+        }
+        for (int i = 0; i < N; i++)
+            cr_expect_float_eq(gradients[0][i], gradients[1][i], 1e-12, "%d sequences", (int)batch);
+    }
+}
+
 STEP(nothing_to_do) {
     (void)w;
     next[0] = state[0];
