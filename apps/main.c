@@ -1,6 +1,6 @@
 /* `cerebra`: one command with subcommands. This file only chooses which of them runs. */
-#include "command.h"
-#include "plot.h"
+#include "apps/cli/command.h"
+#include "apps/commands/plot.h"
 #include "tensor/nearest.h"
 
 #include <cerebra/version.h>

@@ -8,7 +8,7 @@
 
    Broadcasting is undone here, for all ops: a gradient may be larger than its input and is summed
    down. */
-#include "autograd/op_list.h"
+#include "autograd/ops/list.h"
 #include "autograd/tape_internal.h"
 #include "autograd/trace.h"
 #include "tensor/kernels.h"

@@ -14,7 +14,7 @@
 
    Random numbers that ops draw forward are noted, as the states of their generators, and drawn
    again in the same order. */
-#include "autograd/op_list.h"
+#include "autograd/ops/list.h"
 #include "autograd/tape_internal.h"
 #include "autograd/trace.h"
 #include "tensor/kernels.h"

@@ -1,6 +1,6 @@
 /* The tape's life, its leaves and its errors. Ops are applied in apply.c, gradients are computed in
    backward.c. */
-#include "autograd/op_list.h"
+#include "autograd/ops/list.h"
 #include "autograd/tape_internal.h"
 #include "autograd/trace.h"
 #include "tensor/kernels.h"

@@ -1,6 +1,6 @@
 /* The Cerebral LSTM (Kumar 2020) as one writes it down who does not think of speed: each of its
    eight gates with weights of its own, so that a step has sixteen products instead of two. The
-   equations are those of nn/cell_cerebral_lstm.c, and so should the results and the time be. */
+   equations are those of nn/cells/cerebral_lstm.c, and so should the results and the time be. */
 #include "bench/cells.h"
 
 enum { WEIGHT_IH = 0, WEIGHT_HH = 8, BIAS = 16 };

@@ -58,7 +58,7 @@ typedef struct cbi_rnn_input {
     int64_t time, batch;
 } cbi_rnn_input;
 
-/* ---- cell_sizes.c ---- */
+/* ---- cells/sizes.c ---- */
 
 /* The values of a cell's hyperparameters: the defaults, but where settings say otherwise. False,
    with the reason, when the cell does not have one of them, or one is not finite. */

@@ -2,8 +2,8 @@
    everything before it changes the first slot. */
 #include "optim/optimizer_internal.h"
 
-#include "tensor/file_data.h"
-#include "tensor/json_text.h"
+#include "tensor/io/file_data.h"
+#include "tensor/io/json_text.h"
 #include "tensor/memory.h"
 
 #include <jansson.h>

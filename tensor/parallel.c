@@ -6,7 +6,7 @@
 
 #include "tensor/thread_pool.h"
 
-#include <cerebra/tape.h>
+#include <cerebra/threads.h>
 
 #include <stdatomic.h>
 #include <stdlib.h>

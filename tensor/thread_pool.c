@@ -10,7 +10,7 @@
 #define _GNU_SOURCE /* sched_getaffinity */
 #include "tensor/thread_pool.h"
 
-#include <cerebra/tape.h>
+#include <cerebra/threads.h>
 
 #include <pthread.h>
 #include <sched.h>

@@ -38,7 +38,7 @@ quotes() {
 }
 
 quotes docs/adding-a-cell.md examples/custom_cell.c examples/train_custom_cell.c \
-    examples/cell_library.c nn/cell_peephole_cerebral_lstm.c tests/nn/test_carried_state.c \
+    examples/cell_library.c nn/cells/peephole_cerebral_lstm.c tests/nn/test_carried_state.c \
     tests/nn/test_cell_tables.c
 quotes docs/cells.md examples/missing_values.c
 exit $failed

@@ -11,7 +11,7 @@
 #define CEREBRA_AUTOGRAD_COMPILER_GRAPH_H
 
 #include "autograd/arena.h"
-#include "autograd/elementwise.h"
+#include "autograd/ops/elementwise.h"
 
 typedef enum cbi_kind {
     CBI_CAPTURED,    /* computed before the recurrence, shared by rows and steps: number `index` */

@@ -7,7 +7,7 @@
 #ifndef CEREBRA_AUTOGRAD_COMPILER_LOWER_H
 #define CEREBRA_AUTOGRAD_COMPILER_LOWER_H
 
-#include "autograd/elementwise.h"
+#include "autograd/ops/elementwise.h"
 
 typedef struct cbi_lowerer cbi_lowerer;
 

@@ -4,7 +4,7 @@
 
 #include "autograd/compiler/plan.h"
 #include "autograd/compiler/traced.h"
-#include "tensor/packed.h"
+#include "tensor/gemm/packed.h"
 
 #include <pthread.h>
 

@@ -1,7 +1,7 @@
 /* What a step captures: weights, constants, and what depends on nothing else. It is computed on the
    tape of the run by applying the traced ops again, so that its gradient is the tape's business. */
 #include "autograd/compiler/faults.h"
-#include "autograd/op_list.h"
+#include "autograd/ops/list.h"
 #include "autograd/scan/scan_internal.h"
 #include "autograd/trace.h"
 

@@ -1,7 +1,7 @@
 /* Running a problem compiled or op by op, and comparing what came of it. */
 #include "autograd/scan/check_internal.h"
 
-#include "autograd/op_list.h"
+#include "autograd/ops/list.h"
 #include "tensor/memory.h"
 #include "tensor/parallel.h"
 

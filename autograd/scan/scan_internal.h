@@ -1,6 +1,6 @@
 /* A recurrence from inside: what compiling it, running it and running it op by op share. */
-#ifndef CEREBRA_AUTOGRAD_SCAN_INTERNAL_H
-#define CEREBRA_AUTOGRAD_SCAN_INTERNAL_H
+#ifndef CEREBRA_AUTOGRAD_SCAN_SCAN_INTERNAL_H
+#define CEREBRA_AUTOGRAD_SCAN_SCAN_INTERNAL_H
 
 #include "autograd/compiler/compile.h"
 #include "autograd/runtime/run.h"

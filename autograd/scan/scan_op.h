@@ -2,7 +2,7 @@
 #ifndef CEREBRA_AUTOGRAD_SCAN_SCAN_OP_H
 #define CEREBRA_AUTOGRAD_SCAN_SCAN_OP_H
 
-#include "autograd/op_list.h"
+#include "autograd/ops/list.h"
 #include "autograd/scan/scan_internal.h"
 #include "autograd/tape_internal.h"
 

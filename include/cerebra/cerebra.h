@@ -16,6 +16,7 @@
 #include <cerebra/status.h>
 #include <cerebra/tape.h>
 #include <cerebra/tensor.h>
+#include <cerebra/threads.h>
 #include <cerebra/version.h>
 
 #endif

@@ -1,5 +1,5 @@
 /* What `cerebra bench` computes from its measurements, and what it says when one fails. */
-#include "apps/bench.h"
+#include "apps/bench/bench.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* The paper's text, when CEREBRA_PAPER_DATA names it: its size, and its windows against those that
    the author published beside it (idx_x.npy, idx_y.npy, vocabulary.json). The author numbered the
    characters in another order, so they are compared as characters. */
-#include "apps/common/corpus.h"
-#include "apps/common/failure.h"
-#include "apps/common/windows.h"
+#include "apps/cli/failure.h"
+#include "apps/model/corpus.h"
+#include "apps/model/windows.h"
 
 #include <cerebra/files.h>
 #include <criterion/criterion.h>

@@ -1,5 +1,5 @@
 /* The plot subcommand: exit codes, and what it writes for good and bad command lines. */
-#include "apps/plot.h"
+#include "apps/commands/plot.h"
 
 #include <criterion/criterion.h>
 #include <criterion/redirect.h>

@@ -1,6 +1,6 @@
 /* The reproduction's arithmetic: crossings of curves, the widened LSTM, and the two protocols. */
-#include "apps/common/failure.h"
-#include "apps/reproduce.h"
+#include "apps/cli/failure.h"
+#include "apps/reproduce/reproduce.h"
 
 #include <criterion/criterion.h>
 #include <math.h>

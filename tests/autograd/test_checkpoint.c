@@ -2,7 +2,7 @@
    wrong. */
 #include "tests/support.h"
 
-#include "autograd/op_list.h"
+#include "autograd/ops/list.h"
 #include "tensor/memory.h"
 
 #include <cerebra/cerebra.h>

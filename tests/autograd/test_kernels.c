@@ -1,6 +1,6 @@
 /* Elementwise kernels over rows, with any distance between rows and operands of one element a row,
    against the same kernel one element at a time. */
-#include "autograd/elementwise.h"
+#include "autograd/ops/elementwise.h"
 
 #include <cerebra/random.h>
 #include <criterion/criterion.h>

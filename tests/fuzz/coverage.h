@@ -1,6 +1,6 @@
 /* What programs have in them: forms, and properties that a form alone does not show. */
-#ifndef CEREBRA_FUZZ_COVERAGE_H
-#define CEREBRA_FUZZ_COVERAGE_H
+#ifndef CEREBRA_TESTS_FUZZ_COVERAGE_H
+#define CEREBRA_TESTS_FUZZ_COVERAGE_H
 
 #include "program.h"
 

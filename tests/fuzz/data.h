@@ -1,6 +1,6 @@
 /* Plain tensors of random elements. */
-#ifndef CEREBRA_FUZZ_DATA_H
-#define CEREBRA_FUZZ_DATA_H
+#ifndef CEREBRA_TESTS_FUZZ_DATA_H
+#define CEREBRA_TESTS_FUZZ_DATA_H
 
 #include <cerebra/cerebra.h>
 

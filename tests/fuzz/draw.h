@@ -1,6 +1,6 @@
 /* Drawing a random program from a seed. */
-#ifndef CEREBRA_FUZZ_DRAW_H
-#define CEREBRA_FUZZ_DRAW_H
+#ifndef CEREBRA_TESTS_FUZZ_DRAW_H
+#define CEREBRA_TESTS_FUZZ_DRAW_H
 
 #include "program.h"
 

@@ -6,8 +6,8 @@
 
    No expression may draw twice, or add two values: in which order would be the compiler's choice,
    and a seed would stand for another program in another build. */
-#ifndef CEREBRA_FUZZ_DRAWING_H
-#define CEREBRA_FUZZ_DRAWING_H
+#ifndef CEREBRA_TESTS_FUZZ_DRAWING_H
+#define CEREBRA_TESTS_FUZZ_DRAWING_H
 
 #include "draw.h"
 #include "forms.h"

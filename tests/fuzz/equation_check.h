@@ -1,6 +1,6 @@
 /* What has to hold of any text, and of the cell that it is. */
-#ifndef CEREBRA_FUZZ_EQUATION_CHECK_H
-#define CEREBRA_FUZZ_EQUATION_CHECK_H
+#ifndef CEREBRA_TESTS_FUZZ_EQUATION_CHECK_H
+#define CEREBRA_TESTS_FUZZ_EQUATION_CHECK_H
 
 #include "equation_text.h"
 

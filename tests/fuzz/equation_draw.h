@@ -1,6 +1,6 @@
 /* Drawing cells in the language of equations that are right. */
-#ifndef CEREBRA_FUZZ_EQUATION_DRAW_H
-#define CEREBRA_FUZZ_EQUATION_DRAW_H
+#ifndef CEREBRA_TESTS_FUZZ_EQUATION_DRAW_H
+#define CEREBRA_TESTS_FUZZ_EQUATION_DRAW_H
 
 #include "equation_text.h"
 

@@ -1,6 +1,6 @@
 /* A cell that is being drawn, for the parts of the generator. */
-#ifndef CEREBRA_FUZZ_EQUATION_DRAWING_H
-#define CEREBRA_FUZZ_EQUATION_DRAWING_H
+#ifndef CEREBRA_TESTS_FUZZ_EQUATION_DRAWING_H
+#define CEREBRA_TESTS_FUZZ_EQUATION_DRAWING_H
 
 #include "equation_text.h"
 

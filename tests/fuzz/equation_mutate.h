@@ -1,6 +1,6 @@
 /* Texts that may be anything: edits of others, and tokens in a row. */
-#ifndef CEREBRA_FUZZ_EQUATION_MUTATE_H
-#define CEREBRA_FUZZ_EQUATION_MUTATE_H
+#ifndef CEREBRA_TESTS_FUZZ_EQUATION_MUTATE_H
+#define CEREBRA_TESTS_FUZZ_EQUATION_MUTATE_H
 
 #include "equation_text.h"
 

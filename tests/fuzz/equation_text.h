@@ -1,6 +1,6 @@
 /* Texts that grow, and dice to draw them by. */
-#ifndef CEREBRA_FUZZ_EQUATION_TEXT_H
-#define CEREBRA_FUZZ_EQUATION_TEXT_H
+#ifndef CEREBRA_TESTS_FUZZ_EQUATION_TEXT_H
+#define CEREBRA_TESTS_FUZZ_EQUATION_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* Running a program: over data, with gradients, on one tape. */
-#ifndef CEREBRA_FUZZ_EXECUTE_H
-#define CEREBRA_FUZZ_EXECUTE_H
+#ifndef CEREBRA_TESTS_FUZZ_EXECUTE_H
+#define CEREBRA_TESTS_FUZZ_EXECUTE_H
 
 #include "program.h"
 

@@ -2,8 +2,8 @@
    the fuzzer's own, with a rule for the type of its result, a function that applies it, and its
    text in C. Everything about an op stands in its form. The interpreter, the printer and the
    reducer go by forms alone; the generator names those that it makes. */
-#ifndef CEREBRA_FUZZ_FORMS_H
-#define CEREBRA_FUZZ_FORMS_H
+#ifndef CEREBRA_TESTS_FUZZ_FORMS_H
+#define CEREBRA_TESTS_FUZZ_FORMS_H
 
 #include "program.h"
 

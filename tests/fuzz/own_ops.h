@@ -1,7 +1,7 @@
 /* Ops as a user's program declares them, for steps to use: only public headers. A step that the
    fuzzer prints includes this file when it uses one of them. */
-#ifndef CEREBRA_FUZZ_OWN_OPS_H
-#define CEREBRA_FUZZ_OWN_OPS_H
+#ifndef CEREBRA_TESTS_FUZZ_OWN_OPS_H
+#define CEREBRA_TESTS_FUZZ_OWN_OPS_H
 
 #include <cerebra/cerebra.h>
 

@@ -1,6 +1,6 @@
 /* Programs as C. */
-#ifndef CEREBRA_FUZZ_PRINT_H
-#define CEREBRA_FUZZ_PRINT_H
+#ifndef CEREBRA_TESTS_FUZZ_PRINT_H
+#define CEREBRA_TESTS_FUZZ_PRINT_H
 
 #include "program.h"
 

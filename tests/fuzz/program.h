@@ -5,8 +5,8 @@
    dtype, its shape, and an interval that holds all its elements. So a program is valid by
    construction, and stays so when the reducer edits it: whoever changes a program calls
    program_infer, which says whether it still is. */
-#ifndef CEREBRA_FUZZ_PROGRAM_H
-#define CEREBRA_FUZZ_PROGRAM_H
+#ifndef CEREBRA_TESTS_FUZZ_PROGRAM_H
+#define CEREBRA_TESTS_FUZZ_PROGRAM_H
 
 #include <cerebra/cerebra.h>
 

@@ -1,7 +1,7 @@
 /* Making a failing program smaller for as long as it fails (delta debugging, Zeller 1999): values,
    states, weights, what the run has, sizes. */
-#ifndef CEREBRA_FUZZ_REDUCE_H
-#define CEREBRA_FUZZ_REDUCE_H
+#ifndef CEREBRA_TESTS_FUZZ_REDUCE_H
+#define CEREBRA_TESTS_FUZZ_REDUCE_H
 
 #include "program.h"
 

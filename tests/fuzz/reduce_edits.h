@@ -1,6 +1,6 @@
 /* The edits that the reducer tries. */
-#ifndef CEREBRA_FUZZ_REDUCE_EDITS_H
-#define CEREBRA_FUZZ_REDUCE_EDITS_H
+#ifndef CEREBRA_TESTS_FUZZ_REDUCE_EDITS_H
+#define CEREBRA_TESTS_FUZZ_REDUCE_EDITS_H
 
 #include "forms.h"
 

@@ -1,6 +1,6 @@
 /* What a campaign found, for people. */
-#ifndef CEREBRA_FUZZ_REPORT_H
-#define CEREBRA_FUZZ_REPORT_H
+#ifndef CEREBRA_TESTS_FUZZ_REPORT_H
+#define CEREBRA_TESTS_FUZZ_REPORT_H
 
 #include "workers.h"
 

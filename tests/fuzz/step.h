@@ -1,7 +1,7 @@
 /* The step that a program stands for, as cb_scan calls it. A step has no argument for the program,
    so it is kept in this file, per thread. */
-#ifndef CEREBRA_FUZZ_STEP_H
-#define CEREBRA_FUZZ_STEP_H
+#ifndef CEREBRA_TESTS_FUZZ_STEP_H
+#define CEREBRA_TESTS_FUZZ_STEP_H
 
 #include "program.h"
 

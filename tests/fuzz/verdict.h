@@ -6,8 +6,8 @@
    the size of rounding in every result that is rounded (Monte Carlo arithmetic, Parker 1997): what
    moves by as much as the difference is ill-conditioned. And the difference has to come again with
    other data. */
-#ifndef CEREBRA_FUZZ_VERDICT_H
-#define CEREBRA_FUZZ_VERDICT_H
+#ifndef CEREBRA_TESTS_FUZZ_VERDICT_H
+#define CEREBRA_TESTS_FUZZ_VERDICT_H
 
 #include "program.h"
 

@@ -1,6 +1,6 @@
 /* Trying many seeds in worker processes, so that a crash costs one seed and not the run. */
-#ifndef CEREBRA_FUZZ_WORKERS_H
-#define CEREBRA_FUZZ_WORKERS_H
+#ifndef CEREBRA_TESTS_FUZZ_WORKERS_H
+#define CEREBRA_TESTS_FUZZ_WORKERS_H
 
 #include "coverage.h"
 #include "draw.h"

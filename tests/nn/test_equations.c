@@ -1,6 +1,6 @@
 /* The library's cells against their own equations: the text that a cell carries is read, and gives
    the values and gradients of its step in C. */
-#include "apps/common/published_cells.h"
+#include "apps/model/published_cells.h"
 #include "examples/custom_cell.h"
 #include "tests/support.h"
 

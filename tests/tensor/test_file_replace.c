@@ -1,6 +1,6 @@
 /* Replacing a file: the old contents stay until the new ones are complete. What writers do with it
    is in test_safetensors.c and test_npy.c. */
-#include "tensor/file_replace.h"
+#include "tensor/io/file_replace.h"
 
 #include "tensor/memory.h"
 #include "tests/support.h"

@@ -1,6 +1,6 @@
 /* Products with packed weights equal the plain product, whatever the sizes. */
+#include "tensor/gemm/packed.h"
 #include "tensor/memory.h"
-#include "tensor/packed.h"
 
 #include <cerebra/random.h>
 #include <criterion/criterion.h>

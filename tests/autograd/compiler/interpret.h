@@ -1,7 +1,7 @@
 /* A reference interpreter of graphs (autograd/compiler/graph.h): each value as its definition says,
    element by element, in f64. Plain and slow. */
-#ifndef CEREBRA_TESTS_INTERPRET_H
-#define CEREBRA_TESTS_INTERPRET_H
+#ifndef CEREBRA_TESTS_AUTOGRAD_COMPILER_INTERPRET_H
+#define CEREBRA_TESTS_AUTOGRAD_COMPILER_INTERPRET_H
 
 #include "autograd/compiler/graph.h"
 

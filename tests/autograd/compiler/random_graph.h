@@ -1,6 +1,6 @@
 /* Random graphs: a forward part and a part that is computed from cotangents, as a gradient is. */
-#ifndef CEREBRA_TESTS_RANDOM_GRAPH_H
-#define CEREBRA_TESTS_RANDOM_GRAPH_H
+#ifndef CEREBRA_TESTS_AUTOGRAD_COMPILER_RANDOM_GRAPH_H
+#define CEREBRA_TESTS_AUTOGRAD_COMPILER_RANDOM_GRAPH_H
 
 #include "autograd/compiler/graph.h"
 

@@ -1,7 +1,7 @@
 /* Random graphs as a lowering would leave them if nothing were simplified: with the forms that
    passes look for, and around them everything else, ops that are applied as they are among it. */
-#ifndef CEREBRA_TESTS_RAW_GRAPH_H
-#define CEREBRA_TESTS_RAW_GRAPH_H
+#ifndef CEREBRA_TESTS_AUTOGRAD_COMPILER_RAW_GRAPH_H
+#define CEREBRA_TESTS_AUTOGRAD_COMPILER_RAW_GRAPH_H
 
 #include "autograd/compiler/graph.h"
 

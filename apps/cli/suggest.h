@@ -1,0 +1,15 @@
+/* "Did you mean ...?" for mistyped options; for other names see tensor/nearest.h. */
+#ifndef CEREBRA_APPS_CLI_SUGGEST_H
+#define CEREBRA_APPS_CLI_SUGGEST_H
+
+#include <getopt.h>
+#include <stddef.h>
+
+/* One line on what is wrong with the option getopt_long has just refused, for example
+   "unknown option --tilte (did you mean --title?)". result is what getopt_long returned: '?' or ':'
+   (the short option string starts with ':' and opterr is 0). argument is argv[optind - 1]; options
+   is the table, ended by a zero row. Writes at most message_size bytes. */
+void suggest_option_message(int result, const char *argument, const struct option *options,
+                            char *message, size_t message_size);
+
+#endif

@@ -1,0 +1,44 @@
+/* The CSV file that training writes, a row for each epoch. */
+#ifndef CEREBRA_APPS_MODEL_TRAINING_LOG_H
+#define CEREBRA_APPS_MODEL_TRAINING_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* What is known of an epoch when it is over. NaN: not measured. */
+typedef struct epoch_record {
+    int64_t epoch;        /* from 0, as in the logs of the paper's author */
+    double loss;          /* mean over the epoch's steps, each before its update */
+    double seconds;       /* spent in training steps since the first one */
+    double held_out_loss; /* at the end of the epoch */
+    double distance;      /* between the halves, at the end of the epoch */
+} epoch_record;
+
+/* Columns epoch, loss, seconds, and as wanted held_out_loss and distance. Losses have six
+   significant digits. */
+typedef struct training_log {
+    const char *path; /* borrowed; "-": standard output; NULL: no log is kept */
+    bool held_out, distance;
+    FILE *stream; /* NULL before the first row */
+} training_log;
+
+/* Whether a log can be written at path. Changes nothing. */
+bool training_log_check_path(const char *path, char *error);
+
+/* Adds a row and flushes it. The first row replaces the file, so that a run that comes to nothing
+   leaves an earlier log as it was. */
+bool training_log_add(training_log *log, const epoch_record *record, char *error);
+
+/* Fills in seconds that are not known (NaN) from the rows of the log at path that are of the same
+   epochs and losses. A log that is not there, or is another's, has nothing to say. */
+void training_log_find_seconds(const char *path, epoch_record *records, int64_t count);
+
+/* Begins a log that goes on after `count` epochs that were recorded before: they are written first,
+   in place of what the file has; seconds that are not known are taken from it. */
+bool training_log_resume(training_log *log, epoch_record *records, int64_t count, char *error);
+
+/* Closes the file; false when what was written did not reach it. */
+bool training_log_close(training_log *log, char *error);
+
+#endif

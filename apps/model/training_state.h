@@ -1,0 +1,59 @@
+/* What training needs to go on as if it had not been stopped, in the checkpoint beside the weights.
+
+   Metadata of the file (checkpoint.h has the rest):
+     settings    the options that the run was started with, see settings.h
+     position    JSON, an object: epoch and step (done of it), loss_sum (of that epoch's steps),
+                 first_loss, batches and dropout (the generators: "KEY COUNTER"), text (CRC-32 of
+   the text as numbers), finished; and only while there is more to train: seconds, log optimizer the
+   optimizer's settings, see cb_optimizer_settings Tensors: optimizer.*, see cb_optimizer_state_at;
+   and training.log, f64 [epochs, 4]: loss, held_out_loss, distance, seconds. Seconds are NaN in the
+   file of a finished run: two runs of one seed end in the same file, byte for byte. */
+#ifndef CEREBRA_APPS_MODEL_TRAINING_STATE_H
+#define CEREBRA_APPS_MODEL_TRAINING_STATE_H
+
+#include "checkpoint.h"
+#include "corpus.h"
+#include "training_log.h"
+
+typedef struct training_state {
+    int64_t count;         /* epochs that are done */
+    epoch_record *records; /* of each */
+    int64_t step;          /* steps that are done of the next */
+    double loss_sum;       /* of those steps */
+    double first_loss;     /* of the first step of all; NaN before it */
+    double seconds;        /* spent on steps so far; NaN: not known */
+    cb_random batches;     /* what batches are drawn from */
+    bool finished;         /* all epochs that were asked for are done */
+} training_state;
+
+/* What else goes into a file; everything is borrowed. */
+typedef struct training_file {
+    const model *model;
+    const cb_optimizer *optimizer;
+    const corpus *data;
+    const char *description; /* JSON, for people */
+    const char *settings;    /* JSON */
+    const char *log;         /* NULL: none */
+} training_file;
+
+/* Replaces the checkpoint at path. A failure leaves what was there. */
+bool training_state_save(const char *path, const training_file *file, const training_state *state,
+                         char *error);
+
+/* Takes everything from a checkpoint (checkpoint_open): fills the model and optimizer, which are
+   those of the same configuration, and the state, whose records have room for `room` epochs. Fails,
+   with one line in error without the path, when the file has no position, is of another text, or
+   has more epochs. */
+bool training_state_restore(const cb_safetensors *stored, const model *m, cb_optimizer *optimizer,
+                            const corpus *data, int64_t room, training_state *state, char *error);
+
+/* The state alone, its records allocated, which the caller frees. Fails as above; data may be NULL:
+   any text. */
+bool training_state_read(const cb_safetensors *stored, const corpus *data, training_state *state,
+                         char *error);
+
+/* The log that an unfinished run was writing into the checkpoint at path, which the caller frees;
+   NULL: none. It is kept by its name where it lies beside the checkpoint, else from the root. */
+char *training_state_log(const cb_safetensors *stored, const char *path);
+
+#endif
