@@ -31,7 +31,7 @@ FOLDERS = {
     'autograd/scan': (1, SCAN),
     'nn': (2, AUTOGRAD + ['autograd/scan/scan_internal.h', 'nn/equations/equations.h']),
     'nn/cells': (2, TENSOR + ['nn', 'autograd/scan/scan_internal.h', 'nn/equations/equations.h']),
-    'nn/equations': (2, TENSOR),
+    'nn/equations': (2, TENSOR + ['autograd/ops/elementwise_table.h']),
     'optim': (3, TENSOR + ['tensor/io', 'nn/params_internal.h']),
     'apps/cli': (4, COMMAND),
     'apps/chart': (4, COMMAND),

@@ -13,7 +13,7 @@ static const cb_op *const ops[] = {
 #define CB_FLAT_BINARY(function, name, kind, value)                               &function##_op.op,
 #define CB_TERNARY(function, name, kind, value, gradient_a, gradient_b, low, high)                 \
     &function##_op.op,
-#include <cerebra/elementwise.h>
+#include "elementwise_table.h"
     /* clang-format off */
     &cbi_sum_op,
     &cbi_max_op,

@@ -9,33 +9,11 @@
 #ifndef CEREBRA_OPS_H
 #define CEREBRA_OPS_H
 
+#include <cerebra/elementwise.h>
 #include <cerebra/op.h>
 #include <cerebra/random.h>
 
 CB_BEGIN_DECLS
-
-/* Elementwise functions: elementwise.h is their list, with formula and gradient. For example
-     cb_tensor *cb_exp(cb_tensor *x);
-     cb_tensor *cb_clamp(cb_tensor *x, double low, double high);
-     cb_tensor *cb_add(cb_tensor *a, cb_tensor *b);
-     cb_tensor *cb_where(cb_tensor *c, cb_tensor *a, cb_tensor *b); */
-#define P0()
-#define P1(p, sample_p)              , double p
-#define P2(p, sample_p, q, sample_q) , double p, double q
-#define CB_UNARY(function, name, kind, parameters, value, gradient, low, high, kink)               \
-    CB_API cb_tensor *function(cb_tensor *x parameters);
-#define CB_BINARY(function, name, kind, value, gradient_a, gradient_b, low, high)                  \
-    CB_API cb_tensor *function(cb_tensor *a, cb_tensor *b);
-#define CB_FLAT_UNARY(function, name, kind, parameters, value)                                     \
-    CB_API cb_tensor *function(cb_tensor *x parameters);
-#define CB_FLAT_BINARY(function, name, kind, value)                                                \
-    CB_API cb_tensor *function(cb_tensor *a, cb_tensor *b);
-#define CB_TERNARY(function, name, kind, value, gradient_a, gradient_b, low, high)                 \
-    CB_API cb_tensor *function(cb_tensor *c, cb_tensor *a, cb_tensor *b);
-#include <cerebra/elementwise.h>
-#undef P0
-#undef P1
-#undef P2
 
 /* ---- Reductions ---------------------------------------------------------------------------- */
 
