@@ -8,6 +8,7 @@
 #include "nn/params_internal.h"
 
 #include "autograd/tape_internal.h"
+#include "tensor/format.h"
 #include "tensor/hash.h"
 #include "tensor/memory.h"
 
@@ -103,7 +104,7 @@ void cbi_params_fail(cb_params *params, cb_status status, const char *format, ..
     params->error.status = status;
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(params->error.message, sizeof params->error.message, format, arguments);
+    cbi_vformat(params->error.message, sizeof params->error.message, format, arguments);
     va_end(arguments);
 }
 
