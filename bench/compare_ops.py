@@ -34,6 +34,7 @@ OPS = {
     "matmul": torch.matmul,
     "linear": F.linear,
     "attention": F.scaled_dot_product_attention,
+    "causal_attention": lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True),
     "softmax": lambda x: torch.softmax(x, -1),
     "log_softmax": lambda x: torch.log_softmax(x, -1),
     "logsumexp": lambda x: torch.logsumexp(x, -1),

@@ -63,12 +63,8 @@ OP(gather, cb_gather(in[0], 1, in[1]))
 OP(scatter_add, cb_scatter_add(in[0], 1, in[1], in[2]))
 OP(embedding, cb_gather_rows(in[0], in[1]))
 OP(cross_entropy, cb_cross_entropy(in[0], in[1]))
-
-static cb_tensor *attention(cb_tensor *const *in) {
-    double scale = 1 / __builtin_sqrt((double)in[0]->shape[3]);
-    cb_tensor *scores = cb_matmul(cb_scale(in[0], scale), cb_transpose(in[1], -2, -1));
-    return cb_matmul(cb_softmax(scores, -1), in[2]);
-}
+OP(attention, cb_attention(in[0], in[1], in[2]))
+OP(causal_attention, cb_attention(in[0], in[1], in[2], .causal = true))
 
 /* ---- The cases ------------------------------------------------------------------------------- */
 
@@ -106,6 +102,12 @@ static const op_case cases[] = {
     {"linear", linear, {T2(16, 64), T2(64, 64), T1(64)}},
     {"attention", attention, {T4(16, 4, 64, 32), T4(16, 4, 64, 32), T4(16, 4, 64, 32)}},
     {"attention", attention, {T4(4, 4, 256, 64), T4(4, 4, 256, 64), T4(4, 4, 256, 64)}},
+    {"causal_attention",
+     causal_attention,
+     {T4(4, 4, 256, 64), T4(4, 4, 256, 64), T4(4, 4, 256, 64)}},
+    {"causal_attention",
+     causal_attention,
+     {T4(1, 4, 1024, 64), T4(1, 4, 1024, 64), T4(1, 4, 1024, 64)}},
     {"softmax", softmax, {T2(64, 64)}},
     {"softmax", softmax, {T2(4096, 256)}},
     {"softmax", softmax, {T4(64, 4, 64, 64)}},

@@ -51,6 +51,22 @@ CB_API cb_tensor *cb_log_softmax(cb_tensor *x, int axis);
 /* C = A B. A [..., m, k], B [..., k, n] -> [..., m, n], the leading axes broadcast. REAL, any
    strides. CB_ERROR_SHAPE: a rank below 2, or inner extents that differ. */
 CB_API cb_tensor *cb_matmul(cb_tensor *a, cb_tensor *b);
+typedef struct cb_attention_options {
+    cb_tensor *values; /* [..., S, e] */
+    cb_tensor *mask; /* NULL: all keys; any dtype, broadcasts to [..., T, S]: where it is 0, a query
+                        does not see a key. No gradient flows to it. */
+    bool causal;     /* query t sees keys 0..t only */
+    double scale;    /* of the products; 0: 1 / sqrt(d) */
+} cb_attention_options;
+/* Scaled dot-product attention (Vaswani et al. 2017), in one pass:
+     Y = softmax(scale Q K') V,   cb_attention(q, k, v, .causal = true),
+   softmax over the keys. q [..., T, d], k [..., S, d], v [..., S, e] -> [..., T, e]; the leading
+   axes (batch, heads) broadcast. A query that sees no key gives 0. REAL, any strides. Memory
+   for the gradient is one number for each query, not [T, S]. CB_ERROR_SHAPE, CB_ERROR_DTYPE. */
+#define cb_attention(q, k, ...)                                                                    \
+    cb_attention_with(q, k, &(cb_attention_options){.values = __VA_ARGS__})
+CB_API cb_tensor *cb_attention_with(cb_tensor *q, cb_tensor *k,
+                                    const cb_attention_options *options);
 /* y = x W' + b. x [..., in], weight [out, in], bias [out] or NULL -> [..., out]. REAL. */
 CB_API cb_tensor *cb_linear(cb_tensor *x, cb_tensor *weight, cb_tensor *bias);
 
