@@ -9,7 +9,8 @@
 
    Options that are left out are zero, and zero is the documented default. The last positional
    argument of a constructor macro is the first field of its options, which is why
-   cb_linear_new(params, "head", 512, 89, .no_bias = true) reads as it does. */
+   cb_linear_new(params, "head", 512, 89, .no_bias = true) reads as it does. It reads so in C++,
+   too; arguments.h says how an option that is a struct is given there. */
 #ifndef CEREBRA_NN_H
 #define CEREBRA_NN_H
 
@@ -46,7 +47,7 @@ typedef struct cb_linear_options {
 /* y = x W' + b. weight [out, in], bias [out]; x [..., in] -> [..., out].
    cb_linear_new(params, "head", in, out, options...). CB_ERROR_SHAPE: an extent below 1. */
 #define cb_linear_new(params, name, in, ...)                                                       \
-    cb_linear_new_with(params, name, in, &(cb_linear_options){.out = __VA_ARGS__})
+    cb_linear_new_with(params, name, in, CB_STRUCT(cb_linear_options, .out = __VA_ARGS__))
 CB_API cb_module *cb_linear_new_with(cb_params *params, const char *name, int64_t in,
                                      const cb_linear_options *options);
 
@@ -57,7 +58,8 @@ typedef struct cb_embedding_options {
 /* y = the rows of weight [count, width] that the integers x point at; x [...] -> [..., width].
    cb_embedding_new(params, "embedding", count, width, options...). */
 #define cb_embedding_new(params, name, count, ...)                                                 \
-    cb_embedding_new_with(params, name, count, &(cb_embedding_options){.width = __VA_ARGS__})
+    cb_embedding_new_with(params, name, count,                                                     \
+                          CB_STRUCT(cb_embedding_options, .width = __VA_ARGS__))
 CB_API cb_module *cb_embedding_new_with(cb_params *params, const char *name, int64_t count,
                                         const cb_embedding_options *options);
 
@@ -72,7 +74,7 @@ typedef struct cb_layer_norm_options {
 /* y = cb_layer_norm over the last axis, of extent width; weight starts at 1, bias at 0.
    cb_layer_norm_new(params, "norm", width, options...). */
 #define cb_layer_norm_new(params, name, ...)                                                       \
-    cb_layer_norm_new_with(params, name, &(cb_layer_norm_options){.width = __VA_ARGS__})
+    cb_layer_norm_new_with(params, name, CB_STRUCT(cb_layer_norm_options, .width = __VA_ARGS__))
 CB_API cb_module *cb_layer_norm_new_with(cb_params *params, const char *name,
                                          const cb_layer_norm_options *options);
 

@@ -7,6 +7,7 @@
 #ifndef CEREBRA_OP_H
 #define CEREBRA_OP_H
 
+#include <cerebra/arguments.h>
 #include <cerebra/random.h>
 #include <cerebra/tape.h>
 
@@ -43,11 +44,11 @@ typedef struct cb_option {
 } cb_option;
 /* The entry for a member, which may be an array: CB_OPTION(slice_options, axis, CB_OPTION_INT). */
 #define CB_OPTION(type, member, kind)                                                              \
-    { #member, kind, offsetof(type, member), sizeof(((type *)0)->member), 1 }
+    { #member, kind, offsetof(type, member), sizeof(CBI_MEMBER(type, member)), 1 }
 #define CB_OPTIONS(type, member, kind)                                                             \
     {                                                                                              \
-#member, kind, offsetof(type, member), sizeof(((type *)0)->member[0]),                     \
-            (int)(sizeof(((type *)0)->member) / sizeof(((type *)0)->member[0]))                    \
+#member, kind, offsetof(type, member), sizeof(CBI_MEMBER(type, member)[0]),                \
+            sizeof(CBI_MEMBER(type, member)) / sizeof(CBI_MEMBER(type, member)[0])                 \
     }
 
 /* The random numbers of one application of an op: one for each element of its output, row-major,

@@ -33,28 +33,31 @@ typedef struct cb_optimizer_options {
                          of the first group counts, for all groups together. */
 } cb_optimizer_options;
 
+/* The optimizers: cb_adam_new(params, options...), or cb_adam_new(params) with the default ones.
+   Errors as cb_optimizer_new. */
+#define CBI_OPTIMIZER(name, ...)                                                                   \
+    CBI_ONE_OR_MORE(CBI_OPTIMIZER_PLAIN, CBI_OPTIMIZER_WITH, __VA_ARGS__)(name, __VA_ARGS__)
+#define CBI_OPTIMIZER_PLAIN(name, params) cb_optimizer_new(name, params, NULL)
+#define CBI_OPTIMIZER_WITH(name, params, ...)                                                      \
+    cb_optimizer_new(name, params, CB_STRUCT(cb_optimizer_options, __VA_ARGS__))
+
 /* b = momentum b + (1 - dampening) g (b = g at first);  theta -= lr b   (Nesterov: g + momentum b).
    Default lr 1e-3. */
-#define cb_sgd_new(params, ...)                                                                    \
-    cb_optimizer_new("sgd", params, &(cb_optimizer_options){__VA_ARGS__})
+#define cb_sgd_new(...) CBI_OPTIMIZER("sgd", __VA_ARGS__)
 /* s += g^2;  theta -= lr / (1 + (t - 1) lr_decay) g / (sqrt(s) + epsilon). Default lr 0.01.
    (Duchi et al. 2011) */
-#define cb_adagrad_new(params, ...)                                                                \
-    cb_optimizer_new("adagrad", params, &(cb_optimizer_options){__VA_ARGS__})
+#define cb_adagrad_new(...) CBI_OPTIMIZER("adagrad", __VA_ARGS__)
 /* m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
    theta -= lr m^ / (sqrt(v^) + epsilon), m^ = m / (1 - beta1^t), v^ = v / (1 - beta2^t); amsgrad
    takes the largest v so far. Default lr 1e-3. (Kingma & Ba 2015; Reddi et al. 2018) */
-#define cb_adam_new(params, ...)                                                                   \
-    cb_optimizer_new("adam", params, &(cb_optimizer_options){__VA_ARGS__})
+#define cb_adam_new(...) CBI_OPTIMIZER("adam", __VA_ARGS__)
 /* Adam with theta -= lr weight_decay theta first, the gradient untouched; weight_decay defaults to
    0.01 (negative: none). (Loshchilov & Hutter 2019) */
-#define cb_adamw_new(params, ...)                                                                  \
-    cb_optimizer_new("adamw", params, &(cb_optimizer_options){__VA_ARGS__})
+#define cb_adamw_new(...) CBI_OPTIMIZER("adamw", __VA_ARGS__)
 /* v = alpha v + (1 - alpha) g^2;  u = g / (sqrt(v) + epsilon), centered: v minus the squared
    running mean of g;  b = momentum b + u;  theta -= lr b. Default lr 0.01. (Tieleman & Hinton 2012)
  */
-#define cb_rmsprop_new(params, ...)                                                                \
-    cb_optimizer_new("rmsprop", params, &(cb_optimizer_options){__VA_ARGS__})
+#define cb_rmsprop_new(...) CBI_OPTIMIZER("rmsprop", __VA_ARGS__)
 
 /* An optimizer by name ("sgd", "adagrad", "adam", "adamw", "rmsprop") over all parameters that the
    set has now. The set must outlive it. On a bad name, option or no memory: NULL, and the failure
@@ -76,7 +79,7 @@ CB_API int cb_optimizer_group(cb_optimizer *optimizer, const char *prefix,
    and norms, whose parameters are vectors:
 
      cb_optimizer_group_where(adamw, cb_param_is_vector, NULL,
-                              &(cb_optimizer_options){.weight_decay = -1}); */
+                              CB_STRUCT(cb_optimizer_options, .weight_decay = -1)); */
 typedef bool cb_param_choice(const cb_param *param, void *context);
 CB_API int cb_optimizer_group_where(cb_optimizer *optimizer, cb_param_choice *chosen, void *context,
                                     const cb_optimizer_options *options);

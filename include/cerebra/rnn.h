@@ -226,7 +226,7 @@ typedef struct cb_rnn_options {
    cb_grad for x itself fails with CB_ERROR_TAPE, and with recompute finds 0: make the network eager
    for it. */
 #define cb_rnn_new(params, name, cell, input, ...)                                                 \
-    cb_rnn_new_with(params, name, cell, input, &(cb_rnn_options){.hidden = __VA_ARGS__})
+    cb_rnn_new_with(params, name, cell, input, CB_STRUCT(cb_rnn_options, .hidden = __VA_ARGS__))
 CB_API cb_rnn *cb_rnn_new_with(cb_params *params, const char *name, const cb_cell *cell,
                                int64_t input, const cb_rnn_options *options);
 

@@ -15,6 +15,7 @@
 #ifndef CEREBRA_TENSOR_H
 #define CEREBRA_TENSOR_H
 
+#include <cerebra/arguments.h>
 #include <cerebra/export.h>
 #include <cerebra/status.h>
 #include <stdbool.h>
@@ -40,10 +41,7 @@ typedef struct cb_tensor {
 } cb_tensor;
 
 /* A shape as two arguments, rank and extents: cb_tensor_new(CB_F32, CB_SHAPE(2, 3)). */
-#define CB_SHAPE(...)                                                                              \
-    (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]) {                 \
-        __VA_ARGS__                                                                                \
-    }
+#define CB_SHAPE(...) CBI_ARRAY(int64_t, __VA_ARGS__)
 /* The shape of a scalar (rank 0, one element). */
 #define CB_SCALAR 0, NULL
 
