@@ -23,8 +23,8 @@ typedef struct cb_module cb_module;
 
 /* What all modules begin with; a module of one's own embeds it as its first member. */
 struct cb_module {
-    const char *name;
-    cb_tensor *(*forward)(const cb_module *module, cb_tensor *x);
+    const char *name; /* prefix of its parameters' names */
+    cb_tensor *(*forward)(const cb_module *module, cb_tensor *x); /* y = module(x) */
 };
 
 /* y = module(x). NULL module: poisoned, CB_ERROR_NOT_FOUND on x's tape. */
@@ -38,9 +38,10 @@ CB_API cb_random *cb_params_random(cb_params *params);
 
 /* ---- Feed-forward modules -------------------------------------------------------------------- */
 
+/* Options of cb_linear_new. */
 typedef struct cb_linear_options {
-    int64_t out;
-    bool no_bias;
+    int64_t out;         /* extent of the output */
+    bool no_bias;        /* y = x W' alone */
     cb_init weight_init; /* default: uniform +-1 / sqrt(in), as PyTorch */
     cb_init bias_init;   /* default: the same */
 } cb_linear_options;
@@ -51,8 +52,9 @@ typedef struct cb_linear_options {
 CB_API cb_module *cb_linear_new_with(cb_params *params, const char *name, int64_t in,
                                      const cb_linear_options *options);
 
+/* Options of cb_embedding_new. */
 typedef struct cb_embedding_options {
-    int64_t width;
+    int64_t width;       /* elements of a row */
     cb_init weight_init; /* default: normal, deviation 1, as PyTorch */
 } cb_embedding_options;
 /* y = the rows of weight [count, width] that the integers x point at; x [...] -> [..., width].
@@ -66,8 +68,9 @@ CB_API cb_module *cb_embedding_new_with(cb_params *params, const char *name, int
 /* y = cb_dropout(x, rate) on a tape that records gradients, x itself on one that does not. */
 CB_API cb_module *cb_dropout_new(cb_params *params, const char *name, double rate);
 
+/* Options of cb_layer_norm_new. */
 typedef struct cb_layer_norm_options {
-    int64_t width;
+    int64_t width;  /* extent of the last axis */
     bool no_affine; /* no weight, no bias */
     double epsilon; /* 0: 1e-5 */
 } cb_layer_norm_options;

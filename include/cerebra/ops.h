@@ -144,11 +144,12 @@ CB_API cb_tensor *cb_layer_norm(cb_tensor *x, cb_tensor *weight, cb_tensor *bias
 /* What a loss does with its terms: their mean (the default), their sum, or nothing. */
 typedef enum cb_reduction { CB_REDUCE_MEAN, CB_REDUCE_SUM, CB_REDUCE_NONE } cb_reduction;
 
+/* Options of cb_cross_entropy. */
 typedef struct cb_cross_entropy_options {
     cb_tensor *target;      /* [...], i32 or i64: the true classes */
     cb_reduction reduction; /* the mean is over targets that are not ignored */
     bool ignore;            /* whether targets equal to ignore_index count as 0 */
-    int64_t ignore_index;
+    int64_t ignore_index;   /* read when ignore is set */
     double label_smoothing; /* s in [0, 1) */
 } cb_cross_entropy_options;
 /* Cross entropy in nats of classes given by logits [..., C] (last axis):

@@ -11,6 +11,7 @@
 
 CB_BEGIN_DECLS
 
+/* An optimizer over the parameters of a set; ended by cb_optimizer_free. */
 typedef struct cb_optimizer cb_optimizer;
 
 /* Options of a group of parameters. Each optimizer reads the fields that its formula names. */
@@ -136,6 +137,7 @@ CB_API cb_status cb_optimizer_restore(cb_optimizer *optimizer, const cb_safetens
 
 /* ---- Schedules ------------------------------------------------------------------------------- */
 
+/* Formulas for the learning rate of epoch n, from 0, of the initial one, lr0. */
 typedef enum cb_schedule_kind {
     CB_SCHEDULE_CONSTANT,    /* lr0 */
     CB_SCHEDULE_STEP,        /* lr0 gamma^floor(n / period) */
@@ -149,23 +151,23 @@ typedef enum cb_schedule_kind {
 
 /* A schedule is a plain struct of the caller's: fill in the options, leave the state zero. */
 typedef struct cb_schedule {
-    cb_schedule_kind kind;
+    cb_schedule_kind kind;     /* the formula */
     double gamma;              /* 0: 0.1 */
     int64_t period;            /* epochs; at least 1 where it is used */
     const int64_t *milestones; /* rising; the caller's */
-    int milestone_count;
-    double minimum;       /* COSINE: lr at the end; PLATEAU: no lower than this */
-    double start;         /* WARM_UP: the first factor, in (0, 1]; 0: 1/3 */
-    int64_t patience;     /* PLATEAU: epochs without improvement that are let pass */
-    double threshold;     /* PLATEAU: improved means metric < best (1 - threshold); 0: 1e-4 */
-    int64_t cooldown;     /* PLATEAU: epochs after a cut in which none is counted */
-    bool absolute;        /* PLATEAU: improved means metric < best - threshold */
-    bool maximise;        /* PLATEAU: higher is better, the signs above reversed */
-    bool repeat;          /* COSINE: the wave goes on after the period, up again and down */
-    int64_t epoch;        /* state: epochs so far */
-    double best;          /* state of PLATEAU */
-    int64_t bad, cooling; /* state of PLATEAU */
-    double factor;        /* state of PLATEAU: product of the cuts so far; 0 before the first */
+    int milestone_count;       /* how many there are */
+    double minimum;            /* COSINE: lr at the end; PLATEAU: no lower than this */
+    double start;              /* WARM_UP: the first factor, in (0, 1]; 0: 1/3 */
+    int64_t patience;          /* PLATEAU: epochs without improvement that are let pass */
+    double threshold;          /* PLATEAU: improved means metric < best (1 - threshold); 0: 1e-4 */
+    int64_t cooldown;          /* PLATEAU: epochs after a cut in which none is counted */
+    bool absolute;             /* PLATEAU: improved means metric < best - threshold */
+    bool maximise;             /* PLATEAU: higher is better, the signs above reversed */
+    bool repeat;               /* COSINE: the wave goes on after the period, up again and down */
+    int64_t epoch;             /* state: epochs so far */
+    double best;               /* state of PLATEAU */
+    int64_t bad, cooling;      /* state of PLATEAU */
+    double factor; /* state of PLATEAU: product of the cuts so far; 0 before the first */
 } cb_schedule;
 
 /* The learning rate for the schedule's present epoch, from the initial one. Changes nothing. NaN

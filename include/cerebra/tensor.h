@@ -25,19 +25,21 @@
 
 CB_BEGIN_DECLS
 
+/* The most axes that a tensor has. */
 #define CB_MAX_RANK 8
 
 /* Element types: IEEE 754 binary32 and binary64, two's complement 32 and 64 bits. There is no
    boolean: comparisons give 1 and 0 in the dtype of their operands, so that a mask multiplies. */
 typedef enum cb_dtype { CB_F32, CB_F64, CB_I32, CB_I64 } cb_dtype;
 
+/* A tensor; the invariants are above. */
 typedef struct cb_tensor {
-    cb_dtype dtype;
-    int rank;
-    int64_t shape[CB_MAX_RANK];
-    int64_t stride[CB_MAX_RANK];
-    void *data;
-    struct cb_node *node;
+    cb_dtype dtype;              /* type of an element */
+    int rank;                    /* number of axes */
+    int64_t shape[CB_MAX_RANK];  /* extents */
+    int64_t stride[CB_MAX_RANK]; /* elements from one index to the next */
+    void *data;                  /* element (0, ..., 0) */
+    struct cb_node *node;        /* the tape's */
 } cb_tensor;
 
 /* A shape as two arguments, rank and extents: cb_tensor_new(CB_F32, CB_SHAPE(2, 3)). */
