@@ -105,6 +105,13 @@ void *cbi_scratch(size_t bytes) {
     return kept + 64;
 }
 
+/* That of the thread that ends the process: keys are for threads that end before. */
+__attribute__((destructor)) static void free_scratch(void) {
+    void *kept = has_scratch_key ? pthread_getspecific(scratch_key) : NULL;
+    if (kept != NULL && pthread_setspecific(scratch_key, NULL) == 0)
+        cbi_free(kept);
+}
+
 /* ---- For tests ------------------------------------------------------------------------------- */
 
 int64_t cbi_allocation_count(void) {

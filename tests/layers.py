@@ -7,7 +7,7 @@ import sys
 
 # Public headers, from the lowest layer up.
 PUBLIC = [
-    'export status version tensor random threads files',
+    'arguments export status version tensor random threads files',
     'tape op ops elementwise scan check',
     'params nn rnn equations',
     'optim',

@@ -2,6 +2,7 @@
 #ifndef CEREBRA_CEREBRA_H
 #define CEREBRA_CEREBRA_H
 
+#include <cerebra/arguments.h>
 #include <cerebra/check.h>
 #include <cerebra/equations.h>
 #include <cerebra/files.h>

@@ -12,6 +12,7 @@
 
 CB_BEGIN_DECLS
 
+/* How a check is made; all of it may be 0. */
 typedef struct cb_check_options {
     double step;       /* h; 0: chosen so that the differences are good to about 1e-10 */
     double tolerance;  /* largest relative error that passes; 0: 1e-7 */
@@ -19,17 +20,18 @@ typedef struct cb_check_options {
     uint64_t seed;     /* of the projection and of inputs drawn for a sample */
 } cb_check_options;
 
+/* What a check found. */
 typedef struct cb_check_report {
-    bool passed;
-    int64_t compared; /* elements compared; 0 is no failure by itself (zero-size inputs) */
-    double worst;     /* largest relative error: |analytic - numeric| over the larger of the
-                         largest |numeric| of that input's gradient, and 1e-3 of the
-                         larger of 1 and the projected output */
-    int order;        /* of the worst or failing element: 1 or 2 */
-    int input;        /* which input */
-    int64_t element;  /* which element of it, in row-major order */
-    double analytic, numeric;
-    char message[512]; /* what failed, "" when passed */
+    bool passed;              /* whether all elements were within the tolerance */
+    int64_t compared;         /* elements compared; 0 is no failure by itself (zero-size inputs) */
+    double worst;             /* largest relative error: |analytic - numeric| over the larger of the
+                                 largest |numeric| of that input's gradient, and 1e-3 of the
+                                 larger of 1 and the projected output */
+    int order;                /* of the worst or failing element: 1 or 2 */
+    int input;                /* which input */
+    int64_t element;          /* which element of it, in row-major order */
+    double analytic, numeric; /* of that element: from cb_grad, and from differences */
+    char message[512];        /* what failed, "" when passed */
 } cb_check_report;
 
 /* The function to check: builds y from count inputs on one tape, using ops. context is the

@@ -17,6 +17,7 @@
 
 CB_BEGIN_DECLS
 
+/* What cb_cell_parse and cb_cell_load may be told; all of it may be left out. */
 typedef struct cb_cell_text_options {
     const char *name; /* the cell's; NULL: of a file, its name without folder and ".cell"; else
                          "cell" */

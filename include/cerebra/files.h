@@ -12,13 +12,13 @@ CB_BEGIN_DECLS
 
 /* An entry of a safetensors file: a name and a tensor, neither owned by the array's struct. */
 typedef struct cb_named_tensor {
-    const char *name;
-    const cb_tensor *tensor;
+    const char *name;        /* the key in the file */
+    const cb_tensor *tensor; /* a plain tensor */
 } cb_named_tensor;
 
 /* An entry of its __metadata__: a map of strings. */
 typedef struct cb_metadata {
-    const char *key, *value;
+    const char *key, *value; /* both UTF-8 */
 } cb_metadata;
 
 /* Writes tensors (any strides; f32 f64 i32 i64) with keys sorted. CB_ERROR_VALUE: a name twice,

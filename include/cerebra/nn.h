@@ -9,7 +9,8 @@
 
    Options that are left out are zero, and zero is the documented default. The last positional
    argument of a constructor macro is the first field of its options, which is why
-   cb_linear_new(params, "head", 512, 89, .no_bias = true) reads as it does. */
+   cb_linear_new(params, "head", 512, 89, .no_bias = true) reads as it does. It reads so in C++,
+   too; arguments.h says how an option that is a struct is given there. */
 #ifndef CEREBRA_NN_H
 #define CEREBRA_NN_H
 
@@ -22,8 +23,8 @@ typedef struct cb_module cb_module;
 
 /* What all modules begin with; a module of one's own embeds it as its first member. */
 struct cb_module {
-    const char *name;
-    cb_tensor *(*forward)(const cb_module *module, cb_tensor *x);
+    const char *name; /* prefix of its parameters' names */
+    cb_tensor *(*forward)(const cb_module *module, cb_tensor *x); /* y = module(x) */
 };
 
 /* y = module(x). NULL module: poisoned, CB_ERROR_NOT_FOUND on x's tape. */
@@ -37,42 +38,46 @@ CB_API cb_random *cb_params_random(cb_params *params);
 
 /* ---- Feed-forward modules -------------------------------------------------------------------- */
 
+/* Options of cb_linear_new. */
 typedef struct cb_linear_options {
-    int64_t out;
-    bool no_bias;
+    int64_t out;         /* extent of the output */
+    bool no_bias;        /* y = x W' alone */
     cb_init weight_init; /* default: uniform +-1 / sqrt(in), as PyTorch */
     cb_init bias_init;   /* default: the same */
 } cb_linear_options;
 /* y = x W' + b. weight [out, in], bias [out]; x [..., in] -> [..., out].
    cb_linear_new(params, "head", in, out, options...). CB_ERROR_SHAPE: an extent below 1. */
 #define cb_linear_new(params, name, in, ...)                                                       \
-    cb_linear_new_with(params, name, in, &(cb_linear_options){.out = __VA_ARGS__})
+    cb_linear_new_with(params, name, in, CB_STRUCT(cb_linear_options, .out = __VA_ARGS__))
 CB_API cb_module *cb_linear_new_with(cb_params *params, const char *name, int64_t in,
                                      const cb_linear_options *options);
 
+/* Options of cb_embedding_new. */
 typedef struct cb_embedding_options {
-    int64_t width;
+    int64_t width;       /* elements of a row */
     cb_init weight_init; /* default: normal, deviation 1, as PyTorch */
 } cb_embedding_options;
 /* y = the rows of weight [count, width] that the integers x point at; x [...] -> [..., width].
    cb_embedding_new(params, "embedding", count, width, options...). */
 #define cb_embedding_new(params, name, count, ...)                                                 \
-    cb_embedding_new_with(params, name, count, &(cb_embedding_options){.width = __VA_ARGS__})
+    cb_embedding_new_with(params, name, count,                                                     \
+                          CB_STRUCT(cb_embedding_options, .width = __VA_ARGS__))
 CB_API cb_module *cb_embedding_new_with(cb_params *params, const char *name, int64_t count,
                                         const cb_embedding_options *options);
 
 /* y = cb_dropout(x, rate) on a tape that records gradients, x itself on one that does not. */
 CB_API cb_module *cb_dropout_new(cb_params *params, const char *name, double rate);
 
+/* Options of cb_layer_norm_new. */
 typedef struct cb_layer_norm_options {
-    int64_t width;
+    int64_t width;  /* extent of the last axis */
     bool no_affine; /* no weight, no bias */
     double epsilon; /* 0: 1e-5 */
 } cb_layer_norm_options;
 /* y = cb_layer_norm over the last axis, of extent width; weight starts at 1, bias at 0.
    cb_layer_norm_new(params, "norm", width, options...). */
 #define cb_layer_norm_new(params, name, ...)                                                       \
-    cb_layer_norm_new_with(params, name, &(cb_layer_norm_options){.width = __VA_ARGS__})
+    cb_layer_norm_new_with(params, name, CB_STRUCT(cb_layer_norm_options, .width = __VA_ARGS__))
 CB_API cb_module *cb_layer_norm_new_with(cb_params *params, const char *name,
                                          const cb_layer_norm_options *options);
 

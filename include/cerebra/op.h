@@ -7,6 +7,7 @@
 #ifndef CEREBRA_OP_H
 #define CEREBRA_OP_H
 
+#include <cerebra/arguments.h>
 #include <cerebra/random.h>
 #include <cerebra/tape.h>
 
@@ -16,7 +17,7 @@ typedef struct cb_op cb_op;
 
 /* What an op's functions are given. */
 typedef struct cb_call {
-    const cb_op *op;
+    const cb_op *op;        /* the op that is applied */
     int count;              /* how many inputs */
     cb_tensor *const *in;   /* the inputs */
     cb_tensor *out;         /* shape fills dtype, rank and shape; forward writes the elements */
@@ -35,53 +36,58 @@ typedef enum cb_option_kind {
     CB_OPTION_REAL,   /* double */
     CB_OPTION_DRAW,   /* cb_draw: where in a generator's sequence the op's random numbers begin */
 } cb_option_kind;
+/* An entry of an op's option_list, made by CB_OPTION or CB_OPTIONS. */
 typedef struct cb_option {
-    const char *name;
-    cb_option_kind kind;
+    const char *name;    /* of the member */
+    cb_option_kind kind; /* its type and meaning */
     size_t offset, size; /* in the options struct; size of one entry */
     int count;           /* entries of an array; 1 for others */
 } cb_option;
 /* The entry for a member, which may be an array: CB_OPTION(slice_options, axis, CB_OPTION_INT). */
 #define CB_OPTION(type, member, kind)                                                              \
-    { #member, kind, offsetof(type, member), sizeof(((type *)0)->member), 1 }
+    { #member, kind, offsetof(type, member), sizeof(CBI_MEMBER(type, member)), 1 }
 #define CB_OPTIONS(type, member, kind)                                                             \
     {                                                                                              \
-#member, kind, offsetof(type, member), sizeof(((type *)0)->member[0]),                     \
-            (int)(sizeof(((type *)0)->member) / sizeof(((type *)0)->member[0]))                    \
+#member, kind, offsetof(type, member), sizeof(CBI_MEMBER(type, member)[0]),                \
+            sizeof(CBI_MEMBER(type, member)) / sizeof(CBI_MEMBER(type, member)[0])                 \
     }
 
 /* The random numbers of one application of an op: one for each element of its output, row-major,
    beginning with the generator as it was. first is 0 but in a compiled step, which computes a part
    of the rows: the number of elements before them. */
 typedef struct cb_draw {
-    cb_random random;
-    int64_t first;
+    cb_random random;           /* the generator as it was */
+    int64_t first;              /* elements before the first one */
     const cb_random *generator; /* that they were drawn from */
 } cb_draw;
 
-/* One case for the gradient checker: y = build(inputs) with random inputs of the given shapes. */
+/* The most inputs of a case for the gradient checker, and a kink of an input that has none. */
 #define CB_SAMPLE_INPUTS 4
 #define CB_NO_KINK       1e300
+/* An input of a case. */
 typedef struct cb_sample_input {
-    int rank;
-    int64_t shape[CB_MAX_RANK];
-    double low, high; /* elements are uniform in [low, high) */
-    double kink;      /* and stay 0.05 away from +kink and -kink; CB_NO_KINK: anywhere */
-    bool integer;     /* i64, no gradient: whole numbers in [low, high) */
-    bool transposed;  /* laid out in memory with the axes in reverse order */
+    int rank;                   /* number of axes */
+    int64_t shape[CB_MAX_RANK]; /* their extents */
+    double low, high;           /* elements are uniform in [low, high) */
+    double kink;                /* and stay 0.05 away from +kink and -kink; CB_NO_KINK: anywhere */
+    bool integer;               /* i64, no gradient: whole numbers in [low, high) */
+    bool transposed;            /* laid out in memory with the axes in reverse order */
 } cb_sample_input;
+/* One case for the gradient checker: y = build(inputs) with random inputs of the given shapes. */
 typedef struct cb_sample {
     const char *name; /* what is special about the case: "broadcast", "empty", ... */
-    int count;
-    cb_sample_input in[CB_SAMPLE_INPUTS];
-    cb_tensor *(*build)(cb_tensor *const *in);
+    int count;        /* how many inputs */
+    cb_sample_input in[CB_SAMPLE_INPUTS];      /* how they are drawn */
+    cb_tensor *(*build)(cb_tensor *const *in); /* the function to check */
 } cb_sample;
 
+/* An op. All but name, formula, the numbers of inputs, shape and, unless it is a view, forward may
+   be left out. */
 struct cb_op {
-    const char *name;    /* as error messages print it */
-    const char *formula; /* the output and the gradients, for people */
-    int min_inputs, max_inputs;
-    size_t options_size; /* bytes of the options struct to copy; 0: none */
+    const char *name;           /* as error messages print it */
+    const char *formula;        /* the output and the gradients, for people */
+    int min_inputs, max_inputs; /* how many inputs there may be */
+    size_t options_size;        /* bytes of the options struct to copy; 0: none */
 
     /* Checks the inputs and fills out->dtype, rank and shape. A view op fills stride and data as
        well, pointing into in[0]. Fails by returning cb_call_fail(...). Runs on symbolic tensors too

@@ -18,11 +18,8 @@ CB_BEGIN_DECLS
 /* ---- Reductions ---------------------------------------------------------------------------- */
 
 /* Axes as two arguments: cb_sum(x, CB_AXES(0, -1), true). */
-#define CB_AXES(...)                                                                               \
-    (int)(sizeof((int[]){__VA_ARGS__}) / sizeof(int)), (const int[]) {                             \
-        __VA_ARGS__                                                                                \
-    }
-#define CB_ALL_AXES (-1), NULL
+#define CB_AXES(...) CBI_ARRAY(int, __VA_ARGS__)
+#define CB_ALL_AXES  (-1), NULL
 
 /* y = sum of x over the axes. keepdim leaves them with extent 1, else they go. The sum of no
    elements is 0. Any dtype. CB_ERROR_SHAPE: an axis outside the rank, or given twice. */
@@ -141,11 +138,12 @@ CB_API cb_tensor *cb_layer_norm(cb_tensor *x, cb_tensor *weight, cb_tensor *bias
 /* What a loss does with its terms: their mean (the default), their sum, or nothing. */
 typedef enum cb_reduction { CB_REDUCE_MEAN, CB_REDUCE_SUM, CB_REDUCE_NONE } cb_reduction;
 
+/* Options of cb_cross_entropy. */
 typedef struct cb_cross_entropy_options {
     cb_tensor *target;      /* [...], i32 or i64: the true classes */
     cb_reduction reduction; /* the mean is over targets that are not ignored */
     bool ignore;            /* whether targets equal to ignore_index count as 0 */
-    int64_t ignore_index;
+    int64_t ignore_index;   /* read when ignore is set */
     double label_smoothing; /* s in [0, 1) */
 } cb_cross_entropy_options;
 /* Cross entropy in nats of classes given by logits [..., C] (last axis):
@@ -153,7 +151,7 @@ typedef struct cb_cross_entropy_options {
    as PyTorch's. cb_cross_entropy(logits, target, .label_smoothing = 0.1). A mean over no targets is
    NaN. CB_ERROR_INDEX when a target is outside 0..C-1 and not ignored. */
 #define cb_cross_entropy(logits, ...)                                                              \
-    cb_cross_entropy_with(logits, &(cb_cross_entropy_options){.target = __VA_ARGS__})
+    cb_cross_entropy_with(logits, CB_STRUCT(cb_cross_entropy_options, .target = __VA_ARGS__))
 CB_API cb_tensor *cb_cross_entropy_with(cb_tensor *logits, const cb_cross_entropy_options *options);
 /* l = max(x, 0) - x t + log(1 + exp(-|x|)), the cross entropy of t in [0, 1] and sigma(x). Shapes
    broadcast. */

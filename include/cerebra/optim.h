@@ -11,6 +11,7 @@
 
 CB_BEGIN_DECLS
 
+/* An optimizer over the parameters of a set; ended by cb_optimizer_free. */
 typedef struct cb_optimizer cb_optimizer;
 
 /* Options of a group of parameters. Each optimizer reads the fields that its formula names. */
@@ -33,28 +34,31 @@ typedef struct cb_optimizer_options {
                          of the first group counts, for all groups together. */
 } cb_optimizer_options;
 
+/* The optimizers: cb_adam_new(params, options...), or cb_adam_new(params) with the default ones.
+   Errors as cb_optimizer_new. */
+#define CBI_OPTIMIZER(name, ...)                                                                   \
+    CBI_ONE_OR_MORE(CBI_OPTIMIZER_PLAIN, CBI_OPTIMIZER_WITH, __VA_ARGS__)(name, __VA_ARGS__)
+#define CBI_OPTIMIZER_PLAIN(name, params) cb_optimizer_new(name, params, NULL)
+#define CBI_OPTIMIZER_WITH(name, params, ...)                                                      \
+    cb_optimizer_new(name, params, CB_STRUCT(cb_optimizer_options, __VA_ARGS__))
+
 /* b = momentum b + (1 - dampening) g (b = g at first);  theta -= lr b   (Nesterov: g + momentum b).
    Default lr 1e-3. */
-#define cb_sgd_new(params, ...)                                                                    \
-    cb_optimizer_new("sgd", params, &(cb_optimizer_options){__VA_ARGS__})
+#define cb_sgd_new(...) CBI_OPTIMIZER("sgd", __VA_ARGS__)
 /* s += g^2;  theta -= lr / (1 + (t - 1) lr_decay) g / (sqrt(s) + epsilon). Default lr 0.01.
    (Duchi et al. 2011) */
-#define cb_adagrad_new(params, ...)                                                                \
-    cb_optimizer_new("adagrad", params, &(cb_optimizer_options){__VA_ARGS__})
+#define cb_adagrad_new(...) CBI_OPTIMIZER("adagrad", __VA_ARGS__)
 /* m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
    theta -= lr m^ / (sqrt(v^) + epsilon), m^ = m / (1 - beta1^t), v^ = v / (1 - beta2^t); amsgrad
    takes the largest v so far. Default lr 1e-3. (Kingma & Ba 2015; Reddi et al. 2018) */
-#define cb_adam_new(params, ...)                                                                   \
-    cb_optimizer_new("adam", params, &(cb_optimizer_options){__VA_ARGS__})
+#define cb_adam_new(...) CBI_OPTIMIZER("adam", __VA_ARGS__)
 /* Adam with theta -= lr weight_decay theta first, the gradient untouched; weight_decay defaults to
    0.01 (negative: none). (Loshchilov & Hutter 2019) */
-#define cb_adamw_new(params, ...)                                                                  \
-    cb_optimizer_new("adamw", params, &(cb_optimizer_options){__VA_ARGS__})
+#define cb_adamw_new(...) CBI_OPTIMIZER("adamw", __VA_ARGS__)
 /* v = alpha v + (1 - alpha) g^2;  u = g / (sqrt(v) + epsilon), centered: v minus the squared
    running mean of g;  b = momentum b + u;  theta -= lr b. Default lr 0.01. (Tieleman & Hinton 2012)
  */
-#define cb_rmsprop_new(params, ...)                                                                \
-    cb_optimizer_new("rmsprop", params, &(cb_optimizer_options){__VA_ARGS__})
+#define cb_rmsprop_new(...) CBI_OPTIMIZER("rmsprop", __VA_ARGS__)
 
 /* An optimizer by name ("sgd", "adagrad", "adam", "adamw", "rmsprop") over all parameters that the
    set has now. The set must outlive it. On a bad name, option or no memory: NULL, and the failure
@@ -76,7 +80,7 @@ CB_API int cb_optimizer_group(cb_optimizer *optimizer, const char *prefix,
    and norms, whose parameters are vectors:
 
      cb_optimizer_group_where(adamw, cb_param_is_vector, NULL,
-                              &(cb_optimizer_options){.weight_decay = -1}); */
+                              CB_STRUCT(cb_optimizer_options, .weight_decay = -1)); */
 typedef bool cb_param_choice(const cb_param *param, void *context);
 CB_API int cb_optimizer_group_where(cb_optimizer *optimizer, cb_param_choice *chosen, void *context,
                                     const cb_optimizer_options *options);
@@ -133,6 +137,7 @@ CB_API cb_status cb_optimizer_restore(cb_optimizer *optimizer, const cb_safetens
 
 /* ---- Schedules ------------------------------------------------------------------------------- */
 
+/* Formulas for the learning rate of epoch n, from 0, of the initial one, lr0. */
 typedef enum cb_schedule_kind {
     CB_SCHEDULE_CONSTANT,    /* lr0 */
     CB_SCHEDULE_STEP,        /* lr0 gamma^floor(n / period) */
@@ -146,23 +151,23 @@ typedef enum cb_schedule_kind {
 
 /* A schedule is a plain struct of the caller's: fill in the options, leave the state zero. */
 typedef struct cb_schedule {
-    cb_schedule_kind kind;
+    cb_schedule_kind kind;     /* the formula */
     double gamma;              /* 0: 0.1 */
     int64_t period;            /* epochs; at least 1 where it is used */
     const int64_t *milestones; /* rising; the caller's */
-    int milestone_count;
-    double minimum;       /* COSINE: lr at the end; PLATEAU: no lower than this */
-    double start;         /* WARM_UP: the first factor, in (0, 1]; 0: 1/3 */
-    int64_t patience;     /* PLATEAU: epochs without improvement that are let pass */
-    double threshold;     /* PLATEAU: improved means metric < best (1 - threshold); 0: 1e-4 */
-    int64_t cooldown;     /* PLATEAU: epochs after a cut in which none is counted */
-    bool absolute;        /* PLATEAU: improved means metric < best - threshold */
-    bool maximise;        /* PLATEAU: higher is better, the signs above reversed */
-    bool repeat;          /* COSINE: the wave goes on after the period, up again and down */
-    int64_t epoch;        /* state: epochs so far */
-    double best;          /* state of PLATEAU */
-    int64_t bad, cooling; /* state of PLATEAU */
-    double factor;        /* state of PLATEAU: product of the cuts so far; 0 before the first */
+    int milestone_count;       /* how many there are */
+    double minimum;            /* COSINE: lr at the end; PLATEAU: no lower than this */
+    double start;              /* WARM_UP: the first factor, in (0, 1]; 0: 1/3 */
+    int64_t patience;          /* PLATEAU: epochs without improvement that are let pass */
+    double threshold;          /* PLATEAU: improved means metric < best (1 - threshold); 0: 1e-4 */
+    int64_t cooldown;          /* PLATEAU: epochs after a cut in which none is counted */
+    bool absolute;             /* PLATEAU: improved means metric < best - threshold */
+    bool maximise;             /* PLATEAU: higher is better, the signs above reversed */
+    bool repeat;               /* COSINE: the wave goes on after the period, up again and down */
+    int64_t epoch;             /* state: epochs so far */
+    double best;               /* state of PLATEAU */
+    int64_t bad, cooling;      /* state of PLATEAU */
+    double factor; /* state of PLATEAU: product of the cuts so far; 0 before the first */
 } cb_schedule;
 
 /* The learning rate for the schedule's present epoch, from the initial one. Changes nothing. NaN

@@ -16,6 +16,7 @@
 
 CB_BEGIN_DECLS
 
+/* A set of parameters; ended by cb_params_free. */
 typedef struct cb_params cb_params;
 
 /* How a parameter gets its first values. fan_in and fan_out are those of the formula; where they
@@ -34,8 +35,9 @@ typedef enum cb_init_kind {
     CB_INIT_ORTHOGONAL,      /* gain Q, Q's rows or columns orthonormal (Saxe et al. 2014) */
 } cb_init_kind;
 
+/* An initialiser: a rule and its numbers. */
 typedef struct cb_init {
-    cb_init_kind kind;
+    cb_init_kind kind;      /* the rule */
     double a, b;            /* of CONSTANT, UNIFORM and NORMAL */
     double gain;            /* 0: 1 */
     double fan_in, fan_out; /* 0: from the shape */
@@ -43,8 +45,8 @@ typedef struct cb_init {
 
 /* One parameter. value and gradient are contiguous, of one shape; both belong to the set. */
 typedef struct cb_param {
-    const char *name;
-    cb_tensor *value;
+    const char *name;    /* unique in its set */
+    cb_tensor *value;    /* the weights */
     cb_tensor *gradient; /* what cb_backward added up since the last zero */
     bool frozen;         /* no gradient is computed and optimizers pass it by */
 } cb_param;

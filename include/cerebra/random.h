@@ -25,8 +25,8 @@ CB_BEGIN_DECLS
 
 /* A generator. Two with different keys are independent. The counter wraps after 2^64 blocks. */
 typedef struct cb_random {
-    uint64_t key;
-    uint64_t counter;
+    uint64_t key;     /* the stream */
+    uint64_t counter; /* the next block of it */
 } cb_random;
 
 /* The generator with this key, at counter 0. Seeds may be any numbers, neighbours too. */

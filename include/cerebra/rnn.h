@@ -18,24 +18,24 @@ typedef struct cb_cell cb_cell;
 
 /* A number by name: a hyperparameter and its value. */
 typedef struct cb_setting {
-    const char *name;
-    double value;
+    const char *name; /* of the hyperparameter */
+    double value;     /* what it is to be */
 } cb_setting;
 
 /* An extent of a cell's parameter, state or input: times x a size, at least 1. CB_OWN_SIZE + i is
    size i of the cell's own table. {0} is no axis. */
 typedef enum cb_cell_size { CB_INPUT, CB_HIDDEN, CB_OWN_SIZE } cb_cell_size;
 typedef struct cb_cell_extent {
-    int times;
-    cb_cell_size size;
+    int times;         /* 0: no axis */
+    cb_cell_size size; /* of what */
 } cb_cell_extent;
 
 /* A size of a cell's own:
      (hidden x the hidden size + input x the input's size + constant + the setting) / over,
    a whole number of at least 1; or what a function says. */
 typedef struct cb_cell_own_size {
-    int hidden, input;
-    int64_t constant;
+    int hidden, input;   /* factors of the formula */
+    int64_t constant;    /* a term of the formula */
     const char *setting; /* the hyperparameter to add, a whole number; NULL: none */
     int over;            /* 0: 1 */
     int64_t (*of)(int64_t input, int64_t hidden); /* NULL: the formula */
@@ -51,36 +51,38 @@ typedef enum cb_cell_role {
     CB_CONSTANT,         /* is no parameter: what `fill` makes it, never trained, never saved */
 } cb_cell_role;
 
+/* A row of a cell's table of parameters. */
 typedef struct cb_cell_param {
     const char *name;       /* "weight_ih": the driver appends "_l0", "_l0_reverse", ... */
     cb_cell_extent rows;    /* the first axis: blocks gates of one hidden size each */
     cb_cell_extent columns; /* the second; {0} for a vector */
     int blocks;             /* gates stacked in rows; each is initialised by itself. 0: 1 */
     int halves;             /* 2: rows are an upper and a lower half (Cerebral cells) */
-    cb_cell_role role;
-    cb_init init; /* default: uniform +-1 / sqrt(hidden), as PyTorch */
+    cb_cell_role role;      /* decides how it is initialised */
+    cb_init init;           /* default: uniform +-1 / sqrt(hidden), as PyTorch */
     /* Of a constant: sets the elements of a contiguous tensor of its shape. */
     void (*fill)(cb_tensor *constant, int64_t input, int64_t hidden, const double *settings);
 } cb_cell_param;
 
 /* A vector for each sequence and time step, by name. */
 typedef struct cb_cell_vector {
-    const char *name;
-    cb_cell_extent size;
+    const char *name;    /* by which it is given or read */
+    cb_cell_extent size; /* its extent beside the batch */
 } cb_cell_vector;
 
 /* The most rows of a cell's tables; a recurrence of its own (scan.h) has no such limits. cb_rnn_new
    says which one is met. */
-#define CB_CELL_MAX_PARAMS          256
-#define CB_CELL_MAX_STATES          64
-#define CB_CELL_MAX_SETTINGS        64
-#define CB_CELL_MAX_VECTORS         64 /* further inputs; and values observed */
-#define CB_CELL_MAX_SIZES           1024
+#define CB_CELL_MAX_PARAMS   256
+#define CB_CELL_MAX_STATES   64
+#define CB_CELL_MAX_SETTINGS 64
+#define CB_CELL_MAX_VECTORS  64   /* further inputs; and values observed */
+#define CB_CELL_MAX_SIZES    1024 /* sizes of its own */
+/* recurrent_states of a cell of whose states recurrent weights see none. */
 #define CB_CELL_NO_RECURRENT_STATES UINT64_MAX
 
 /* What a full step is given, and has to fill in: next, all of it, and observed. */
 typedef struct cb_cell_step {
-    const cb_cell *cell;
+    const cb_cell *cell;         /* the cell that the step is of */
     int64_t input, hidden;       /* the sizes of the network's layer */
     const double *settings;      /* hyperparameters, in the table's order */
     cb_tensor *const *weights;   /* parameters, in the table's order (NULL: a dropped bias) */
@@ -95,13 +97,13 @@ typedef struct cb_cell_step {
 
 /* A kind of recurrent layer. All but name, state_count and a step may be left out. */
 struct cb_cell {
-    const char *name;      /* "lstm" */
-    const char *summary;   /* one line: what it is, and its source */
-    const char *equations; /* in the language of equations.h */
-    int state_count;       /* states, each [batch, size]; state 0 is the output h */
-    const char *const *state_names;
-    int param_count;
-    const cb_cell_param *params;
+    const char *name;               /* "lstm" */
+    const char *summary;            /* one line: what it is, and its source */
+    const char *equations;          /* in the language of equations.h */
+    int state_count;                /* states, each [batch, size]; state 0 is the output h */
+    const char *const *state_names; /* one each; NULL: they have none */
+    int param_count;                /* rows of params */
+    const cb_cell_param *params;    /* their table */
     /* One time step in plain ops, as in scan.h: weights are the parameters in the table's order
        (NULL: a dropped bias). Or, for a cell that needs more, full_step; step is NULL then. */
     cb_scan_step *step;
@@ -112,13 +114,13 @@ struct cb_cell {
                                     state i as bit i; 0: state 0; CB_CELL_NO_RECURRENT_STATES */
     bool output_anew; /* state 0 is computed anew at each step and not read: zoneout leaves it */
     int size_count;   /* sizes of the cell's own */
-    const cb_cell_own_size *sizes;
-    int setting_count; /* hyperparameters, with the values that they have by default */
-    const cb_setting *settings;
-    int input_count; /* further inputs by time step beside x: masks, time gaps */
-    const cb_cell_vector *inputs;
+    const cb_cell_own_size *sizes; /* their table */
+    int setting_count;             /* hyperparameters, with the values that they have by default */
+    const cb_setting *settings;    /* their names and values */
+    int input_count;               /* further inputs by time step beside x: masks, time gaps */
+    const cb_cell_vector *inputs;  /* their names and sizes */
     int observed_count; /* values to be returned over time beside the output: gates, attention */
-    const cb_cell_vector *observed;
+    const cb_cell_vector *observed; /* their names and sizes */
     /* First values of a parameter, and of a state where no others are given, that depend on sizes
        or hyperparameters; NULL: those of the tables. */
     cb_init (*param_init)(const cb_cell *cell, int param, int64_t input, int64_t hidden,
@@ -141,13 +143,15 @@ CB_API extern const cb_cell cb_cerebral_gru;             /* "cerebral-gru" */
 
 /* A shared library of cells for the command, as in `cerebra train --cell ./mycells.so:mine`. It has
    this line in one file, outside of functions, and need not be linked with anything:
-     CB_CELL_LIBRARY(&my_cell, &my_other_cell) */
+     CB_CELL_LIBRARY(&my_cell, &my_other_cell)
+   which defines this struct, as cerebra_cells. */
 #define CB_CELL_LIBRARY_VERSION 1
 typedef struct cb_cell_library {
     int version;                 /* CB_CELL_LIBRARY_VERSION */
     size_t cell_size;            /* sizeof(cb_cell) */
     const cb_cell *const *cells; /* ended by NULL */
 } cb_cell_library;
+/* The line. */
 #define CB_CELL_LIBRARY(...)                                                                       \
     static const cb_cell *const cerebra_cells_list[] = {__VA_ARGS__, NULL};                        \
     extern CB_API const cb_cell_library cerebra_cells;                                             \
@@ -177,10 +181,12 @@ CB_API cb_scan *cb_cell_scan_new(const cb_cell *cell, cb_dtype dtype, int64_t in
 
 /* ---- The driver ------------------------------------------------------------------------------ */
 
+/* A recurrent network; belongs to the set of parameters that it is made on. */
 typedef struct cb_rnn cb_rnn;
 
+/* Options of cb_rnn_new. */
 typedef struct cb_rnn_options {
-    int64_t hidden;
+    int64_t hidden;     /* units of a layer */
     int layers;         /* 0: 1 */
     bool no_bias;       /* parameters of role CB_BIAS are left out */
     bool reverse;       /* run from the last time step to the first */
@@ -226,14 +232,14 @@ typedef struct cb_rnn_options {
    cb_grad for x itself fails with CB_ERROR_TAPE, and with recompute finds 0: make the network eager
    for it. */
 #define cb_rnn_new(params, name, cell, input, ...)                                                 \
-    cb_rnn_new_with(params, name, cell, input, &(cb_rnn_options){.hidden = __VA_ARGS__})
+    cb_rnn_new_with(params, name, cell, input, CB_STRUCT(cb_rnn_options, .hidden = __VA_ARGS__))
 CB_API cb_rnn *cb_rnn_new_with(cb_params *params, const char *name, const cb_cell *cell,
                                int64_t input, const cb_rnn_options *options);
 
 /* A layer of a stack. */
 typedef struct cb_stack_layer {
-    const cb_cell *cell;
-    int64_t hidden;
+    const cb_cell *cell;        /* must outlive the network */
+    int64_t hidden;             /* units of this layer */
     const cb_setting *settings; /* as in cb_rnn_options */
 } cb_stack_layer;
 /* Layers of any cells, of different kinds and sizes; options->hidden, layers and settings are not

@@ -30,8 +30,10 @@ typedef void cb_scan_step(cb_tensor *const *weights, cb_tensor *x, cb_tensor *co
 typedef void cb_scan_context_step(const void *context, cb_tensor *const *weights, cb_tensor *x,
                                   cb_tensor *const *state, cb_tensor **next);
 
+/* A recurrence; ended by cb_scan_free. */
 typedef struct cb_scan cb_scan;
 
+/* What a recurrence is made of. */
 typedef struct cb_scan_options {
     const char *name;          /* of the step, for messages; NULL: "step" */
     cb_dtype dtype;            /* of x and the states; of integers, a step runs op by op */
@@ -73,11 +75,12 @@ typedef struct cb_scan_check_options {
                                   computed in f32, else 1e-9 */
     cb_tensor *const *weights; /* values of the weights; NULL: random ones */
     const char *const *weight_names; /* for the report, as in cb_scan_sizes; NULL: weight 0, ... */
-    const char *const *state_names;
+    const char *const *state_names;  /* as weight_names */
 } cb_scan_check_options;
 
+/* What cb_scan_check found. */
 typedef struct cb_scan_check_report {
-    bool passed;
+    bool passed;      /* whether all differences were within what is allowed */
     bool compiled;    /* else the step runs op by op, see cb_scan_reason, and was compared with
                          itself */
     int64_t compared; /* elements of outputs, last states and gradients */
@@ -103,6 +106,7 @@ typedef struct cb_scan_sizes {
     const char *const *state_names;  /* as many as there are states; NULL: s0, s1, ... */
 } cb_scan_sizes;
 
+/* The most time steps, and sequences, that a description can be asked for. */
 #define CB_SCAN_MOST_DESCRIBED 262144
 
 /* What the compiler makes of the step, for people to read: the step and its gradient as equations,

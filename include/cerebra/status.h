@@ -21,6 +21,7 @@ CB_BEGIN_DECLS
     X(CB_ERROR_FORMAT, "a file is not what it claims to be")                                       \
     X(CB_ERROR_NOT_FOUND, "no parameter, cell or entry of that name")
 
+/* What a function that can fail returns or records: the rows of the table. */
 typedef enum cb_status {
 #define CB_STATUS_ENUMERATOR(name, meaning) name,
     CB_STATUS_TABLE(CB_STATUS_ENUMERATOR)
@@ -35,8 +36,8 @@ CB_API const char *cb_status_meaning(cb_status status);
 /* A status with its message, filled by functions that work on files and other things that have no
    tape to record on. The caller owns it (usually on its stack); message is "" when all is well. */
 typedef struct cb_error {
-    cb_status status;
-    char message[512];
+    cb_status status;  /* CB_OK when all is well */
+    char message[512]; /* what is wrong, and where */
 } cb_error;
 
 CB_END_DECLS

@@ -17,6 +17,7 @@
 
 CB_BEGIN_DECLS
 
+/* A tape; ended by cb_tape_free. */
 typedef struct cb_tape cb_tape;
 
 /* A new empty tape; NULL when there is no memory (ops on what a NULL tape gives are poisoned, and

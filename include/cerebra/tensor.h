@@ -15,6 +15,7 @@
 #ifndef CEREBRA_TENSOR_H
 #define CEREBRA_TENSOR_H
 
+#include <cerebra/arguments.h>
 #include <cerebra/export.h>
 #include <cerebra/status.h>
 #include <stdbool.h>
@@ -24,26 +25,25 @@
 
 CB_BEGIN_DECLS
 
+/* The most axes that a tensor has. */
 #define CB_MAX_RANK 8
 
 /* Element types: IEEE 754 binary32 and binary64, two's complement 32 and 64 bits. There is no
    boolean: comparisons give 1 and 0 in the dtype of their operands, so that a mask multiplies. */
 typedef enum cb_dtype { CB_F32, CB_F64, CB_I32, CB_I64 } cb_dtype;
 
+/* A tensor; the invariants are above. */
 typedef struct cb_tensor {
-    cb_dtype dtype;
-    int rank;
-    int64_t shape[CB_MAX_RANK];
-    int64_t stride[CB_MAX_RANK];
-    void *data;
-    struct cb_node *node;
+    cb_dtype dtype;              /* type of an element */
+    int rank;                    /* number of axes */
+    int64_t shape[CB_MAX_RANK];  /* extents */
+    int64_t stride[CB_MAX_RANK]; /* elements from one index to the next */
+    void *data;                  /* element (0, ..., 0) */
+    struct cb_node *node;        /* the tape's */
 } cb_tensor;
 
 /* A shape as two arguments, rank and extents: cb_tensor_new(CB_F32, CB_SHAPE(2, 3)). */
-#define CB_SHAPE(...)                                                                              \
-    (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]) {                 \
-        __VA_ARGS__                                                                                \
-    }
+#define CB_SHAPE(...) CBI_ARRAY(int64_t, __VA_ARGS__)
 /* The shape of a scalar (rank 0, one element). */
 #define CB_SCALAR 0, NULL
 
