@@ -92,6 +92,12 @@ const char *cb_params_error(const cb_params *params) {
     return params == NULL ? "there is no parameter set" : params->error.message;
 }
 
+void cb_params_clear_error(cb_params *params) {
+    if (params != NULL) {
+        params->error = (cb_error){CB_OK, ""};
+    }
+}
+
 cb_dtype cb_params_dtype(const cb_params *params) {
     return params == NULL ? CB_F32 : params->dtype;
 }

@@ -14,6 +14,7 @@
 
 #include "nn/params_internal.h"
 #include "optim/flat.h"
+#include "optim/options.h"
 #include "tensor/memory.h"
 
 #include <math.h>
@@ -28,71 +29,13 @@ static bool is_digit(char c) {
 
 /* ---- Options --------------------------------------------------------------------------------- */
 
-/* The numeric options and the range [0, limit] or, where open, [0, limit) of each. */
-static const struct {
-    const char *name;
-    size_t offset;
-    double limit;
-    bool open;
-} ranges[] = {
-#define RANGE(field, limit, open)                                                                  \
-    { #field, offsetof(cb_optimizer_options, field), limit, open }
-    RANGE(lr, HUGE_VAL, true),
-    RANGE(weight_decay, HUGE_VAL, true),
-    RANGE(momentum, HUGE_VAL, true),
-    RANGE(dampening, 1, false),
-    RANGE(lr_decay, HUGE_VAL, true),
-    RANGE(initial_accumulator, HUGE_VAL, true),
-    RANGE(beta1, 1, true),
-    RANGE(beta2, 1, true),
-    RANGE(alpha, 1, true),
-    RANGE(epsilon, HUGE_VAL, true),
-    RANGE(clip_norm, HUGE_VAL, false),
-#undef RANGE
-};
-#define RANGE_COUNT (sizeof ranges / sizeof ranges[0])
-
-static double *option(cb_optimizer_options *options, size_t i) {
-    return (double *)(void *)((char *)options + ranges[i].offset);
-}
-
-/* The options with others in place of those that are not set. Where there is
-   weight decay by default, a negative one is none. */
-static cb_optimizer_options filled_from(const cb_optimizer_options *defaults,
-                                        const cb_optimizer_options *options) {
-    cb_optimizer_options filled = {0}, others = *defaults;
-    if (options != NULL) {
-        filled = *options;
-    }
-    bool no_decay = filled.weight_decay < 0 && others.weight_decay != 0;
-    for (size_t i = 0; i < RANGE_COUNT; i++) {
-        if (*option(&filled, i) == 0) {
-            *option(&filled, i) = *option(&others, i);
-        }
-    }
-    if (no_decay) {
-        filled.weight_decay = 0;
-    }
-    filled.nesterov = filled.nesterov || others.nesterov;
-    filled.amsgrad = filled.amsgrad || others.amsgrad;
-    filled.centered = filled.centered || others.centered;
-    return filled;
-}
-
 bool cbi_optimizer_options_good(const cbi_rule *rule, cb_params *params,
-                                const cb_optimizer_options *given) {
-    cb_optimizer_options options = *given;
-    for (size_t i = 0; i < RANGE_COUNT; i++) {
-        double value = *option(&options, i);
-        if (!(value >= 0 &&
-              (ranges[i].open ? value < ranges[i].limit : value <= ranges[i].limit))) {
-            cbi_params_fail(params, CB_ERROR_VALUE, "%s: %s %g is outside [0, %g%c", rule->name,
-                            ranges[i].name, value, ranges[i].limit, ranges[i].open ? ')' : ']');
-            return false;
-        }
+                                const cb_optimizer_options *options) {
+    if (!cbi_options_in_range(rule->name, params, options)) {
+        return false;
     }
-    if (rule->reads_nesterov && options.nesterov &&
-        (options.momentum == 0 || options.dampening != 0)) {
+    if (rule->reads_nesterov && options->nesterov &&
+        (options->momentum == 0 || options->dampening != 0)) {
         cbi_params_fail(params, CB_ERROR_VALUE,
                         "%s: nesterov needs momentum above 0 and no dampening", rule->name);
         return false;
@@ -107,8 +50,9 @@ bool cbi_optimizer_options_good(const cbi_rule *rule, cb_params *params,
 static int add_group(cb_optimizer *optimizer, const cb_optimizer_options *options) {
     const cb_optimizer_options *defaults =
         optimizer->group_count > 0 ? optimizer->groups[0] : &optimizer->rule->defaults;
-    cb_optimizer_options filled = filled_from(defaults, options);
-    if (!cbi_optimizer_options_good(optimizer->rule, optimizer->params, &filled)) {
+    cb_optimizer_options filled;
+    if (!cbi_options_fill(optimizer->rule->name, optimizer->params, defaults, options, &filled) ||
+        !cbi_optimizer_options_good(optimizer->rule, optimizer->params, &filled)) {
         return -1;
     }
     int count = optimizer->group_count;
@@ -142,25 +86,13 @@ cb_optimizer *cb_optimizer_new(const char *name, cb_params *params,
     if (rule == NULL || params == NULL) {
         return NULL;
     }
-    int count = cb_params_count(params);
     cb_optimizer *optimizer = cbi_allocate(sizeof *optimizer);
-    cbi_slot *slots = cbi_allocate(((size_t)count + 1) * sizeof *slots);
-    if (optimizer == NULL || slots == NULL) {
-        cbi_free(optimizer);
-        cbi_free(slots);
+    if (optimizer == NULL) {
         cbi_params_fail(params, CB_ERROR_MEMORY, "%s: no memory", name);
         return NULL;
     }
-    for (int i = 0; i < count; i++) {
-        slots[i].param = cb_params_at(params, i);
-    }
-    *optimizer = (cb_optimizer){
-        .rule = rule, .params = params, .slots = slots, .slot_count = count, .norm = NAN};
-    bool named = cbi_optimizer_name_entries(optimizer);
-    if (!named) {
-        cbi_params_fail(params, CB_ERROR_MEMORY, "%s: no memory", name);
-    }
-    if (!named || add_group(optimizer, options) < 0) {
+    *optimizer = (cb_optimizer){.rule = rule, .params = params, .norm = NAN};
+    if (!cbi_slots_take(optimizer) || add_group(optimizer, options) < 0) {
         cb_optimizer_free(optimizer);
         return NULL;
     }
@@ -171,17 +103,11 @@ void cb_optimizer_free(cb_optimizer *optimizer) {
     if (optimizer == NULL) {
         return;
     }
-    for (int i = 0; i < optimizer->slot_count; i++) {
-        for (int k = 0; k < CBI_RULE_STATES; k++) {
-            cb_tensor_free(optimizer->slots[i].state[k]);
-        }
-    }
     for (int i = 0; i < optimizer->group_count; i++) {
         cbi_free(optimizer->groups[i]);
     }
     cbi_free(optimizer->groups);
-    cbi_free(optimizer->slots);
-    cbi_free(optimizer->names);
+    cbi_slots_free(optimizer);
     cbi_free(optimizer);
 }
 
@@ -198,17 +124,20 @@ static bool starts_with(const cb_param *param, void *prefix) {
     return !in_number;
 }
 
-/* The new group's number; -1, and nothing recorded, when no parameter is chosen. */
+/* The new group's number; -1 on failure, recorded but where no parameter is chosen. */
 static int group_chosen(cb_optimizer *optimizer, cb_param_choice *chosen, void *context,
                         const cb_optimizer_options *options, bool *any) {
-    *any = false;
+    *any = !cbi_slots_take(optimizer);
+    if (*any) {
+        return -1;
+    }
     for (int i = 0; i < optimizer->slot_count; i++) {
-        *any = *any || chosen(optimizer->slots[i].param, context);
+        *any = *any || chosen(optimizer->slots[i]->param, context);
     }
     int group = *any ? add_group(optimizer, options) : -1;
     for (int i = 0; group >= 0 && i < optimizer->slot_count; i++) {
-        if (chosen(optimizer->slots[i].param, context)) {
-            optimizer->slots[i].group = group;
+        if (chosen(optimizer->slots[i]->param, context)) {
+            optimizer->slots[i]->group = group;
         }
     }
     return group;
@@ -291,7 +220,7 @@ static void zero(const cb_tensor *gradient, int64_t first, int64_t last) {
 static void update_part(void *context, int i, int64_t first, int64_t last) {
     const sweep *run = context;
     const cb_optimizer *optimizer = run->optimizer;
-    const cbi_slot *s = &optimizer->slots[i];
+    const cbi_slot *s = optimizer->slots[i];
     const cb_tensor *gradient = s->param->gradient;
     if (s->param->frozen) {
         zero(gradient, first, last);
@@ -326,8 +255,11 @@ cb_status cb_optimizer_step(cb_optimizer *optimizer) {
             return CB_ERROR_VALUE;
         }
     }
+    if (!cbi_slots_take(optimizer)) {
+        return CB_ERROR_MEMORY;
+    }
     for (int i = 0; i < optimizer->slot_count; i++) {
-        cbi_slot *s = &optimizer->slots[i];
+        cbi_slot *s = optimizer->slots[i];
         if (!s->param->frozen && !prepare(optimizer, s)) {
             cbi_params_fail(optimizer->params, CB_ERROR_MEMORY, "%s: no memory for the state of %s",
                             optimizer->rule->name, s->param->name);
@@ -335,7 +267,7 @@ cb_status cb_optimizer_step(cb_optimizer *optimizer) {
         }
     }
     for (int i = 0; i < optimizer->slot_count; i++) {
-        optimizer->slots[i].steps += !optimizer->slots[i].param->frozen;
+        optimizer->slots[i]->steps += !optimizer->slots[i]->param->frozen;
     }
     double max_norm = optimizer->groups[0]->clip_norm;
     sweep run = {.optimizer = optimizer, .scale = 1};

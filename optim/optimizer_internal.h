@@ -21,7 +21,7 @@ typedef struct cbi_update {
 
 typedef struct cbi_rule {
     const char *name;
-    cb_optimizer_options defaults; /* what an option of 0 stands for */
+    cb_optimizer_options defaults; /* of options that are not given */
     bool reads_nesterov;           /* SGD, whose nesterov puts conditions on other options */
     bool accumulates;              /* Adagrad: state 0 starts at initial_accumulator, not at 0 */
     const char *state_names[CBI_RULE_STATES]; /* what PyTorch calls the state buffers */
@@ -46,16 +46,20 @@ typedef struct cbi_slot {
 struct cb_optimizer {
     const cbi_rule *rule;
     cb_params *params;
-    cbi_slot *slots;
-    int slot_count;
-    char *names;                   /* of all slots' entries */
+    cbi_slot **slots; /* each allocated by itself: tensors of the state point into them */
+    int slot_count;   /* as the set had parameters when it was last looked at */
     cb_optimizer_options **groups; /* each allocated by itself: callers hold pointers to them */
     int group_count;
     double norm; /* of the gradients before the last step; NaN where it was not asked for */
 };
 
-/* Names the entries that the slots' state has in a file; false without memory. */
-bool cbi_optimizer_name_entries(cb_optimizer *optimizer);
+/* What the names of all entries of a file begin with. */
+#define CBI_STATE_PREFIX "optimizer."
+
+/* Gives parameters that are new in the set their slots, in the first group. False, recorded, when
+   there is no memory: those that have one keep it. */
+bool cbi_slots_take(cb_optimizer *optimizer);
+void cbi_slots_free(cb_optimizer *optimizer);
 /* Whether the options are in their ranges; records on the set what is not. */
 bool cbi_optimizer_options_good(const cbi_rule *rule, cb_params *params,
                                 const cb_optimizer_options *options);

@@ -1,8 +1,9 @@
 /* Optimizers, gradient clipping and learning-rate schedules, with PyTorch's formulas.
 
-   theta: a parameter, g: its gradient, t: the step, from 1. Every option not named keeps the
-   default that is written beside it; in an options struct 0 means that default, and where 0 itself
-   is meaningful the field says so. */
+   theta: a parameter, g: its gradient, t: the step, from 1. Every option that is not named keeps
+   the default that is written beside it, and a 0 that is named is 0:
+
+     cb_adamw_new(params, .lr = 3e-4, .weight_decay = 0, .beta1 = 0) */
 #ifndef CEREBRA_OPTIM_H
 #define CEREBRA_OPTIM_H
 
@@ -15,9 +16,13 @@ typedef struct cb_optimizer cb_optimizer;
 
 /* Options of a group of parameters. Each optimizer reads the fields that its formula names. */
 typedef struct cb_optimizer_options {
-    double lr;           /* learning rate; 0: the optimizer's default, below */
-    double weight_decay; /* added to the gradient, g + weight_decay theta (AdamW: decoupled, and
-                            0.01 where it is 0; negative: none) */
+    const char *named; /* the names of options that count even where they are 0, each with a dot in
+                          front, as in ".weight_decay, .beta1"; what follows a name up to the next
+                          comma is passed over. NULL: 0 means the default everywhere. The macros
+                          below fill it in: with the text that they are given. Read in the call
+                          only. */
+    double lr;         /* learning rate; default: the optimizer's, below */
+    double weight_decay; /* added to the gradient, g + weight_decay theta (AdamW: decoupled) */
     double momentum;     /* SGD, RMSprop */
     double dampening;    /* SGD */
     bool nesterov;       /* SGD: needs momentum > 0 and no dampening */
@@ -33,32 +38,41 @@ typedef struct cb_optimizer_options {
                          of the first group counts, for all groups together. */
 } cb_optimizer_options;
 
+/* Options as an argument, of which those that are named count even where they are 0. (The first
+   macro's arguments are expanded before the second makes a text of them.) For options that are
+   computed, fill in a struct and its member `named`. */
+#define CB_OPTIMIZER_OPTIONS(...) CB_OPTIMIZER_OPTIONS_TEXT(__VA_ARGS__)
+#define CB_OPTIMIZER_OPTIONS_TEXT(...)                                                             \
+    &(cb_optimizer_options) {                                                                      \
+        .named = #__VA_ARGS__, __VA_ARGS__                                                         \
+    }
+
 /* b = momentum b + (1 - dampening) g (b = g at first);  theta -= lr b   (Nesterov: g + momentum b).
    Default lr 1e-3. */
-#define cb_sgd_new(params, ...)                                                                    \
-    cb_optimizer_new("sgd", params, &(cb_optimizer_options){__VA_ARGS__})
+#define cb_sgd_new(params, ...) cb_optimizer_new("sgd", params, CB_OPTIMIZER_OPTIONS(__VA_ARGS__))
 /* s += g^2;  theta -= lr / (1 + (t - 1) lr_decay) g / (sqrt(s) + epsilon). Default lr 0.01.
    (Duchi et al. 2011) */
 #define cb_adagrad_new(params, ...)                                                                \
-    cb_optimizer_new("adagrad", params, &(cb_optimizer_options){__VA_ARGS__})
+    cb_optimizer_new("adagrad", params, CB_OPTIMIZER_OPTIONS(__VA_ARGS__))
 /* m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
    theta -= lr m^ / (sqrt(v^) + epsilon), m^ = m / (1 - beta1^t), v^ = v / (1 - beta2^t); amsgrad
    takes the largest v so far. Default lr 1e-3. (Kingma & Ba 2015; Reddi et al. 2018) */
-#define cb_adam_new(params, ...)                                                                   \
-    cb_optimizer_new("adam", params, &(cb_optimizer_options){__VA_ARGS__})
+#define cb_adam_new(params, ...) cb_optimizer_new("adam", params, CB_OPTIMIZER_OPTIONS(__VA_ARGS__))
 /* Adam with theta -= lr weight_decay theta first, the gradient untouched; weight_decay defaults to
-   0.01 (negative: none). (Loshchilov & Hutter 2019) */
+   0.01. (Loshchilov & Hutter 2019) */
 #define cb_adamw_new(params, ...)                                                                  \
-    cb_optimizer_new("adamw", params, &(cb_optimizer_options){__VA_ARGS__})
+    cb_optimizer_new("adamw", params, CB_OPTIMIZER_OPTIONS(__VA_ARGS__))
 /* v = alpha v + (1 - alpha) g^2;  u = g / (sqrt(v) + epsilon), centered: v minus the squared
    running mean of g;  b = momentum b + u;  theta -= lr b. Default lr 0.01. (Tieleman & Hinton 2012)
  */
 #define cb_rmsprop_new(params, ...)                                                                \
-    cb_optimizer_new("rmsprop", params, &(cb_optimizer_options){__VA_ARGS__})
+    cb_optimizer_new("rmsprop", params, CB_OPTIMIZER_OPTIONS(__VA_ARGS__))
 
-/* An optimizer by name ("sgd", "adagrad", "adam", "adamw", "rmsprop") over all parameters that the
-   set has now. The set must outlive it. On a bad name, option or no memory: NULL, and the failure
-   is recorded on the set (CB_ERROR_NOT_FOUND, CB_ERROR_VALUE, CB_ERROR_MEMORY). */
+/* An optimizer by name ("sgd", "adagrad", "adam", "adamw", "rmsprop") over all parameters of the
+   set; those that are added later join the first group at the next call that steps, groups or
+   restores. The set must outlive it. options NULL: the defaults. On a bad name, option or no
+   memory: NULL, and the failure is recorded on the set (CB_ERROR_NOT_FOUND, CB_ERROR_VALUE,
+   CB_ERROR_MEMORY). */
 CB_API cb_optimizer *cb_optimizer_new(const char *name, cb_params *params,
                                       const cb_optimizer_options *options);
 CB_API void cb_optimizer_free(cb_optimizer *optimizer);
@@ -67,16 +81,16 @@ CB_API const char *const *cb_optimizer_names(void);
 
 /* Moves the parameters whose names start with prefix into a new group with options of its own, and
    returns the group's number (the first group is 0). A prefix that ends with a digit ends a number:
-   "h.1" takes h.1.weight and not h.10.weight. Options that are 0, or NULL, are as in the first
-   group; a negative weight_decay is none where that one has some. -1 when none matches or an option
-   is bad: recorded on the set. */
+   "h.1" takes h.1.weight and not h.10.weight. Options that are not given (0 and not named, or NULL)
+   are as in the first group. -1 when none matches, an option is bad or there is no memory: recorded
+   on the set. */
 CB_API int cb_optimizer_group(cb_optimizer *optimizer, const char *prefix,
                               const cb_optimizer_options *options);
 /* The same with the parameters for which chosen(param, context) is true. No weight decay for biases
    and norms, whose parameters are vectors:
 
      cb_optimizer_group_where(adamw, cb_param_is_vector, NULL,
-                              &(cb_optimizer_options){.weight_decay = -1}); */
+                              CB_OPTIMIZER_OPTIONS(.weight_decay = 0)); */
 typedef bool cb_param_choice(const cb_param *param, void *context);
 CB_API int cb_optimizer_group_where(cb_optimizer *optimizer, cb_param_choice *chosen, void *context,
                                     const cb_optimizer_options *options);

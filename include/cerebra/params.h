@@ -6,7 +6,7 @@
    Errors. Making a parameter or module can fail (a name taken twice, an extent below 1, no memory).
    The first failure is recorded on the set, as a tape records an op's, and NULL is returned; a
    module's forward function takes NULL and fails on its tape. One test of cb_params_status after a
-   model is built is enough. */
+   model is built is enough. It stays until cb_params_clear_error. */
 #ifndef CEREBRA_PARAMS_H
 #define CEREBRA_PARAMS_H
 
@@ -57,6 +57,10 @@ CB_API cb_params *cb_params_new_dtype(uint64_t seed, cb_dtype dtype);
 CB_API void cb_params_free(cb_params *params);
 CB_API cb_status cb_params_status(const cb_params *params);
 CB_API const char *cb_params_error(const cb_params *params);
+/* Forgets the failure, so that the next one is recorded: for a program that has dealt with it, with
+   another name, other options or less memory. What the set holds stays as it is; a constructor that
+   failed half way may have left parameters in it. NULL is allowed. */
+CB_API void cb_params_clear_error(cb_params *params);
 CB_API cb_dtype cb_params_dtype(const cb_params *params);
 
 /* Adds a parameter. The first axis is initialised in `blocks` equal parts, each by init with the
