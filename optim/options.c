@@ -5,6 +5,7 @@
 
 #include "nn/params_internal.h"
 
+#include <float.h>
 #include <jansson.h>
 #include <math.h>
 #include <stddef.h>
@@ -20,6 +21,7 @@ typedef struct option {
 } option;
 
 static const option table[] = {
+#define ANY .low = -DBL_MAX, .limit = HUGE_VAL, .open = true
 #define NUMBER(field, ...)                                                                         \
     { .name = #field, .offset = offsetof(cb_optimizer_options, field), __VA_ARGS__ }
 #define FLAG(field, ...)                                                                           \
@@ -38,6 +40,11 @@ static const option table[] = {
     FLAG(amsgrad, .late = false),
     FLAG(centered, .late = false),
     NUMBER(clip_norm, .limit = HUGE_VAL),
+    NUMBER(own[0], ANY, .late = true),
+    NUMBER(own[1], ANY, .late = true),
+    NUMBER(own[2], ANY, .late = true),
+    NUMBER(own[3], ANY, .late = true),
+#undef ANY
 #undef NUMBER
 #undef FLAG
 };
@@ -91,8 +98,9 @@ static bool next_name(const char **text, const char **name, size_t *length) {
     return true;
 }
 
+/* Whether this is the option's name; of an array's entries, the array's. */
 static bool is_called(const option *o, const char *name, size_t length) {
-    return strlen(o->name) == length && memcmp(o->name, name, length) == 0;
+    return strcspn(o->name, "[") == length && memcmp(o->name, name, length) == 0;
 }
 
 static bool is_given(const cb_optimizer_options *options, const option *o) {

@@ -18,10 +18,11 @@ static char *name_entry(char *memory, size_t *at, const char *name, const char *
 }
 
 /* Names a slot's entries of a file, in memory that is large enough; the size that they need. */
-static size_t name_entries(const cbi_rule *rule, cbi_slot *s, const cb_param *param, char *memory) {
+static size_t name_entries(const cb_optimizer_rule *rule, cbi_slot *s, const cb_param *param,
+                           char *memory) {
     size_t used = 0;
     s->step_name = name_entry(memory, &used, param->name, "step");
-    for (int k = 0; k < CBI_RULE_STATES; k++) {
+    for (int k = 0; k < CB_OPTIMIZER_STATES; k++) {
         const char *what = rule->state_names[k];
         s->state_entry_name[k] = what == NULL ? NULL : name_entry(memory, &used, param->name, what);
     }
@@ -29,7 +30,7 @@ static size_t name_entries(const cbi_rule *rule, cbi_slot *s, const cb_param *pa
 }
 
 /* A slot in the first group, its names behind it; NULL without memory. */
-static cbi_slot *slot_new(const cbi_rule *rule, cb_param *param) {
+static cbi_slot *slot_new(const cb_optimizer_rule *rule, cb_param *param) {
     cbi_slot measured = {0};
     cbi_slot *s = cbi_allocate(sizeof *s + name_entries(rule, &measured, param, NULL));
     if (s != NULL) {
@@ -74,7 +75,7 @@ bool cbi_slots_take(cb_optimizer *optimizer) {
 
 void cbi_slots_free(cb_optimizer *optimizer) {
     for (int i = 0; i < optimizer->slot_count; i++) {
-        for (int k = 0; k < CBI_RULE_STATES; k++) {
+        for (int k = 0; k < CB_OPTIMIZER_STATES; k++) {
             cb_tensor_free(optimizer->slots[i]->state[k]);
         }
         cbi_free(optimizer->slots[i]);

@@ -21,7 +21,7 @@ static cb_named_tensor entry_of(const cbi_slot *s, int *wanted) {
     if (s->steps > 0 && (*wanted)-- == 0) {
         return (cb_named_tensor){s->step_name, &s->step_tensor};
     }
-    for (int k = 0; k < CBI_RULE_STATES; k++) {
+    for (int k = 0; k < CB_OPTIMIZER_STATES; k++) {
         if (s->steps > 0 && s->state[k] != NULL && (*wanted)-- == 0) {
             return (cb_named_tensor){s->state_entry_name[k], s->state[k]};
         }
@@ -34,7 +34,7 @@ int cb_optimizer_state_count(const cb_optimizer *optimizer) {
     for (int i = 0; optimizer != NULL && i < optimizer->slot_count; i++) {
         const cbi_slot *s = optimizer->slots[i];
         count += s->steps > 0;
-        for (int k = 0; k < CBI_RULE_STATES; k++) {
+        for (int k = 0; k < CB_OPTIMIZER_STATES; k++) {
             count += s->steps > 0 && s->state[k] != NULL;
         }
     }
@@ -115,7 +115,7 @@ static cb_status read_settings(const cb_optimizer *optimizer, const char *text,
 /* What a slot is to have. */
 typedef struct restored {
     int64_t steps;
-    cb_tensor *state[CBI_RULE_STATES];
+    cb_tensor *state[CB_OPTIMIZER_STATES];
 } restored;
 
 static cb_status read_steps(const cb_safetensors *file, const cbi_slot *s, restored *r,
@@ -143,7 +143,7 @@ static cb_status read_state(const cb_optimizer *optimizer, const cb_optimizer_op
         return cbi_file_error(error, CB_ERROR_NOT_FOUND, s->step_name, "there is no such entry");
     }
     if (stored == NULL) {
-        bool needed = r->steps > 0 && optimizer->rule->needs_state(options, k);
+        bool needed = r->steps > 0 && cbi_rule_needs(optimizer->rule, options, k);
         return !needed ? CB_OK
                        : cbi_file_error(error, CB_ERROR_NOT_FOUND, name, "there is no such entry");
     }
@@ -178,7 +178,7 @@ static bool is_known(const cb_optimizer *optimizer, const char *name) {
     for (int i = 0; i < optimizer->slot_count; i++) {
         const cbi_slot *s = optimizer->slots[i];
         bool same = strcmp(name, s->step_name) == 0;
-        for (int k = 0; k < CBI_RULE_STATES; k++) {
+        for (int k = 0; k < CB_OPTIMIZER_STATES; k++) {
             same = same ||
                    (s->state_entry_name[k] != NULL && strcmp(name, s->state_entry_name[k]) == 0);
         }
@@ -203,7 +203,7 @@ static cb_status read_slots(const cb_optimizer *optimizer, const cb_safetensors 
     for (int i = 0; i < optimizer->slot_count && status == CB_OK; i++) {
         const cbi_slot *s = optimizer->slots[i];
         status = read_steps(file, s, &all[i], error);
-        for (int k = 0; k < CBI_RULE_STATES && status == CB_OK; k++) {
+        for (int k = 0; k < CB_OPTIMIZER_STATES && status == CB_OK; k++) {
             status = read_state(optimizer, &options[s->group], file, s, k, &all[i], error);
         }
     }
@@ -215,7 +215,7 @@ static void exchange(cb_optimizer *optimizer, restored *all) {
     for (int i = 0; i < optimizer->slot_count; i++) {
         cbi_slot *s = optimizer->slots[i];
         s->steps = all[i].steps;
-        for (int k = 0; k < CBI_RULE_STATES; k++) {
+        for (int k = 0; k < CB_OPTIMIZER_STATES; k++) {
             cb_tensor *before = s->state[k];
             s->state[k] = all[i].state[k];
             all[i].state[k] = before;
@@ -249,7 +249,7 @@ cb_status cb_optimizer_restore(cb_optimizer *optimizer, const cb_safetensors *fi
         }
     }
     for (int i = 0; all != NULL && i < optimizer->slot_count; i++) {
-        for (int k = 0; k < CBI_RULE_STATES; k++) {
+        for (int k = 0; k < CB_OPTIMIZER_STATES; k++) {
             cb_tensor_free(all[i].state[k]);
         }
     }

@@ -33,6 +33,7 @@ typedef struct cb_optimizer_options {
     double epsilon;             /* Adagrad 1e-10; Adam, AdamW, RMSprop 1e-8 */
     bool amsgrad;               /* Adam, AdamW */
     bool centered;              /* RMSprop */
+    double own[4];              /* any finite numbers, for rules of a user's (cb_optimizer_rule) */
     double clip_norm; /* all: cb_clip_gradient_norm of all parameters before a step, without a pass
                          over memory of its own; 0: none; infinite: the norm is only measured. That
                          of the first group counts, for all groups together. */
@@ -79,6 +80,68 @@ CB_API void cb_optimizer_free(cb_optimizer *optimizer);
 /* The names, ended by NULL. */
 CB_API const char *const *cb_optimizer_names(void);
 
+/* ---- Rules of one's own ------------------------------------------------------------------------
+
+   An optimizer that the library does not have is a struct: its name, what it keeps, and a loop over
+   flat arrays. The library does the rest: groups, schedules, clipping, threads, files. This one is
+   Lion (Chen et al. 2023):
+
+     static void lion(const cb_optimizer_update *u) {
+         const cb_optimizer_options *o = u->options;
+         float *theta = u->value, *gradient = u->gradient, *m = u->state[0];
+         for (int64_t i = 0; i < u->count; i++) {
+             float c = (float)o->beta1 * m[i] + (float)(1 - o->beta1) * gradient[i];
+             float sign = (float)((c > 0) - (c < 0));
+             theta[i] -= (float)o->lr * (sign + (float)o->weight_decay * theta[i]);
+             m[i] = (float)o->beta2 * m[i] + (float)(1 - o->beta2) * gradient[i];
+             gradient[i] = 0;
+         }
+     }
+     static const cb_optimizer_rule lion_rule = {.name = "lion", .state_names = {"exp_avg"},
+         .defaults = {.lr = 1e-4, .beta1 = 0.9, .beta2 = 0.99}, .update_f32 = lion};
+     cb_optimizer *optimizer = cb_optimizer_new_rule(&lion_rule, params,
+         CB_OPTIMIZER_OPTIONS(.weight_decay = 0.1)); */
+
+/* Most state buffers of a rule. */
+#define CB_OPTIMIZER_STATES 4
+
+/* What a rule's update function is given: some consecutive elements of one parameter. */
+typedef struct cb_optimizer_update {
+    const cb_optimizer_options *options; /* of the parameter's group, all filled in */
+    int64_t step;                        /* t, the parameter's own steps, from 1 */
+    int64_t count;                       /* elements in each of the arrays that follow */
+    void *value, *gradient;              /* of the parameters' dtype */
+    void *state[CB_OPTIMIZER_STATES];    /* the same; NULL where the rule needs none */
+} cb_optimizer_update;
+
+typedef struct cb_optimizer_rule {
+    const char *name;              /* in messages and files */
+    cb_optimizer_options defaults; /* of options that are not given */
+    /* The names of the state buffers, which are what the optimizer keeps for each parameter, of its
+       shape; in files optimizer.PARAMETER.NAME. "step" is taken. */
+    const char *state_names[CB_OPTIMIZER_STATES];
+    /* Whether the options need state buffer i. NULL: all that have a name. */
+    bool (*needs_state)(const cb_optimizer_options *options, int i);
+    /* What its elements are before the first step. NULL: 0. */
+    double (*state_start)(const cb_optimizer_options *options, int i);
+    /* What is wrong with the options, in a few words that live on, beyond each one's own range;
+       NULL when they are fine, and as a member when they always are. */
+    const char *(*fault)(const cb_optimizer_options *options);
+    /* Updates value and state from gradient, and sets gradient to zero. Called from several threads
+       at once, for parts of parameters that start and end anywhere, so each element by itself. One
+       function for f32 and one for f64; NULL where the program has no parameters of that dtype. */
+    void (*update_f32)(const cb_optimizer_update *update);
+    void (*update_f64)(const cb_optimizer_update *update);
+} cb_optimizer_rule;
+
+/* As cb_optimizer_new, with a rule, which must outlive the optimizer. CB_ERROR_VALUE, recorded, too
+   when the rule is NULL or lacks a name or the function for the set's dtype, or has bad names of
+   state. */
+CB_API cb_optimizer *cb_optimizer_new_rule(const cb_optimizer_rule *rule, cb_params *params,
+                                           const cb_optimizer_options *options);
+
+/* ---- Groups ---------------------------------------------------------------------------------- */
+
 /* Moves the parameters whose names start with prefix into a new group with options of its own, and
    returns the group's number (the first group is 0). A prefix that ends with a digit ends a number:
    "h.1" takes h.1.weight and not h.10.weight. Options that are not given (0 and not named, or NULL)
@@ -100,6 +163,8 @@ CB_API bool cb_param_is_vector(const cb_param *param, void *context);
    schedule); here 0 is 0. Valid while the optimizer is. NULL when there is no such group. */
 CB_API cb_optimizer_options *cb_optimizer_group_options(cb_optimizer *optimizer, int group);
 CB_API int cb_optimizer_group_count(const cb_optimizer *optimizer);
+
+/* ---- The step -------------------------------------------------------------------------------- */
 
 /* One step: updates every parameter that is not frozen from its gradient, then sets the gradients
    to zero. t counts a parameter's own steps. CB_ERROR_VALUE: NULL, or an option changed to a bad
@@ -126,7 +191,8 @@ CB_API void cb_clip_gradient_value(cb_params *params, double limit);
      optimizer.NAME.step    i64 [], the steps taken
      optimizer.NAME.BUFFER  of the parameter's shape and dtype; BUFFER as PyTorch calls it:
                             momentum_buffer (SGD, RMSprop), sum (Adagrad), exp_avg, exp_avg_sq,
-                            max_exp_avg_sq (Adam, AdamW), square_avg, grad_avg (RMSprop)
+                            max_exp_avg_sq (Adam, AdamW), square_avg, grad_avg (RMSprop); or as
+                            a rule of one's own calls it
    and as metadata, under the key "optimizer", a JSON text of its name and the groups' options. */
 
 /* How many entries there are now, and the i-th. Names live as long as the optimizer, tensors until

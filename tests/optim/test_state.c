@@ -1,5 +1,7 @@
 /* The state of optimizers in files: training that was stopped and went on gives the weights of
    training that was not, to the bit. */
+#include "tests/optim/lion.h"
+
 #include <cerebra/cerebra.h>
 #include <criterion/criterion.h>
 #include <inttypes.h>
@@ -21,7 +23,9 @@ static trainee begin(const char *name, const cb_optimizer_options *options, cb_d
     t.first = cb_linear_new(t.params, "first", 5, 7);
     t.dropout = cb_dropout_new(t.params, "dropout", 0.25);
     t.second = cb_linear_new(t.params, "second", 7, 2);
-    t.optimizer = cb_optimizer_new(name, t.params, options);
+    t.optimizer = strcmp(name, lion_rule.name) == 0
+                      ? cb_optimizer_new_rule(&lion_rule, t.params, options)
+                      : cb_optimizer_new(name, t.params, options);
     cr_assert_not_null(t.optimizer, "%s", cb_params_error(t.params));
     cb_optimizer_options other = *options;
     other.lr = 0.02;
@@ -140,6 +144,7 @@ static const struct {
     {"adamw", {.lr = 0.1, .weight_decay = 0.1}, "optimizer.second.bias.exp_avg"},
     {"rmsprop", {.lr = 0.1}, "optimizer.second.bias.square_avg"},
     {"rmsprop", {.lr = 0.1, .centered = true, .momentum = 0.5}, "optimizer.second.bias.grad_avg"},
+    {"lion", {.lr = 0.1, .own = {0.5}}, "optimizer.second.bias.exp_avg"},
 };
 
 Test(optimizer_state, training_goes_on_to_the_bit) {
