@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <math.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct option {
@@ -27,6 +28,7 @@ static const option table[] = {
 #define FLAG(field, ...)                                                                           \
     { .name = #field, .offset = offsetof(cb_optimizer_options, field), .flag = true, __VA_ARGS__ }
     NUMBER(lr, .limit = HUGE_VAL, .open = true),
+    NUMBER(initial_lr, .limit = HUGE_VAL, .open = true, .late = true),
     NUMBER(weight_decay, .limit = HUGE_VAL, .open = true),
     NUMBER(momentum, .limit = HUGE_VAL, .open = true),
     NUMBER(dampening, .limit = 1),
@@ -103,6 +105,15 @@ static bool is_called(const option *o, const char *name, size_t length) {
     return strcspn(o->name, "[") == length && memcmp(o->name, name, length) == 0;
 }
 
+static const option *find(const char *name, size_t length) {
+    for (const option *o = table; o < table + OPTION_COUNT; o++) {
+        if (is_called(o, name, length)) {
+            return o;
+        }
+    }
+    return NULL;
+}
+
 static bool is_given(const cb_optimizer_options *options, const option *o) {
     const char *text = options->named == NULL ? "" : options->named, *name = NULL;
     size_t length = 0;
@@ -118,11 +129,7 @@ static bool names_good(const char *rule, cb_params *params, const cb_optimizer_o
     const char *text = options->named == NULL ? "" : options->named, *name = NULL;
     size_t length = 0;
     while (next_name(&text, &name, &length)) {
-        bool known = length == 0;
-        for (size_t i = 0; i < OPTION_COUNT && !known; i++) {
-            known = is_called(&table[i], name, length);
-        }
-        if (!known) {
+        if (length > 0 && find(name, length) == NULL) {
             cbi_params_fail(params, CB_ERROR_VALUE, "%s: there is no option %.*s", rule,
                             (int)length, name);
             return false;
@@ -145,6 +152,10 @@ bool cbi_options_fill(const char *rule, cb_params *params, const cb_optimizer_op
         if (is_given(given, &table[i])) {
             set(filled, &table[i], get(given, &table[i]));
         }
+    }
+    const option *rate = find("lr", 2), *initial = find("initial_lr", 10);
+    if (!is_given(given, initial) && (is_given(given, rate) || filled->initial_lr == 0)) {
+        filled->initial_lr = filled->lr;
     }
     filled->named = NULL;
     return true;
@@ -169,15 +180,29 @@ bool cbi_options_in_range(const char *rule, cb_params *params,
 
 /* ---- As text --------------------------------------------------------------------------------- */
 
-/* JSON has no infinity, which clip_norm may be: it is written as the largest number. */
-static const double largest = 1.7976931348623157e308;
+double cbi_finite(double number) {
+    return number > DBL_MAX ? DBL_MAX : number < -DBL_MAX ? -DBL_MAX : number;
+}
+
+double cbi_infinite(double number) {
+    return number == DBL_MAX ? (double)INFINITY : number == -DBL_MAX ? (double)-INFINITY : number;
+}
+
+size_t cbi_text_copy(char *text, char *buffer, size_t size) {
+    size_t length = text == NULL ? 0 : strlen(text);
+    if (size > 0) {
+        snprintf(buffer, size, "%s", text == NULL ? "" : text);
+    }
+    free(text);
+    return length;
+}
 
 json_t *cbi_options_json(const cb_optimizer_options *options) {
     json_t *object = json_object();
     bool ok = object != NULL;
     for (size_t i = 0; ok && i < OPTION_COUNT; i++) {
         double number = get(options, &table[i]);
-        json_t *value = json_real(number > largest ? largest : number);
+        json_t *value = json_real(cbi_finite(number));
         ok = json_object_set_new(object, table[i].name, value) == 0;
     }
     if (!ok) {
@@ -193,7 +218,10 @@ bool cbi_options_read(const json_t *object, cb_optimizer_options *options) {
         if (!json_is_number(value) && !(table[i].late && value == NULL)) {
             return false;
         }
-        set(options, &table[i], number == largest ? (double)INFINITY : number);
+        set(options, &table[i], cbi_infinite(number));
+    }
+    if (json_object_get(object, "initial_lr") == NULL) {
+        options->initial_lr = options->lr;
     }
     return true;
 }

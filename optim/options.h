@@ -17,4 +17,12 @@ bool cbi_options_in_range(const char *rule, cb_params *params, const cb_optimize
 json_t *cbi_options_json(const cb_optimizer_options *options);
 bool cbi_options_read(const json_t *object, cb_optimizer_options *options);
 
+/* JSON has no infinity, which clip_norm and a metric may be: it is written as the largest number.
+ */
+double cbi_finite(double number);
+double cbi_infinite(double number);
+/* Writes a text from malloc, which may be NULL, into a caller's buffer as snprintf would, frees it,
+   and returns its length. */
+size_t cbi_text_copy(char *text, char *buffer, size_t size);
+
 #endif

@@ -9,7 +9,6 @@
 
 #include <jansson.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const char settings_key[] = "optimizer";
@@ -70,13 +69,7 @@ static char *settings_text(const cb_optimizer *optimizer) {
 }
 
 size_t cb_optimizer_settings(const cb_optimizer *optimizer, char *buffer, size_t size) {
-    char *text = optimizer == NULL ? NULL : settings_text(optimizer);
-    size_t length = text == NULL ? 0 : strlen(text);
-    if (size > 0) {
-        snprintf(buffer, size, "%s", text == NULL ? "" : text);
-    }
-    free(text);
-    return length;
+    return cbi_text_copy(optimizer == NULL ? NULL : settings_text(optimizer), buffer, size);
 }
 
 /* Fills as many options as the optimizer has groups. */

@@ -22,6 +22,7 @@ typedef struct cb_optimizer_options {
                           below fill it in: with the text that they are given. Read in the call
                           only. */
     double lr;         /* learning rate; default: the optimizer's, below */
+    double initial_lr; /* what cb_optimizer_schedule scales; default: lr as it is given */
     double weight_decay; /* added to the gradient, g + weight_decay theta (AdamW: decoupled) */
     double momentum;     /* SGD, RMSprop */
     double dampening;    /* SGD */
@@ -222,27 +223,47 @@ typedef enum cb_schedule_kind {
                           */
     CB_SCHEDULE_WARM_UP, /* lr0 (start + (1 - start) min(1, n / period)) */
     CB_SCHEDULE_PLATEAU, /* times gamma when the metric has not improved for more than patience */
+    CB_SCHEDULE_SEQUENCE, /* one schedule after the other: parts[k] from epoch milestones[k - 1] on,
+                             its own n from 0 there */
 } cb_schedule_kind;
 
-/* A schedule is a plain struct of the caller's: fill in the options, leave the state zero. */
+/* A schedule is a plain struct of the caller's: fill in the options, leave the state zero. lr0 is
+   the initial rate, n the epochs so far; an epoch is whatever lies between two calls of
+   cb_schedule_advance, so it may be a step. Ten epochs of warm-up, a cosine of eighty, and then a
+   tenth:
+
+     cb_schedule parts[] = {{.kind = CB_SCHEDULE_WARM_UP, .period = 10},
+                            {.kind = CB_SCHEDULE_COSINE, .period = 80},
+                            {.kind = CB_SCHEDULE_CONSTANT, .scale = 0.1}};
+     const int64_t milestones[] = {10, 90};
+     cb_schedule schedule = {.kind = CB_SCHEDULE_SEQUENCE, .parts = parts,
+                             .milestones = milestones, .milestone_count = 2};
+     for (...) {
+         cb_optimizer_schedule(optimizer, &schedule); // the rates of all groups
+         ... cb_optimizer_step(optimizer) ...
+         cb_schedule_advance(&schedule, loss);
+     } */
 typedef struct cb_schedule {
     cb_schedule_kind kind;
     double gamma;              /* 0: 0.1 */
     int64_t period;            /* epochs; at least 1 where it is used */
-    const int64_t *milestones; /* rising; the caller's */
+    double scale;              /* lr0 is that of the call times this; 0: 1 */
+    const int64_t *milestones; /* MULTI_STEP, SEQUENCE: rising, the caller's */
     int milestone_count;
-    double minimum;       /* COSINE: lr at the end; PLATEAU: no lower than this */
-    double start;         /* WARM_UP: the first factor, in (0, 1]; 0: 1/3 */
-    int64_t patience;     /* PLATEAU: epochs without improvement that are let pass */
-    double threshold;     /* PLATEAU: improved means metric < best (1 - threshold); 0: 1e-4 */
-    int64_t cooldown;     /* PLATEAU: epochs after a cut in which none is counted */
-    bool absolute;        /* PLATEAU: improved means metric < best - threshold */
-    bool maximise;        /* PLATEAU: higher is better, the signs above reversed */
-    bool repeat;          /* COSINE: the wave goes on after the period, up again and down */
-    int64_t epoch;        /* state: epochs so far */
-    double best;          /* state of PLATEAU */
-    int64_t bad, cooling; /* state of PLATEAU */
-    double factor;        /* state of PLATEAU: product of the cuts so far; 0 before the first */
+    struct cb_schedule *parts; /* SEQUENCE: milestone_count + 1 of them, none a sequence; the
+                                  caller's, and where one is PLATEAU its state is there */
+    double minimum;            /* COSINE: lr at the end; PLATEAU: no lower than this */
+    double start;              /* WARM_UP: the first factor, in (0, 1]; 0: 1/3 */
+    int64_t patience;          /* PLATEAU: epochs without improvement that are let pass */
+    double threshold;          /* PLATEAU: improved means metric < best (1 - threshold); 0: 1e-4 */
+    int64_t cooldown;          /* PLATEAU: epochs after a cut in which none is counted */
+    bool absolute;             /* PLATEAU: improved means metric < best - threshold */
+    bool maximise;             /* PLATEAU: higher is better, the signs above reversed */
+    bool repeat;               /* COSINE: the wave goes on after the period, up again and down */
+    int64_t epoch;             /* state: epochs so far */
+    double best;               /* state of PLATEAU */
+    int64_t bad, cooling;      /* state of PLATEAU */
+    double factor; /* state of PLATEAU: product of the cuts so far; 0 before the first */
 } cb_schedule;
 
 /* The learning rate for the schedule's present epoch, from the initial one. Changes nothing. NaN
@@ -251,6 +272,19 @@ CB_API double cb_schedule_lr(const cb_schedule *schedule, double initial_lr);
 /* Ends an epoch. metric is read by PLATEAU only (lower is better, unless
    maximise). Does nothing when an option is outside its range. */
 CB_API void cb_schedule_advance(cb_schedule *schedule, double metric);
+/* Sets the rate of every group to cb_schedule_lr of its initial_lr. CB_ERROR_VALUE, recorded on the
+   set and nothing changed: an option of the schedule is outside its range. */
+CB_API cb_status cb_optimizer_schedule(cb_optimizer *optimizer, const cb_schedule *schedule);
+
+/* The state of a schedule, and of its parts, as a JSON text, to be kept in the metadata of the file
+   that has the optimizer's state: written into buffer as cb_optimizer_settings does; 0 without
+   memory or schedule. */
+CB_API size_t cb_schedule_state(const cb_schedule *schedule, char *buffer, size_t size);
+/* Takes the state from such a text. The schedule has its options already, those of which the state
+   was taken. CB_ERROR_FORMAT: no text (NULL), a damaged one, or one of another number of parts;
+   CB_ERROR_VALUE: a number out of range; CB_ERROR_MEMORY. On failure nothing is changed. error may
+   be NULL. */
+CB_API cb_status cb_schedule_restore(cb_schedule *schedule, const char *text, cb_error *error);
 
 CB_END_DECLS
 
