@@ -42,6 +42,7 @@ static const option table[] = {
     FLAG(amsgrad, .late = false),
     FLAG(centered, .late = false),
     NUMBER(clip_norm, .limit = HUGE_VAL),
+    FLAG(lazy_rows, .late = true),
     NUMBER(own[0], ANY, .late = true),
     NUMBER(own[1], ANY, .late = true),
     NUMBER(own[2], ANY, .late = true),

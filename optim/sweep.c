@@ -7,6 +7,8 @@
 #include "optim/flat.h"
 #include "optim/optimizer_internal.h"
 
+#include "tensor/multiversion.h"
+
 #include <string.h>
 
 /* Elements that are scaled and then used: few enough to stay in the L1 cache in between. */
@@ -48,6 +50,51 @@ static void scale_and_update(const sweep *run, const cbi_slot *s, int64_t first,
     }
 }
 
+/* ---- Lazy rows ------------------------------------------------------------------------------- */
+
+#define ANY_LOOP(type)                                                                             \
+    do {                                                                                           \
+        const type *x = t->data;                                                                   \
+        while (begin < end && !any) {                                                              \
+            int64_t stop = end - begin < LOOKED_AT ? end : begin + LOOKED_AT;                      \
+            for (; begin < stop; begin++) {                                                        \
+                any |= x[begin] != 0;                                                              \
+            }                                                                                      \
+        }                                                                                          \
+    } while (0)
+
+/* Whether one of elements begin..end-1 is not 0; NaN is not. Looks at a few at a time, so that the
+   loop within has no way out and vectorises. */
+#define LOOKED_AT 64
+CBI_MULTIVERSION static bool optimizer_any_gradient(const cb_tensor *t, int64_t begin,
+                                                    int64_t end) {
+    int any = 0;
+    if (t->dtype == CB_F64) {
+        ANY_LOOP(double);
+    } else {
+        ANY_LOOP(float);
+    }
+    return any != 0;
+}
+
+/* Updates the rows that have a gradient, of those that begin among elements first..last-1: so each
+   row is one thread's as a whole, and none looks at a gradient that another is setting to zero. */
+static void update_touched_rows(const sweep *run, const cbi_slot *s, int64_t first, int64_t last) {
+    const cb_tensor *gradient = s->param->gradient;
+    int64_t width = cb_tensor_count(gradient) / gradient->shape[0];
+    int64_t row = (first + width - 1) / width, end = (last + width - 1) / width;
+    while (row < end) {
+        int64_t begin = row;
+        while (row < end && optimizer_any_gradient(gradient, row * width, (row + 1) * width)) {
+            row++;
+        }
+        if (begin < row) {
+            scale_and_update(run, s, begin * width, row * width);
+        }
+        row++;
+    }
+}
+
 static void sweep_part(void *context, int i, int64_t first, int64_t last) {
     const sweep *run = context;
     const cbi_slot *s = run->optimizer->slots[i];
@@ -55,6 +102,8 @@ static void sweep_part(void *context, int i, int64_t first, int64_t last) {
     if (s->param->frozen) {
         memset(element(gradient, first), 0,
                cb_dtype_size(gradient->dtype) * (size_t)(last - first));
+    } else if (run->optimizer->groups[s->group]->lazy_rows) {
+        update_touched_rows(run, s, first, last);
     } else {
         scale_and_update(run, s, first, last);
     }

@@ -34,11 +34,19 @@ typedef struct cb_optimizer_options {
     double epsilon;             /* Adagrad 1e-10; Adam, AdamW, RMSprop 1e-8 */
     bool amsgrad;               /* Adam, AdamW */
     bool centered;              /* RMSprop */
+    bool lazy_rows;             /* all: rows without a gradient are passed by, see below */
     double own[4];              /* any finite numbers, for rules of a user's (cb_optimizer_rule) */
     double clip_norm; /* all: cb_clip_gradient_norm of all parameters before a step, without a pass
                          over memory of its own; 0: none; infinite: the norm is only measured. That
                          of the first group counts, for all groups together. */
 } cb_optimizer_options;
+
+/* Lazy rows are for embeddings, of which a step touches few rows. With lazy_rows a row (an index of
+   the first axis; of a vector an element) whose gradient is 0 in every element is left as it is,
+   its state and value both: no weight decay, no momentum that goes on, and no memory but that of
+   its gradient is read. t still counts the parameter's steps. These are the semantics of PyTorch's
+   SparseAdam, but that there a row that was looked up counts even where its gradient is exactly 0.
+   A gradient is dense memory here, as any parameter's; the step reads it to find the rows. */
 
 /* Options as an argument, of which those that are named count even where they are 0. (The first
    macro's arguments are expanded before the second makes a text of them.) For options that are
