@@ -249,14 +249,14 @@ cb_status cb_optimizer_step(cb_optimizer *optimizer) {
     }
     for (int i = 0; i < optimizer->slot_count; i++) {
         cbi_slot *s = optimizer->slots[i];
-        if (!s->param->frozen && !prepare(optimizer, s)) {
+        if (!cbi_is_fixed(s->param) && !prepare(optimizer, s)) {
             cbi_params_fail(optimizer->params, CB_ERROR_MEMORY, "%s: no memory for the state of %s",
                             optimizer->rule->name, s->param->name);
             return CB_ERROR_MEMORY;
         }
     }
     for (int i = 0; i < optimizer->slot_count; i++) {
-        optimizer->slots[i]->steps += !optimizer->slots[i]->param->frozen;
+        optimizer->slots[i]->steps += !cbi_is_fixed(optimizer->slots[i]->param);
     }
     double max_norm = optimizer->groups[0]->clip_norm, scale = 1;
     optimizer->norm = NAN;

@@ -4,6 +4,7 @@
    Clipping takes one more reading of the gradients, for their norm; they are scaled in the sweep, a
    block at a time just before the rule reads it from the cache. So no rule knows of clipping, and
    results are those of cb_clip_gradient_norm before the step, to the bit. */
+#include "nn/params_internal.h"
 #include "optim/flat.h"
 #include "optim/optimizer_internal.h"
 
@@ -99,7 +100,7 @@ static void sweep_part(void *context, int i, int64_t first, int64_t last) {
     const sweep *run = context;
     const cbi_slot *s = run->optimizer->slots[i];
     const cb_tensor *gradient = s->param->gradient;
-    if (s->param->frozen) {
+    if (cbi_is_fixed(s->param)) {
         memset(element(gradient, first), 0,
                cb_dtype_size(gradient->dtype) * (size_t)(last - first));
     } else if (run->optimizer->groups[s->group]->lazy_rows) {

@@ -47,6 +47,7 @@ typedef struct cb_param {
     cb_tensor *value;
     cb_tensor *gradient; /* what cb_backward added up since the last zero */
     bool frozen;         /* no gradient is computed and optimizers pass it by */
+    bool buffer;         /* of cb_params_add_buffer: so always, whatever `frozen` says */
 } cb_param;
 
 /* A new empty set whose parameters are of dtype f32 (cb_params_new) or of a dtype of one's choice;
@@ -70,19 +71,23 @@ CB_API cb_dtype cb_params_dtype(const cb_params *params);
    CB_ERROR_MEMORY. */
 CB_API cb_param *cb_params_add(cb_params *params, const char *name, int rank, const int64_t *shape,
                                int64_t blocks, const cb_init *init);
+/* Adds what a module keeps beside its weights, such as running statistics: it is a parameter to the
+   functions that find, save and load, and is not trained. blocks is 1. */
+CB_API cb_param *cb_params_add_buffer(cb_params *params, const char *name, int rank,
+                                      const int64_t *shape, const cb_init *init);
 /* The parameter of that name, or NULL. */
 CB_API cb_param *cb_params_find(const cb_params *params, const char *name);
 /* How many there are, and the i-th in order of creation (NULL when out of range). */
 CB_API int cb_params_count(const cb_params *params);
 CB_API cb_param *cb_params_at(const cb_params *params, int i);
-/* Number of elements of all parameters. */
+/* Number of elements of all parameters, without buffers. */
 CB_API int64_t cb_params_elements(const cb_params *params);
 /* Sets all gradients to zero (cb_optimizer_step does so itself). */
 CB_API void cb_params_zero_gradients(cb_params *params);
-/* The parameter as a tensor on the tape; cb_backward adds to its gradient (unless frozen). It is
-   the same tensor each time until the tape is reset, whoever asks: so cb_grad, given it, gives the
-   gradient of all that modules compute with the parameter. NULL param gives the tape's poisoned
-   tensor, CB_ERROR_NOT_FOUND. */
+/* The parameter as a tensor on the tape; cb_backward adds to its gradient (unless frozen, or a
+   buffer). It is the same tensor each time until the tape is reset, whoever asks: so cb_grad, given
+   it, gives the gradient of all that modules compute with the parameter. NULL param gives the
+   tape's poisoned tensor, CB_ERROR_NOT_FOUND. */
 CB_API cb_tensor *cb_parameter(cb_tape *tape, cb_param *param);
 /* Draws initial values for a tensor as cb_params_add does for a block. The tensor is contiguous
    (CB_ERROR_SHAPE), f32 or f64 (CB_ERROR_DTYPE). CB_ERROR_VALUE: a bad init; CB_ERROR_MEMORY. */
