@@ -124,6 +124,61 @@ CB_API cb_tensor *cb_scatter_add(cb_tensor *x, int axis, cb_tensor *indices, cb_
 /* 1 at the index, 0 elsewhere, along a new last axis of extent classes. Not differentiable. */
 CB_API cb_tensor *cb_one_hot(cb_tensor *indices, int64_t classes, cb_dtype dtype);
 
+/* ---- Windows, convolutions and pooling ------------------------------------------------------ */
+
+/* Sliding windows over the last `count` axes of x, 1 to 3 of them:
+     y[k.., i.., p..] = x[i.., p stride + k dilation ..]
+   x [lead.., L..] -> [size.., lead.., (L - dilation (size - 1) - 1) / stride + 1 ..] (the last
+   windows that are whole). Arrays of `count` entries; stride and dilation NULL: 1. A copy; what
+   gradients come from several windows are added up. Any dtype. CB_ERROR_VALUE: a count, size,
+   stride or dilation below 1; CB_ERROR_SHAPE: a window larger than its axis, or a rank above
+   CB_MAX_RANK.
+ */
+CB_API cb_tensor *cb_windows(cb_tensor *x, int count, const int64_t *size, const int64_t *stride,
+                             const int64_t *dilation);
+
+/* Entries are for the axes in their order: 1d uses the first. */
+typedef struct cb_conv_options {
+    cb_tensor *bias;     /* [out]; NULL: none */
+    int64_t stride[2];   /* 0: 1 */
+    int64_t padding[2];  /* zeros at either end of an axis */
+    int64_t dilation[2]; /* 0: 1 */
+    int64_t groups;      /* 0: 1 */
+} cb_conv_options;
+/* y[n, o, p..] = bias[o] + sum over c, k of weight[o, c, k..] x[n, c', p stride + k dilation -
+   padding ..], c' the c-th channel of o's group: the cross-correlation that PyTorch calls
+   convolution. x [N, C, L] or [N, C, H, W], weight [out, C / groups, size..] -> [N, out, places..].
+   REAL. cb_conv2d(x, weight, bias, .stride = {2, 2}, .padding = {1, 1}). The windows, size times x,
+   stay in memory until the tape is reset (cb_checkpoint does without). CB_ERROR_SHAPE: ranks,
+   channels and groups that do not fit, a window larger than the padded axis; CB_ERROR_VALUE: a
+   negative option. */
+#define cb_conv1d(x, weight, ...)                                                                  \
+    cb_conv_with(1, x, weight, &(cb_conv_options){.bias = __VA_ARGS__})
+#define cb_conv2d(x, weight, ...)                                                                  \
+    cb_conv_with(2, x, weight, &(cb_conv_options){.bias = __VA_ARGS__})
+CB_API cb_tensor *cb_conv_with(int axes, cb_tensor *x, cb_tensor *weight,
+                               const cb_conv_options *options);
+
+/* Entries are for the axes in their order: 1d uses the first. */
+typedef struct cb_pool_options {
+    int64_t size[2];
+    int64_t stride[2];    /* 0: the size */
+    int64_t padding[2];   /* at either end, at most half the size */
+    int64_t dilation[2];  /* 0: 1 */
+    bool exclude_padding; /* averages are over the elements of x alone */
+} cb_pool_options;
+/* The largest element, or the average, of each window over the last axis or the last two; x
+   [.., L] or [.., H, W] -> [.., places..]. Padding is -inf for the largest, of which ties share the
+   gradient, and 0 for the average, where it counts as elements unless excluded. REAL.
+   cb_max_pool2d(x, .size = {2, 2}). CB_ERROR_VALUE: no size, padding above half of it; others as
+   cb_windows. */
+#define cb_max_pool1d(x, ...) cb_max_pool_with(1, x, &(cb_pool_options){__VA_ARGS__})
+#define cb_max_pool2d(x, ...) cb_max_pool_with(2, x, &(cb_pool_options){__VA_ARGS__})
+#define cb_avg_pool1d(x, ...) cb_avg_pool_with(1, x, &(cb_pool_options){__VA_ARGS__})
+#define cb_avg_pool2d(x, ...) cb_avg_pool_with(2, x, &(cb_pool_options){__VA_ARGS__})
+CB_API cb_tensor *cb_max_pool_with(int axes, cb_tensor *x, const cb_pool_options *options);
+CB_API cb_tensor *cb_avg_pool_with(int axes, cb_tensor *x, const cb_pool_options *options);
+
 /* ---- Regularisation and losses -------------------------------------------------------------- */
 
 /* y = x m / (1 - rate), m independent Bernoulli(1 - rate) (inverted dropout, Srivastava et al.
@@ -134,6 +189,14 @@ CB_API cb_tensor *cb_dropout(cb_tensor *x, double rate, cb_random *random);
    bias has (the last one when both are NULL) (Ba et al. 2016). weight, bias: those axes' shape, or
    NULL. */
 CB_API cb_tensor *cb_layer_norm(cb_tensor *x, cb_tensor *weight, cb_tensor *bias, double epsilon);
+
+/* y = (x - mean) / sqrt(variance + epsilon) * weight + bias for each channel, an index of axis 1
+   (Ioffe & Szegedy 2015). x [N, C, ...]; all others [C]. mean and variance, both or neither, may be
+   NULL: then they are x's own, over all axes but 1, the variance that of the population. weight and
+   bias may be NULL. REAL. CB_ERROR_SHAPE: x's rank below 2, or another shape than [C];
+   CB_ERROR_VALUE: a negative epsilon, or one of mean and variance NULL. */
+CB_API cb_tensor *cb_batch_norm(cb_tensor *x, cb_tensor *mean, cb_tensor *variance,
+                                cb_tensor *weight, cb_tensor *bias, double epsilon);
 
 /* What a loss does with its terms: their mean (the default), their sum, or nothing. */
 typedef enum cb_reduction { CB_REDUCE_MEAN, CB_REDUCE_SUM, CB_REDUCE_NONE } cb_reduction;
