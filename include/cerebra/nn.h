@@ -96,7 +96,7 @@ typedef struct cb_batch_norm_options {
    cb_batch_norm_new(params, "norm", width, options...). On x's tape CB_ERROR_SHAPE: another extent,
    or in training a single value a channel. A recurrent step with one in training runs op by op. */
 #define cb_batch_norm_new(params, name, ...)                                                       \
-    cb_batch_norm_new_with(params, name, &(cb_batch_norm_options){.width = __VA_ARGS__})
+    cb_batch_norm_new_with(params, name, CB_STRUCT(cb_batch_norm_options, .width = __VA_ARGS__))
 CB_API cb_module *cb_batch_norm_new_with(cb_params *params, const char *name,
                                          const cb_batch_norm_options *options);
 
@@ -120,22 +120,22 @@ typedef struct cb_conv_module_options {
    CB_ERROR_SHAPE: an extent below 1; CB_ERROR_VALUE: groups that do not divide in and out, a
    negative option. */
 #define cb_conv1d_new(params, name, in, ...)                                                       \
-    cb_conv_new_with(params, name, 1, in, &(cb_conv_module_options){.out = __VA_ARGS__})
+    cb_conv_new_with(params, name, 1, in, CB_STRUCT(cb_conv_module_options, .out = __VA_ARGS__))
 #define cb_conv2d_new(params, name, in, ...)                                                       \
-    cb_conv_new_with(params, name, 2, in, &(cb_conv_module_options){.out = __VA_ARGS__})
+    cb_conv_new_with(params, name, 2, in, CB_STRUCT(cb_conv_module_options, .out = __VA_ARGS__))
 CB_API cb_module *cb_conv_new_with(cb_params *params, const char *name, int axes, int64_t in,
                                    const cb_conv_module_options *options);
 
 /* y = cb_max_pool2d(x, ...) and the like: cb_max_pool2d_new(params, "pool", .size = {2, 2}).
    Options are checked when the module is applied. */
 #define cb_max_pool1d_new(params, name, ...)                                                       \
-    cb_max_pool_new_with(params, name, 1, &(cb_pool_options){__VA_ARGS__})
+    cb_max_pool_new_with(params, name, 1, CB_STRUCT(cb_pool_options, __VA_ARGS__))
 #define cb_max_pool2d_new(params, name, ...)                                                       \
-    cb_max_pool_new_with(params, name, 2, &(cb_pool_options){__VA_ARGS__})
+    cb_max_pool_new_with(params, name, 2, CB_STRUCT(cb_pool_options, __VA_ARGS__))
 #define cb_avg_pool1d_new(params, name, ...)                                                       \
-    cb_avg_pool_new_with(params, name, 1, &(cb_pool_options){__VA_ARGS__})
+    cb_avg_pool_new_with(params, name, 1, CB_STRUCT(cb_pool_options, __VA_ARGS__))
 #define cb_avg_pool2d_new(params, name, ...)                                                       \
-    cb_avg_pool_new_with(params, name, 2, &(cb_pool_options){__VA_ARGS__})
+    cb_avg_pool_new_with(params, name, 2, CB_STRUCT(cb_pool_options, __VA_ARGS__))
 CB_API cb_module *cb_max_pool_new_with(cb_params *params, const char *name, int axes,
                                        const cb_pool_options *options);
 CB_API cb_module *cb_avg_pool_new_with(cb_params *params, const char *name, int axes,

@@ -61,7 +61,7 @@ typedef struct cb_attention_options {
    axes (batch, heads) broadcast. A query that sees no key gives 0. REAL, any strides. Memory
    for the gradient is one number for each query, not [T, S]. CB_ERROR_SHAPE, CB_ERROR_DTYPE. */
 #define cb_attention(q, k, ...)                                                                    \
-    cb_attention_with(q, k, &(cb_attention_options){.values = __VA_ARGS__})
+    cb_attention_with(q, k, CB_STRUCT(cb_attention_options, .values = __VA_ARGS__))
 CB_API cb_tensor *cb_attention_with(cb_tensor *q, cb_tensor *k,
                                     const cb_attention_options *options);
 /* y = x W' + b. x [..., in], weight [out, in], bias [out] or NULL -> [..., out]. REAL. */
@@ -153,9 +153,9 @@ typedef struct cb_conv_options {
    channels and groups that do not fit, a window larger than the padded axis; CB_ERROR_VALUE: a
    negative option. */
 #define cb_conv1d(x, weight, ...)                                                                  \
-    cb_conv_with(1, x, weight, &(cb_conv_options){.bias = __VA_ARGS__})
+    cb_conv_with(1, x, weight, CB_STRUCT(cb_conv_options, .bias = __VA_ARGS__))
 #define cb_conv2d(x, weight, ...)                                                                  \
-    cb_conv_with(2, x, weight, &(cb_conv_options){.bias = __VA_ARGS__})
+    cb_conv_with(2, x, weight, CB_STRUCT(cb_conv_options, .bias = __VA_ARGS__))
 CB_API cb_tensor *cb_conv_with(int axes, cb_tensor *x, cb_tensor *weight,
                                const cb_conv_options *options);
 
@@ -172,10 +172,10 @@ typedef struct cb_pool_options {
    gradient, and 0 for the average, where it counts as elements unless excluded. REAL.
    cb_max_pool2d(x, .size = {2, 2}). CB_ERROR_VALUE: no size, padding above half of it; others as
    cb_windows. */
-#define cb_max_pool1d(x, ...) cb_max_pool_with(1, x, &(cb_pool_options){__VA_ARGS__})
-#define cb_max_pool2d(x, ...) cb_max_pool_with(2, x, &(cb_pool_options){__VA_ARGS__})
-#define cb_avg_pool1d(x, ...) cb_avg_pool_with(1, x, &(cb_pool_options){__VA_ARGS__})
-#define cb_avg_pool2d(x, ...) cb_avg_pool_with(2, x, &(cb_pool_options){__VA_ARGS__})
+#define cb_max_pool1d(x, ...) cb_max_pool_with(1, x, CB_STRUCT(cb_pool_options, __VA_ARGS__))
+#define cb_max_pool2d(x, ...) cb_max_pool_with(2, x, CB_STRUCT(cb_pool_options, __VA_ARGS__))
+#define cb_avg_pool1d(x, ...) cb_avg_pool_with(1, x, CB_STRUCT(cb_pool_options, __VA_ARGS__))
+#define cb_avg_pool2d(x, ...) cb_avg_pool_with(2, x, CB_STRUCT(cb_pool_options, __VA_ARGS__))
 CB_API cb_tensor *cb_max_pool_with(int axes, cb_tensor *x, const cb_pool_options *options);
 CB_API cb_tensor *cb_avg_pool_with(int axes, cb_tensor *x, const cb_pool_options *options);
 

@@ -52,9 +52,8 @@ typedef struct cb_optimizer_options {
 /* Options as an argument, of which those that are named count even where they are 0. (The first
    macro's arguments are expanded before the second makes a text of them.) For options that are
    computed, fill in a struct and its member `named`. */
-#define CB_OPTIMIZER_OPTIONS(...) CB_OPTIMIZER_OPTIONS_TEXT(__VA_ARGS__)
-#define CB_OPTIMIZER_OPTIONS_TEXT(...)                                                             \
-    CB_STRUCT(cb_optimizer_options, .named = #__VA_ARGS__, __VA_ARGS__)
+#define CB_OPTIMIZER_OPTIONS(...) CBI_OPTIMIZER_TEXT(__VA_ARGS__)
+#define CBI_OPTIMIZER_TEXT(...)   CB_STRUCT(cb_optimizer_options, .named = #__VA_ARGS__, __VA_ARGS__)
 
 /* The optimizers: cb_adam_new(params, options...), or cb_adam_new(params) with the default ones.
    Errors as cb_optimizer_new. */

@@ -95,9 +95,9 @@ static bool check_size_setting(const cb_cell *cell, const cb_setting *s, char *w
         if (of == NULL || strcmp(of, s->name) != 0 || !(s->value > largest))
             continue;
         cbi_format(why, size,
-                 "cell \"%s\": the hyperparameter \"%s\", of which sizes are made, is set to %g, "
-                 "which is too large; the largest is %.0f",
-                 cell->name, s->name, s->value, largest);
+                   "cell \"%s\": the hyperparameter \"%s\", of which sizes are made, is set to %g, "
+                   "which is too large; the largest is %.0f",
+                   cell->name, s->name, s->value, largest);
         return false;
     }
     return true;
