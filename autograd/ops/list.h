@@ -13,6 +13,7 @@ extern const cb_op cbi_matmul_op;
 extern const cb_op cbi_gather_rows_op, cbi_rows_of_op, cbi_scatter_rows_op, cbi_gather_op,
     cbi_scatter_add_op, cbi_one_hot_op;
 extern const cb_op cbi_full_op, cbi_arange_op;
+extern const cb_op cbi_random_op;
 extern const cb_op cbi_dropout_op;
 extern const cb_op cbi_cross_entropy_op, cbi_cross_entropy_gradient_op;
 extern const cb_op cbi_softmax_op, cbi_softmax_gradient_op, cbi_log_softmax_op,

@@ -41,6 +41,7 @@ static const cb_op *const ops[] = {
     &cbi_one_hot_op,
     &cbi_full_op,
     &cbi_arange_op,
+    &cbi_random_op,
     &cbi_dropout_op,
     &cbi_layer_norm_op,
     &cbi_layer_norm_gradient_op,

@@ -118,6 +118,42 @@ CB_API cb_tensor *cb_cast(cb_tensor *x, cb_dtype dtype);
 /* x, through which no gradient flows. A view. */
 CB_API cb_tensor *cb_stop_gradient(cb_tensor *x);
 
+/* ---- Random numbers -------------------------------------------------------------------------- */
+
+/* Independent random numbers of a shape, f32 or f64, from the caller's generator, which advances
+   (by at most one block an element, random.h). They are constants: no gradient flows to them, nor
+   to x, of which the functions that end in _like take shape and dtype. So a sample with a gradient
+   is a function of its parameters (a pathwise, or reparameterised, sample; Kingma & Welling 2014):
+     cb_add(mean, cb_mul(sigma, cb_normal_like(mean, 0, 1, &random)))
+   The numbers depend on the generator, dtype and shape alone, not on strides or the number of
+   threads. They are the same under cb_checkpoint, which draws them again, and in a compiled
+   recurrence. CB_ERROR_VALUE: the generator is NULL, or a parameter is outside its range;
+   CB_ERROR_DTYPE: a dtype of integers. */
+
+/* Uniform in [low, high); finite, low <= high. Bernoulli numbers with a probability for each
+   element are cb_less(cb_uniform_like(p, 0, 1, random), p). */
+CB_API cb_tensor *cb_uniform(cb_tape *tape, cb_dtype dtype, int rank, const int64_t *shape,
+                             double low, double high, cb_random *random);
+CB_API cb_tensor *cb_uniform_like(cb_tensor *x, double low, double high, cb_random *random);
+/* Normal; stddev >= 0, both finite. */
+CB_API cb_tensor *cb_normal(cb_tape *tape, cb_dtype dtype, int rank, const int64_t *shape,
+                            double mean, double stddev, cb_random *random);
+CB_API cb_tensor *cb_normal_like(cb_tensor *x, double mean, double stddev, cb_random *random);
+/* 1 with probability p, else 0; 0 <= p <= 1. */
+CB_API cb_tensor *cb_bernoulli(cb_tape *tape, cb_dtype dtype, int rank, const int64_t *shape,
+                               double p, cb_random *random);
+CB_API cb_tensor *cb_bernoulli_like(cb_tensor *x, double p, cb_random *random);
+/* Exponential with mean 1: -log(1 - u), u uniform in (0, 1). Always above 0. */
+CB_API cb_tensor *cb_exponential(cb_tape *tape, cb_dtype dtype, int rank, const int64_t *shape,
+                                 cb_random *random);
+CB_API cb_tensor *cb_exponential_like(cb_tensor *x, cb_random *random);
+/* Gumbel's standard distribution: -log(e), e exponential. cb_argmax(cb_add(logits, cb_gumbel_like(
+   logits, random)), -1, false) draws classes from softmax(logits) (Gumbel 1954; Maddison et al.
+   2014), and softmax((logits + gumbel) / t) is a sample with a gradient (Jang et al. 2017). */
+CB_API cb_tensor *cb_gumbel(cb_tape *tape, cb_dtype dtype, int rank, const int64_t *shape,
+                            cb_random *random);
+CB_API cb_tensor *cb_gumbel_like(cb_tensor *x, cb_random *random);
+
 /* ---- Indexing: CB_ERROR_INDEX, with the index and its place, when one is out of range -------- */
 
 /* y[i..., :] = table[indices[i...], :]: an embedding. table [rows, ...], indices of any shape ->
