@@ -2,8 +2,9 @@
    prototype, the eager kernels (f32, f64; for rows marked ANY also i32, i64), the gradient, the
    gradient checker's case, and the entry in the list of ops.
 
-   Operands broadcast as in NumPy; their dtypes must be equal (CB_ERROR_DTYPE otherwise). The result
-   is a new tensor of the broadcast shape, in the operands' dtype.
+   Operands broadcast as in NumPy; their dtypes must be equal (CB_ERROR_DTYPE otherwise), but that a
+   condition c may be of any dtype. The result is a new tensor of the broadcast shape, in the
+   operands' dtype.
 
    Columns
      function, name     the C function and the name that errors print
@@ -115,7 +116,7 @@ CB_BINARY(cb_minimum, "minimum", ANY, a < b || a != a ? a : b, cb_mul(g, cbi_pre
 
 /*  function, name, kind, value, gradients of a and b (c selects and gets none), low, high */
 #ifdef CB_TERNARY
-/* a where c is not 0, else b */
+/* a where c is not 0, else b; c of any dtype */
 CB_TERNARY(cb_where, "where", ANY, c != 0 ? a : b, cb_where(c, g, cb_full_like(g, 0)),
            cb_where(c, cb_full_like(g, 0), g), -2, 2)
 #endif

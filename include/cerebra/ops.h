@@ -3,8 +3,9 @@
    poisoned tensor, which passes through everything after it (tape.h).
 
    Conventions. Axes may be negative (-1 is the last). "REAL" means f32 or f64. Operands of one call
-   must have one dtype, but for indices, which are i32 or i64. Unless said otherwise the result is a
-   new row-major tensor. Errors named here are recorded with the op's name and its inputs' shapes.
+   must have one dtype, but for indices, which are i32 or i64, and for masks, the conditions of
+   cb_where and cb_masked_fill, which may be of any. Unless said otherwise the result is a new
+   row-major tensor. Errors named here are recorded with the op's name and its inputs' shapes.
  */
 #ifndef CEREBRA_OPS_H
 #define CEREBRA_OPS_H
@@ -67,6 +68,26 @@ CB_API cb_tensor *cb_var(cb_tensor *x, int count, const int *axes, double correc
 /* y = exp(x) / sum(exp(x)) along an axis, and its logarithm x - logsumexp(x). REAL. */
 CB_API cb_tensor *cb_softmax(cb_tensor *x, int axis);
 CB_API cb_tensor *cb_log_softmax(cb_tensor *x, int axis);
+/* y_i = x_0 + ... + x_i along an axis. Any dtype: integers wrap, f32 is added up in double
+   precision. The gradient is the same sum in reverse order, dx_i = g_i + ... + g_(n-1). */
+CB_API cb_tensor *cb_cumsum(cb_tensor *x, int axis);
+
+/* ---- Order along an axis: any dtype ---------------------------------------------------------- */
+
+/* NaN counts as larger than any number: it is last in ascending order and first in descending
+   order, as in NumPy and PyTorch. -0 and 0 are equal, subnormal numbers are too, and all NaN. Equal
+   elements stay in the order of their indices, ascending or descending (a stable sort). Gradients
+   flow through values to the elements that they are; none through indices. indices, where it is not
+   NULL, receives the tensor of indices, i64, poisoned on failure. CB_ERROR_SHAPE: an axis outside
+   the rank. */
+
+/* x with the elements in order along an axis; index i of y is index indices[i] of x. */
+CB_API cb_tensor *cb_sort(cb_tensor *x, int axis, bool descending, cb_tensor **indices);
+/* The indices alone, i64, of x's shape: cb_gather(x, axis, cb_argsort(x, axis, d)) is sorted. */
+CB_API cb_tensor *cb_argsort(cb_tensor *x, int axis, bool descending);
+/* The first k elements of that order, the largest (descending) or the smallest ones: x's shape with
+   extent k along the axis. CB_ERROR_VALUE when k is outside 0..extent. */
+CB_API cb_tensor *cb_topk(cb_tensor *x, int axis, int64_t k, bool largest, cb_tensor **indices);
 
 /* ---- Products ------------------------------------------------------------------------------ */
 
@@ -117,6 +138,35 @@ CB_API cb_tensor *cb_sum_to(cb_tensor *x, int rank, const int64_t *shape);
 CB_API cb_tensor *cb_cast(cb_tensor *x, cb_dtype dtype);
 /* x, through which no gradient flows. A view. */
 CB_API cb_tensor *cb_stop_gradient(cb_tensor *x);
+/* x, through whose part at an index along an axis no gradient flows: a row of a table that is not
+   to be learned. A view. A negative index counts from the end. CB_ERROR_SHAPE: an axis outside the
+   rank; CB_ERROR_INDEX: an index outside the extent. */
+CB_API cb_tensor *cb_stop_gradient_at(cb_tensor *x, int axis, int64_t index);
+
+/* ---- Masks: an element counts as true where it is not 0, NaN too ------------------------------
+ */
+
+/* A mask may be of any dtype, whatever that of the operands: cb_where(cb_equal(ids, pad), a, b)
+   with ids i64 and a, b f32. It must not be a factor of another dtype: cb_mul takes operands of one
+   dtype as everywhere, because a product with 0 is NaN where the other factor is NaN or infinite,
+   which a mask is there to hide. Cast a mask (cb_cast) to count with it. No gradient flows to a
+   mask. */
+
+/* y = value where the mask is true, else x; shapes broadcast. Any dtype of x; value is cast to it.
+   dx = g where the mask is false. CB_ERROR_VALUE: no whole number for an integer dtype. */
+CB_API cb_tensor *cb_masked_fill(cb_tensor *x, cb_tensor *mask, double value);
+/* The lower and the upper triangle of the matrices [..., m, n], 0 outside: element (i, j) of the
+   last two axes stays where j - i <= diagonal, or j - i >= diagonal. diagonal 0 keeps the main one.
+   A causal mask is cb_tril of ones. CB_ERROR_SHAPE: a rank below 2. */
+CB_API cb_tensor *cb_tril(cb_tensor *x, int64_t diagonal);
+CB_API cb_tensor *cb_triu(cb_tensor *x, int64_t diagonal);
+/* y[t, ...] = 1 where t < lengths[...], else 0: lengths, i32 or i64, of any shape -> a new first
+   axis of extent time. So lengths [batch] give [time, batch], the layout of recurrent networks
+   (rnn.h); cb_transpose(y, 0, 1) is [batch, time]. A length of 0 or less gives zeros, one above
+   time ones. CB_ERROR_DTYPE: lengths of a float; CB_ERROR_SHAPE: no room for an axis, or time is
+   negative.
+   */
+CB_API cb_tensor *cb_length_mask(cb_tensor *lengths, int64_t time, cb_dtype dtype);
 
 /* ---- Random numbers -------------------------------------------------------------------------- */
 
