@@ -235,15 +235,27 @@ typedef enum cb_reduction { CB_REDUCE_MEAN, CB_REDUCE_SUM, CB_REDUCE_NONE } cb_r
 
 typedef struct cb_cross_entropy_options {
     cb_tensor *target;      /* [...], i32 or i64: the true classes */
-    cb_reduction reduction; /* the mean is over targets that are not ignored */
-    bool ignore;            /* whether targets equal to ignore_index count as 0 */
-    int64_t ignore_index;
+    cb_reduction reduction; /* the mean is over targets that are not ignored, weighted */
+    cb_tensor *weight;      /* [C], of the logits' dtype: w, what a class counts; NULL: 1 each */
+    int ignore_count;       /* how many indices are ignored: see CB_IGNORE */
+    const int64_t *ignore;  /* they: targets equal to one of them count as 0 */
     double label_smoothing; /* s in [0, 1) */
 } cb_cross_entropy_options;
+/* The ignored indices, one or several, whether they are classes or not: cb_cross_entropy(logits,
+   target, CB_IGNORE(-100)). Where the ignored places are known as a mask, as from cb_length_mask,
+   the targets there are set first: cb_masked_fill(target, mask, -100). */
+#define CB_IGNORE(...)                                                                             \
+    .ignore_count = (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)),                     \
+    .ignore = (const int64_t[]) {                                                                  \
+        __VA_ARGS__                                                                                \
+    }
 /* Cross entropy in nats of classes given by logits [..., C] (last axis):
-     l = -sum_c q_c log softmax(logits)_c,   q = (1 - s) onehot(target) + s / C,
-   as PyTorch's. cb_cross_entropy(logits, target, .label_smoothing = 0.1). A mean over no targets is
-   NaN. CB_ERROR_INDEX when a target is outside 0..C-1 and not ignored. */
+     l = -sum_c q_c w_c log softmax(logits)_c,   q = (1 - s) onehot(target) + s / C,
+     mean = (sum of l) / (sum of w_target),
+   as PyTorch's. cb_cross_entropy(logits, target, .label_smoothing = 0.1). An ignored index that is
+   a class stays one that label smoothing spreads to. A mean over no targets, or over weights of 0,
+   is NaN. Gradients flow to logits and weight. CB_ERROR_INDEX when a target is outside 0..C-1 and
+   not ignored; CB_ERROR_SHAPE and CB_ERROR_DTYPE: a weight that is not [C] of the logits' dtype. */
 #define cb_cross_entropy(logits, ...)                                                              \
     cb_cross_entropy_with(logits, &(cb_cross_entropy_options){.target = __VA_ARGS__})
 CB_API cb_tensor *cb_cross_entropy_with(cb_tensor *logits, const cb_cross_entropy_options *options);
