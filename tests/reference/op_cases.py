@@ -232,9 +232,9 @@ def order():
     torch_case("cumsum_empty", lambda v: torch.cumsum(v, 1), np.zeros((2, 0, 3), np.float32))
     for dtype, values in (("i32", I32), ("i64", I64)):
         numpy_case(f"cumsum_{dtype}", lambda v: np.cumsum(v, dtype=v.dtype), values)
-    # Few values, so that many are equal; NaN, infinities and both zeros are among them.
-    few = np.array([0.0, -0.0, 1, -1, 2.5, -2.5, INF, -INF, NAN, 1e30], np.float32)
-    cases = {"ties": few[integers(10, 3, 70, 4)], "plain": normal(2, 40, 3), "short": normal(2, 1, 3),
+    # Few values, so that many are equal; NaN of both signs, infinities and both zeros are among them.
+    few = np.array([0.0, -0.0, 1, -1, 2.5, -2.5, INF, -INF, NAN, np.copysign(NAN, -1), 1e30], np.float32)
+    cases = {"ties": few[integers(11, 3, 70, 4)], "plain": normal(2, 40, 3), "short": normal(2, 1, 3),
              "integers": integers(9, 2, 33, 2) - 4, "extremes_i64": np.stack([I64, I64[::-1]], 1)[None],
              "extremes_i32": np.stack([I32, I32[::-1]], 1)[None]}
     for name, values in cases.items():
