@@ -44,11 +44,16 @@ cb_module *cb_linear_new_with(cb_params *params, const char *name, int64_t in,
 typedef struct embedding {
     cb_module module;
     cb_param *weight;
+    int64_t padding; /* the row that is not learned; -1: none */
 } embedding;
 
 static cb_tensor *embedding_forward(const cb_module *module, cb_tensor *x) {
     const embedding *self = (const embedding *)module;
-    return cb_gather_rows(cb_parameter(cb_tape_of(x), self->weight), x);
+    cb_tensor *weight = cb_parameter(cb_tape_of(x), self->weight);
+    if (self->padding >= 0) {
+        weight = cb_stop_gradient_at(weight, 0, self->padding);
+    }
+    return cb_gather_rows(weight, x);
 }
 
 cb_module *cb_embedding_new_with(cb_params *params, const char *name, int64_t count,
@@ -56,12 +61,22 @@ cb_module *cb_embedding_new_with(cb_params *params, const char *name, int64_t co
     cb_embedding_options none = {0};
     const cb_embedding_options *o = options == NULL ? &none : options;
     cb_init normal = {.kind = CB_INIT_NORMAL, .a = 0, .b = 1};
+    if (o->padded && (o->padding_index < 0 || o->padding_index >= count)) {
+        cbi_params_fail(
+            params, CB_ERROR_INDEX, "embedding %s: row %lld for padding is outside 0..%lld",
+            name == NULL ? "" : name, (long long)o->padding_index, (long long)count - 1);
+        return NULL;
+    }
     embedding *self = cbi_module_new(params, name, sizeof *self, embedding_forward);
     if (self == NULL) {
         return NULL;
     }
+    self->padding = o->padded ? o->padding_index : -1;
     self->weight = cbi_module_parameter(params, name, "weight", CB_SHAPE(count, o->width),
                                         o->weight_init, normal);
+    for (int64_t i = 0; self->weight != NULL && o->padded && i < o->width; i++) {
+        cb_tensor_set(self->weight->value, (int64_t[]){self->padding, i}, 0);
+    }
     return self->weight == NULL ? NULL : &self->module;
 }
 

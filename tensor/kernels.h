@@ -83,6 +83,17 @@ void cbi_sum_into(const cb_tensor *out, const cb_tensor *in);
    is, the first of equals, or the first NaN. */
 void cbi_argmax(const cb_tensor *out, const cb_tensor *x, int axis);
 
+/* out = running sums of x along an axis, from its end where reverse is true; of x's shape and
+   dtype, row-major. */
+void cbi_cumsum(const cb_tensor *out, const cb_tensor *x, int axis, bool reverse);
+
+/* out, i64 and row-major, of x's shape but with extent k along the axis: the indices of the first k
+   elements in order; cb_sort says which it is. Lines are shared out in so many parts, and memory is
+   that of all of them: cbi_order_parts says both. */
+int64_t cbi_order_parts(const cb_tensor *x, int axis, size_t *bytes);
+void cbi_order(const cb_tensor *out, const cb_tensor *x, int axis, bool descending, int64_t parts,
+               void *memory);
+
 /* The reduction of n elements in a row. On the calling thread. */
 void cbi_reduce_row(cbi_reduction kind, cb_dtype dtype, int64_t n, void *out, const void *in);
 

@@ -131,6 +131,14 @@ bool cbt_close(const cb_tensor *actual, const cb_tensor *expected, double tolera
     return true;
 }
 
+void cbt_expect_failure(cb_tape *tape, cb_status status, const char *part) {
+    cr_expect_eq(cb_tape_status(tape), status, "%s for %s: %s",
+                 cb_status_name(cb_tape_status(tape)), part, cb_tape_error(tape));
+    cr_expect(strstr(cb_tape_error(tape), part) != NULL, "\"%s\" has no \"%s\"",
+              cb_tape_error(tape), part);
+    cb_tape_reset(tape);
+}
+
 void cbt_directory_make(char directory[CBT_PATH_SIZE]) {
     const char *parent = getenv("TMPDIR");
     snprintf(directory, CBT_PATH_SIZE, "%s/cerebra-test-XXXXXX", parent == NULL ? "/tmp" : parent);

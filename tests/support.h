@@ -26,6 +26,10 @@ const char *cbt_metadata(const cb_safetensors *file, const char *key);
    it as cr_assert(cbt_close(y, cbt_find(file, "output"), 1e-6)). */
 bool cbt_close(const cb_tensor *actual, const cb_tensor *expected, double tolerance);
 
+/* Expects that an op has failed on the tape, with a message that has `part` in it; resets the tape.
+ */
+void cbt_expect_failure(cb_tape *tape, cb_status status, const char *part);
+
 /* A new empty directory, and its end with all files in it (not directories). */
 enum { CBT_PATH_SIZE = 512 };
 void cbt_directory_make(char directory[CBT_PATH_SIZE]);

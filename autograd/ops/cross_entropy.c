@@ -194,7 +194,7 @@ static void gradient_vjp(const cb_call *call, cb_tensor *h, cb_tensor **gradient
         if (options->ignore) {
             cb_tensor *ignored =
                 cb_equal(target, cb_full_like(target, (double)options->ignore_index));
-            g = cb_where(cb_cast(ignored, g->dtype), cb_full_like(g, 0), g);
+            g = cb_masked_fill(g, ignored, 0);
         }
         cb_tensor *p = cb_softmax(x, -1);
         cb_tensor *ph = cb_mul(p, h);
@@ -272,8 +272,7 @@ static cb_tensor *terms_sample(cb_tensor *const *in) {
 
 static cb_tensor *terms_smoothed_sample(cb_tensor *const *in) {
     return cbi_cross_entropy_terms(
-        in[0],
-        &(cb_cross_entropy_options){.target = in[1], .ignore = true, .label_smoothing = 0.2});
+        in[0], &(cb_cross_entropy_options){.target = in[1], CB_IGNORE(0), .label_smoothing = 0.2});
 }
 
 static const cb_sample terms_samples[] = {
@@ -299,9 +298,10 @@ const cb_op cbi_cross_entropy_op = {
 };
 
 cb_tensor *cbi_cross_entropy_terms(cb_tensor *logits, const cb_cross_entropy_options *options) {
+    bool ignore = options->ignored.count > 0;
     cross_entropy_options own = {.smoothing = options->label_smoothing,
-                                 .ignore = options->ignore,
-                                 .ignore_index = options->ignore_index};
+                                 .ignore = ignore,
+                                 .ignore_index = ignore ? options->ignored.at[0] : 0};
     logits = cb_contiguous(logits);
     return cb_apply(&cbi_cross_entropy_op, 2, (cb_tensor *[]){logits, options->target}, &own);
 }

@@ -2,12 +2,11 @@
    gradient draws it again. */
 #include <cerebra/ops.h>
 
+#include "autograd/ops/draw.h"
 #include "autograd/ops/samples.h"
 #include "autograd/tape_internal.h"
 #include "tensor/kernels.h"
 #include "tensor/multiversion.h"
-
-#include <string.h>
 
 typedef struct dropout_options {
     double rate;
@@ -22,30 +21,6 @@ static cb_status dropout_shape(const cb_call *call) {
         return cb_call_fail(call, CB_ERROR_DTYPE, "%s is not accepted; f32 and f64 are",
                             cb_dtype_name(call->in[0]->dtype));
     return cb_shape_same(call);
-}
-
-enum { DRAWN = 4 }; /* elements of a block of random numbers */
-
-/* Fills n elements with 1 where the draw keeps one and 0 elsewhere. A draw that begins within a
-   block begins it anew, in memory of its own. */
-static cb_status draw_mask(const cb_call *call, int64_t n, void *mask) {
-    const dropout_options *options = call->options;
-    cb_dtype dtype = call->out->dtype;
-    cb_random random = options->draw.random;
-    int64_t skipped = options->draw.first % DRAWN;
-    random.counter += (uint64_t)(options->draw.first / DRAWN);
-    void *drawn =
-        skipped == 0 ? mask : cb_call_scratch(call, cb_dtype_size(dtype) * (size_t)(n + skipped));
-    if (drawn == NULL)
-        return CB_ERROR_MEMORY;
-    if (dtype == CB_F32)
-        cb_random_bernoulli_f32(&random, n + skipped, drawn, 1 - options->rate);
-    else
-        cb_random_bernoulli_f64(&random, n + skipped, drawn, 1 - options->rate);
-    if (drawn != mask)
-        memcpy(mask, (char *)drawn + (size_t)skipped * cb_dtype_size(dtype),
-               (size_t)n * cb_dtype_size(dtype));
-    return CB_OK;
 }
 
 /* y = y x keep, y being the mask. Products alone: the same bits on any CPU. */
@@ -63,7 +38,8 @@ static cb_status dropout_forward(const cb_call *call) {
     const dropout_options *options = call->options;
     cb_tensor *out = call->out;
     int64_t n = cb_tensor_count(out);
-    cb_status status = n > 0 ? draw_mask(call, n, out->data) : CB_OK;
+    cb_status status = cbi_fill_drawn(call, &options->draw, CBI_BERNOULLI, 1 - options->rate, 0,
+                                      out->dtype, n, out->data);
     if (status != CB_OK)
         return status;
     /* Scaled by multiplying with x, laid out row-major first where it is not. */

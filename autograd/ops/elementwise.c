@@ -417,6 +417,14 @@ static bool one_pass_gradient(const cb_call *call, cb_tensor *g, cb_tensor **gra
 #include "autograd/ops/elementwise_gradients.h"
 #undef GRADIENT
 
+/* A condition in the dtype of what it chooses from, so that a kernel has one element type. Casting
+   it as it is would make 1/2 an integer 0, and a small f64 an f32 0. */
+static cb_tensor *cbi_condition(cb_tensor *c, cb_tensor *a) {
+    if (c == NULL || a == NULL || cbi_is_poisoned(c) || cbi_is_poisoned(a) || c->dtype == a->dtype)
+        return c;
+    return cb_cast(cb_not_equal(c, cb_full_like(c, 0)), a->dtype);
+}
+
 /* The parameters end the signature and begin the body. */
 #define P0()                                                                                       \
     ) {                                                                                            \
@@ -445,7 +453,7 @@ static bool one_pass_gradient(const cb_call *call, cb_tensor *g, cb_tensor **gra
     }
 #define CB_TERNARY(function, name, kind, value, gradient_a, gradient_b, low, high)                 \
     cb_tensor *function(cb_tensor *c, cb_tensor *a, cb_tensor *b) {                                \
-        return cb_apply(&function##_op.op, 3, (cb_tensor *[]){c, a, b}, NULL);                     \
+        return cb_apply(&function##_op.op, 3, (cb_tensor *[]){cbi_condition(c, a), a, b}, NULL);   \
     }
 #include "elementwise_table.h"
 

@@ -431,3 +431,72 @@ const cb_op cbi_stop_gradient_op = {
 cb_tensor *cb_stop_gradient(cb_tensor *x) {
     return cb_apply(&cbi_stop_gradient_op, 1, &x, NULL);
 }
+
+/* ---- stop_gradient_at ------------------------------------------------------------------------ */
+
+typedef struct place_options {
+    int axis;
+    int64_t index;
+} place_options;
+
+static const cb_option place_option_list[] = {
+    CB_OPTION(place_options, axis, CB_OPTION_INT),
+    CB_OPTION(place_options, index, CB_OPTION_EXTENT),
+};
+
+/* A mask of shape [1, .., extent, .., 1] that is true at the index. */
+static void stop_gradient_at_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
+    const place_options *options = call->options;
+    int64_t extent = g->shape[options->axis], shape[CB_MAX_RANK];
+    for (int i = 0; i < g->rank; i++)
+        shape[i] = i == options->axis ? extent : 1;
+    cb_tensor *places = cb_arange(cb_tape_of(g), CB_I64, 0, 1, extent);
+    cb_tensor *index = cb_full(cb_tape_of(g), CB_I64, CB_SCALAR, (double)options->index);
+    gradients[0] = cb_masked_fill(g, cb_reshape(cb_equal(places, index), g->rank, shape), 0);
+}
+
+/* Differences see what the gradient leaves out: the samples hide it. That it is left out is for a
+   test of its own. */
+static cb_tensor *hidden(cb_tensor *y, int axis, int64_t index) {
+    cb_tensor *part = cb_slice(y, axis, index, index + 1, 1);
+    return cb_concat(2, (cb_tensor *[]){cb_slice(y, axis, 0, index, 1), cb_scale(part, 0)}, axis);
+}
+
+static cb_tensor *stop_last_row_sample(cb_tensor *const *in) {
+    return hidden(cb_stop_gradient_at(in[0], 0, -1), 0, in[0]->shape[0] - 1);
+}
+
+static cb_tensor *stop_column_sample(cb_tensor *const *in) {
+    return hidden(cb_stop_gradient_at(cb_square(in[0]), 1, 2), 1, 2);
+}
+
+static const cb_sample stop_gradient_at_samples[] = {
+    {"row", 1, {SHAPED(2, 3, 4)}, stop_last_row_sample},
+    {"strided", 1, {STRIDED(3, 2, 3, 4)}, stop_column_sample},
+    {"empty", 1, {SHAPED(2, 3, 0)}, stop_last_row_sample},
+};
+
+const cb_op cbi_stop_gradient_at_op = {
+    .name = "stop_gradient_at",
+    .formula = "y = x;  dx = g, but 0 at an index along an axis",
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .options_size = sizeof(place_options),
+    .shape = stop_gradient_shape,
+    .view = true,
+    .vjp = stop_gradient_at_vjp,
+    SAMPLES(stop_gradient_at_samples),
+    OPTIONS(place_option_list),
+};
+
+cb_tensor *cb_stop_gradient_at(cb_tensor *x, int axis, int64_t index) {
+    if (!cbi_axis_resolve(x, "stop_gradient_at", x != NULL ? x->rank : 0, &axis))
+        return cbi_poison(cb_tape_of(x));
+    int64_t extent = x->shape[axis];
+    if (index < -extent || index >= extent)
+        return cbi_function_fail(x, "stop_gradient_at", CB_ERROR_INDEX,
+                                 "index %lld is outside an extent of %lld", (long long)index,
+                                 (long long)extent);
+    return cb_apply(&cbi_stop_gradient_at_op, 1, &x,
+                    &(place_options){axis, index < 0 ? index + extent : index});
+}

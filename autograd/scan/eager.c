@@ -26,10 +26,7 @@ cb_status cbi_scan_check_lengths(cb_tensor *x, cb_tensor *lengths, int64_t time,
 cb_tensor *cbi_scan_masks(cb_tensor *x, cb_tensor *lengths, int64_t time, int64_t batch) {
     if (cbi_scan_check_lengths(x, lengths, time, batch) != CB_OK)
         return cbi_poison(cb_tape_of(x));
-    cb_tensor *steps = cb_arange(cb_tape_of(x), CB_I64, 0, 1, time);
-    cb_tensor *before = cb_less(cb_reshape(steps, CB_SHAPE(time, 1, 1)),
-                                cb_reshape(cb_cast(lengths, CB_I64), CB_SHAPE(1, batch, 1)));
-    return cb_cast(before, x->dtype);
+    return cb_unsqueeze(cb_length_mask(lengths, time, x->dtype), -1);
 }
 
 /* Fails unless a step has left in next what the loop counts on; what a step of a user's own does

@@ -23,6 +23,14 @@
         __VA_ARGS__                                                                                \
     }
 
+/* A struct of a count and an array, as the value of a member. */
+#define CBI_LIST(list, type, ...)                                                                  \
+    {                                                                                              \
+        (int)(sizeof((type[]){__VA_ARGS__}) / sizeof(type)), {                                     \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
+    }
+
 /* A member of a type, of which the size is asked. */
 #define CBI_MEMBER(type, member) ((type *)0)->member
 
@@ -61,6 +69,10 @@ template <class T, class... Given> array<T, sizeof...(Given)> array_of(const Giv
     return array<T, sizeof...(Given)>{{static_cast<T>(given)...}};
 }
 
+template <class List, class T, class... Given> List list_of(const Given &...given) {
+    return List{static_cast<int>(sizeof...(Given)), {static_cast<T>(given)...}};
+}
+
 /* Its size is the number of arguments, which are not computed for it. */
 template <class... Given> char (&counted(const Given &...))[sizeof...(Given)];
 
@@ -93,6 +105,8 @@ template <class... Given> char (&counted(const Given &...))[sizeof...(Given)];
 
 #define CBI_ARRAY(type, ...)                                                                       \
     static_cast<int>(sizeof(cbi::counted(__VA_ARGS__))), cbi::array_of<type>(__VA_ARGS__)
+
+#define CBI_LIST(list, type, ...) cbi::list_of<list, type>(__VA_ARGS__)
 
 #define CBI_MEMBER(type, member) type::member
 

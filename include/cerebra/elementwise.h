@@ -1,9 +1,10 @@
 /* Elementwise functions.
 
-   Operands broadcast as in NumPy; their dtypes must be equal (CB_ERROR_DTYPE otherwise). The result
-   is a new tensor of the broadcast shape, in the operands' dtype. "REAL": of f32 and f64 only; the
-   others take integers as well, which wrap, and whole parameters then (CB_ERROR_VALUE). g is the
-   gradient of the result y; "flat": no gradient flows through it. */
+   Operands broadcast as in NumPy; their dtypes must be equal (CB_ERROR_DTYPE otherwise), but that a
+   condition c may be of any dtype. The result is a new tensor of the broadcast shape, in the
+   operands' dtype. "REAL": of f32 and f64 only; the others take integers as well, which wrap, and
+   whole parameters then (CB_ERROR_VALUE). g is the gradient of the result y; "flat": no gradient
+   flows through it. */
 #ifndef CEREBRA_ELEMENTWISE_H
 #define CEREBRA_ELEMENTWISE_H
 

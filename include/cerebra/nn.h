@@ -56,9 +56,14 @@ CB_API cb_module *cb_linear_new_with(cb_params *params, const char *name, int64_
 typedef struct cb_embedding_options {
     int64_t width;       /* elements of a row */
     cb_init weight_init; /* default: normal, deviation 1, as PyTorch */
+    bool padded;         /* whether padding_index is a row for what is no symbol */
+    int64_t padding_index;
 } cb_embedding_options;
 /* y = the rows of weight [count, width] that the integers x point at; x [...] -> [..., width].
-   cb_embedding_new(params, "embedding", count, width, options...). */
+   cb_embedding_new(params, "embedding", count, width, options...). With .padded = true, row
+   padding_index starts at 0 and gets no gradient (PyTorch's padding_idx), so that it stays 0; what
+   is loaded there instead is moved by weight decay alone. CB_ERROR_INDEX: a padding_index outside
+   0..count-1. */
 #define cb_embedding_new(params, name, count, ...)                                                 \
     cb_embedding_new_with(params, name, count,                                                     \
                           CB_STRUCT(cb_embedding_options, .width = __VA_ARGS__))

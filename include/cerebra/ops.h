@@ -3,8 +3,9 @@
    poisoned tensor, which passes through everything after it (tape.h).
 
    Conventions. Axes may be negative (-1 is the last). "REAL" means f32 or f64. Operands of one call
-   must have one dtype, but for indices, which are i32 or i64. Unless said otherwise the result is a
-   new row-major tensor. Errors named here are recorded with the op's name and its inputs' shapes.
+   must have one dtype, but for indices, which are i32 or i64, and for masks, the conditions of
+   cb_where and cb_masked_fill, which may be of any. Unless said otherwise the result is a new
+   row-major tensor. Errors named here are recorded with the op's name and its inputs' shapes.
  */
 #ifndef CEREBRA_OPS_H
 #define CEREBRA_OPS_H
@@ -42,6 +43,26 @@ CB_API cb_tensor *cb_var(cb_tensor *x, int count, const int *axes, double correc
 /* y = exp(x) / sum(exp(x)) along an axis, and its logarithm x - logsumexp(x). REAL. */
 CB_API cb_tensor *cb_softmax(cb_tensor *x, int axis);
 CB_API cb_tensor *cb_log_softmax(cb_tensor *x, int axis);
+/* y_i = x_0 + ... + x_i along an axis. Any dtype: integers wrap, f32 is added up in double
+   precision. The gradient is the same sum in reverse order, dx_i = g_i + ... + g_(n-1). */
+CB_API cb_tensor *cb_cumsum(cb_tensor *x, int axis);
+
+/* ---- Order along an axis: any dtype ---------------------------------------------------------- */
+
+/* NaN counts as larger than any number: it is last in ascending order and first in descending
+   order, as in NumPy and PyTorch. -0 and 0 are equal, subnormal numbers are too, and all NaN. Equal
+   elements stay in the order of their indices, ascending or descending (a stable sort). Gradients
+   flow through values to the elements that they are; none through indices. indices, where it is not
+   NULL, receives the tensor of indices, i64, poisoned on failure. CB_ERROR_SHAPE: an axis outside
+   the rank. */
+
+/* x with the elements in order along an axis; index i of y is index indices[i] of x. */
+CB_API cb_tensor *cb_sort(cb_tensor *x, int axis, bool descending, cb_tensor **indices);
+/* The indices alone, i64, of x's shape: cb_gather(x, axis, cb_argsort(x, axis, d)) is sorted. */
+CB_API cb_tensor *cb_argsort(cb_tensor *x, int axis, bool descending);
+/* The first k elements of that order, the largest (descending) or the smallest ones: x's shape with
+   extent k along the axis. CB_ERROR_VALUE when k is outside 0..extent. */
+CB_API cb_tensor *cb_topk(cb_tensor *x, int axis, int64_t k, bool largest, cb_tensor **indices);
 
 /* ---- Products ------------------------------------------------------------------------------ */
 
@@ -108,6 +129,71 @@ CB_API cb_tensor *cb_sum_to(cb_tensor *x, int rank, const int64_t *shape);
 CB_API cb_tensor *cb_cast(cb_tensor *x, cb_dtype dtype);
 /* x, through which no gradient flows. A view. */
 CB_API cb_tensor *cb_stop_gradient(cb_tensor *x);
+/* x, through whose part at an index along an axis no gradient flows: a row of a table that is not
+   to be learned. A view. A negative index counts from the end. CB_ERROR_SHAPE: an axis outside the
+   rank; CB_ERROR_INDEX: an index outside the extent. */
+CB_API cb_tensor *cb_stop_gradient_at(cb_tensor *x, int axis, int64_t index);
+
+/* ---- Masks: an element counts as true where it is not 0, NaN too ------------------------------
+ */
+
+/* A mask may be of any dtype, whatever that of the operands: cb_where(cb_equal(ids, pad), a, b)
+   with ids i64 and a, b f32. It must not be a factor of another dtype: cb_mul takes operands of one
+   dtype as everywhere, because a product with 0 is NaN where the other factor is NaN or infinite,
+   which a mask is there to hide. Cast a mask (cb_cast) to count with it. No gradient flows to a
+   mask. */
+
+/* y = value where the mask is true, else x; shapes broadcast. Any dtype of x; value is cast to it.
+   dx = g where the mask is false. CB_ERROR_VALUE: no whole number for an integer dtype. */
+CB_API cb_tensor *cb_masked_fill(cb_tensor *x, cb_tensor *mask, double value);
+/* The lower and the upper triangle of the matrices [..., m, n], 0 outside: element (i, j) of the
+   last two axes stays where j - i <= diagonal, or j - i >= diagonal. diagonal 0 keeps the main one.
+   A causal mask is cb_tril of ones. CB_ERROR_SHAPE: a rank below 2. */
+CB_API cb_tensor *cb_tril(cb_tensor *x, int64_t diagonal);
+CB_API cb_tensor *cb_triu(cb_tensor *x, int64_t diagonal);
+/* y[t, ...] = 1 where t < lengths[...], else 0: lengths, i32 or i64, of any shape -> a new first
+   axis of extent time. So lengths [batch] give [time, batch], the layout of recurrent networks
+   (rnn.h); cb_transpose(y, 0, 1) is [batch, time]. A length of 0 or less gives zeros, one above
+   time ones. CB_ERROR_DTYPE: lengths of a float; CB_ERROR_SHAPE: no room for an axis, or time is
+   negative.
+   */
+CB_API cb_tensor *cb_length_mask(cb_tensor *lengths, int64_t time, cb_dtype dtype);
+
+/* ---- Random numbers -------------------------------------------------------------------------- */
+
+/* Independent random numbers of a shape, f32 or f64, from the caller's generator, which advances
+   (by at most one block an element, random.h). They are constants: no gradient flows to them, nor
+   to x, of which the functions that end in _like take shape and dtype. So a sample with a gradient
+   is a function of its parameters (a pathwise, or reparameterised, sample; Kingma & Welling 2014):
+     cb_add(mean, cb_mul(sigma, cb_normal_like(mean, 0, 1, &random)))
+   The numbers depend on the generator, dtype and shape alone, not on strides or the number of
+   threads. They are the same under cb_checkpoint, which draws them again, and in a compiled
+   recurrence. CB_ERROR_VALUE: the generator is NULL, or a parameter is outside its range;
+   CB_ERROR_DTYPE: a dtype of integers. */
+
+/* Uniform in [low, high); finite, low <= high. Bernoulli numbers with a probability for each
+   element are cb_less(cb_uniform_like(p, 0, 1, random), p). */
+CB_API cb_tensor *cb_uniform(cb_tape *tape, cb_dtype dtype, int rank, const int64_t *shape,
+                             double low, double high, cb_random *random);
+CB_API cb_tensor *cb_uniform_like(cb_tensor *x, double low, double high, cb_random *random);
+/* Normal; stddev >= 0, both finite. */
+CB_API cb_tensor *cb_normal(cb_tape *tape, cb_dtype dtype, int rank, const int64_t *shape,
+                            double mean, double stddev, cb_random *random);
+CB_API cb_tensor *cb_normal_like(cb_tensor *x, double mean, double stddev, cb_random *random);
+/* 1 with probability p, else 0; 0 <= p <= 1. */
+CB_API cb_tensor *cb_bernoulli(cb_tape *tape, cb_dtype dtype, int rank, const int64_t *shape,
+                               double p, cb_random *random);
+CB_API cb_tensor *cb_bernoulli_like(cb_tensor *x, double p, cb_random *random);
+/* Exponential with mean 1: -log(1 - u), u uniform in (0, 1). Always above 0. */
+CB_API cb_tensor *cb_exponential(cb_tape *tape, cb_dtype dtype, int rank, const int64_t *shape,
+                                 cb_random *random);
+CB_API cb_tensor *cb_exponential_like(cb_tensor *x, cb_random *random);
+/* Gumbel's standard distribution: -log(e), e exponential. cb_argmax(cb_add(logits, cb_gumbel_like(
+   logits, random)), -1, false) draws classes from softmax(logits) (Gumbel 1954; Maddison et al.
+   2014), and softmax((logits + gumbel) / t) is a sample with a gradient (Jang et al. 2017). */
+CB_API cb_tensor *cb_gumbel(cb_tape *tape, cb_dtype dtype, int rank, const int64_t *shape,
+                            cb_random *random);
+CB_API cb_tensor *cb_gumbel_like(cb_tensor *x, cb_random *random);
 
 /* ---- Indexing: CB_ERROR_INDEX, with the index and its place, when one is out of range -------- */
 
@@ -201,18 +287,31 @@ CB_API cb_tensor *cb_batch_norm(cb_tensor *x, cb_tensor *mean, cb_tensor *varian
 /* What a loss does with its terms: their mean (the default), their sum, or nothing. */
 typedef enum cb_reduction { CB_REDUCE_MEAN, CB_REDUCE_SUM, CB_REDUCE_NONE } cb_reduction;
 
+/* A few indices. */
+typedef struct cb_indices {
+    int count;     /* how many there are */
+    int64_t at[8]; /* they */
+} cb_indices;
+
 /* Options of cb_cross_entropy. */
 typedef struct cb_cross_entropy_options {
     cb_tensor *target;      /* [...], i32 or i64: the true classes */
-    cb_reduction reduction; /* the mean is over targets that are not ignored */
-    bool ignore;            /* whether targets equal to ignore_index count as 0 */
-    int64_t ignore_index;   /* read when ignore is set */
+    cb_reduction reduction; /* the mean is over targets that are not ignored, weighted */
+    cb_tensor *weight;      /* [C], of the logits' dtype: w, what a class counts; NULL: 1 each */
+    cb_indices ignored;     /* targets equal to one of them count as 0: see CB_IGNORE */
     double label_smoothing; /* s in [0, 1) */
 } cb_cross_entropy_options;
+/* The ignored indices, one or up to eight, whether they are classes or not:
+   cb_cross_entropy(logits, target, CB_IGNORE(-100)). Where the ignored places are known as a mask,
+   as from cb_length_mask, the targets there are set first: cb_masked_fill(target, mask, -100). */
+#define CB_IGNORE(...) .ignored = CBI_LIST(cb_indices, int64_t, __VA_ARGS__)
 /* Cross entropy in nats of classes given by logits [..., C] (last axis):
-     l = -sum_c q_c log softmax(logits)_c,   q = (1 - s) onehot(target) + s / C,
-   as PyTorch's. cb_cross_entropy(logits, target, .label_smoothing = 0.1). A mean over no targets is
-   NaN. CB_ERROR_INDEX when a target is outside 0..C-1 and not ignored. */
+     l = -sum_c q_c w_c log softmax(logits)_c,   q = (1 - s) onehot(target) + s / C,
+     mean = (sum of l) / (sum of w_target),
+   as PyTorch's. cb_cross_entropy(logits, target, .label_smoothing = 0.1). An ignored index that is
+   a class stays one that label smoothing spreads to. A mean over no targets, or over weights of 0,
+   is NaN. Gradients flow to logits and weight. CB_ERROR_INDEX when a target is outside 0..C-1 and
+   not ignored; CB_ERROR_SHAPE and CB_ERROR_DTYPE: a weight that is not [C] of the logits' dtype. */
 #define cb_cross_entropy(logits, ...)                                                              \
     cb_cross_entropy_with(logits, CB_STRUCT(cb_cross_entropy_options, .target = __VA_ARGS__))
 CB_API cb_tensor *cb_cross_entropy_with(cb_tensor *logits, const cb_cross_entropy_options *options);

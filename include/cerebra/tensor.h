@@ -29,7 +29,8 @@ CB_BEGIN_DECLS
 #define CB_MAX_RANK 8
 
 /* Element types: IEEE 754 binary32 and binary64, two's complement 32 and 64 bits. There is no
-   boolean: comparisons give 1 and 0 in the dtype of their operands, so that a mask multiplies. */
+   boolean: comparisons give 1 and 0 in the dtype of their operands, so that a mask multiplies, and
+   what chooses by a mask takes one of any dtype (ops.h). */
 typedef enum cb_dtype { CB_F32, CB_F64, CB_I32, CB_I64 } cb_dtype;
 
 /* A tensor; the invariants are above. */

@@ -14,15 +14,24 @@
     { rank, {__VA_ARGS__}, 0, below, CB_NO_KINK, true, false }
 
 /* Cross entropy of the class 1 counted as ignored, in all reductions. */
-static cb_tensor *cross_entropies(cb_tensor *const *in, bool ignore, double smoothing) {
+static cb_tensor *cross_entropies(cb_tensor *const *in, cb_tensor *weight, bool ignore,
+                                  double smoothing) {
     cb_tensor *total = NULL;
     for (int i = CB_REDUCE_MEAN; i <= CB_REDUCE_NONE; i++) {
         cb_tensor *y =
-            cb_cross_entropy(in[0], in[1], .reduction = (cb_reduction)i, .ignore = ignore,
-                             .ignore_index = 1, .label_smoothing = smoothing);
+            cb_cross_entropy(in[0], in[1], .reduction = (cb_reduction)i, .weight = weight,
+                             .ignored = {ignore, {1}}, .label_smoothing = smoothing);
         total = total == NULL ? y : cb_add(total, cb_scale(y, i + 0.5));
     }
     return total;
+}
+
+/* A sample of a normal distribution, and of a relaxed choice, as functions of their parameters. */
+static cb_tensor *pathwise(cb_tensor *const *in) {
+    cb_random random = cb_random_seed(3);
+    cb_tensor *z = cb_add(in[0], cb_mul(cb_exp(in[1]), cb_normal_like(in[0], 0, 1, &random)));
+    cb_tensor *scores = cb_add(in[0], cb_gumbel_like(in[0], &random));
+    return cb_mul(cb_square(z), cb_softmax(cb_scale(scores, 2), -1));
 }
 
 /* Name, inputs, what is built from them. */
@@ -38,11 +47,27 @@ static cb_tensor *cross_entropies(cb_tensor *const *in, bool ignore, double smoo
       cb_layer_norm(in[0], in[1], in[2], 0.1))                                                     \
     X(layer_norm_two, 2, {STRIDED(3, 2, 2, 3) COMMA SHAPED(2, 2, 3)},                              \
       cb_layer_norm(in[0], NULL, in[1], 0.1))                                                      \
-    X(cross_entropy, 2, {SHAPED(2, 5, 4) COMMA CLASSES(4, 1, 5)}, cross_entropies(in, false, 0))   \
+    X(cross_entropy, 2, {SHAPED(2, 5, 4) COMMA CLASSES(4, 1, 5)},                                  \
+      cross_entropies(in, NULL, false, 0))                                                         \
     X(cross_entropy_smooth, 2, {STRIDED(2, 5, 4) COMMA CLASSES(4, 1, 5)},                          \
-      cross_entropies(in, false, 0.2))                                                             \
+      cross_entropies(in, NULL, false, 0.2))                                                       \
     X(cross_entropy_ignore, 2, {SHAPED(3, 2, 3, 4) COMMA CLASSES(4, 2, 2, 3)},                     \
-      cross_entropies(in, true, 0.1))                                                              \
+      cross_entropies(in, NULL, true, 0.1))                                                        \
+    X(cross_entropy_weighted, 3, {SHAPED(2, 5, 4) COMMA CLASSES(4, 1, 5) COMMA UNIT(1, 4)},        \
+      cross_entropies(in, in[2], false, 0))                                                        \
+    X(cross_entropy_weighted_both, 3,                                                              \
+      {SHAPED(3, 2, 3, 4) COMMA CLASSES(4, 2, 2, 3) COMMA UNIT(1, 4)},                             \
+      cross_entropies(in, in[2], true, 0.1))                                                       \
+    X(masked_fill, 2, {STRIDED(3, 2, 3, 4) COMMA CLASSES(2, 2, 3, 1)},                             \
+      cb_square(cb_masked_fill(in[0], in[1], -0.5)))                                               \
+    X(where_integer, 3, {SHAPED(2, 3, 4) COMMA CLASSES(2, 1, 4) COMMA SHAPED(2, 3, 1)},            \
+      cb_mul(cb_where(in[1], in[0], in[2]), in[0]))                                                \
+    X(tril, 1, {STRIDED(3, 2, 3, 4)}, cb_square(cb_tril(in[0], -1)))                               \
+    X(triu, 1, {SHAPED(2, 4, 3)}, cb_mul(cb_triu(in[0], 1), in[0]))                                \
+    X(sort, 1, {STRIDED(3, 2, 5, 3)}, cb_square(cb_sort(in[0], 1, true, NULL)))                    \
+    X(topk, 1, {SHAPED(2, 4, 6)},                                                                  \
+      cb_mul(cb_topk(in[0], -1, 2, true, NULL), cb_topk(in[0], -1, 2, false, NULL)))               \
+    X(pathwise, 2, {SHAPED(2, 3, 4) COMMA SHAPED(1, 4)}, pathwise(in))                             \
     X(bce, 2, {SHAPED(2, 3, 4) COMMA UNIT(1, 4)},                                                  \
       cb_binary_cross_entropy(in[0], in[1], CB_REDUCE_MEAN))                                       \
     X(mse, 2, {SHAPED(2, 3, 4) COMMA SHAPED(2, 3, 1)}, cb_mse(in[0], in[1], CB_REDUCE_NONE))       \

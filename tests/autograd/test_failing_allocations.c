@@ -55,7 +55,7 @@ Test(failing_allocations, tape_and_ops) {
 
 static bool model_step(void) {
     cb_params *params = cb_params_new(1);
-    cb_module *embedding = cb_embedding_new(params, "embedding", 7, 4);
+    cb_module *embedding = cb_embedding_new(params, "embedding", 7, 4, .padded = true);
     cb_rnn *rnn = cb_rnn_new(params, "rnn", &cb_lstm, 4, 5);
     cb_module *head = cb_linear_new(params, "head", 5, 7);
     cb_optimizer *optimizer = cb_adam_new(params, .lr = 0.01);
@@ -63,7 +63,11 @@ static bool model_step(void) {
     cb_tensor *ids = cb_arange(tape, CB_I64, 0, 1, 6);
     cb_tensor *x = cb_forward(embedding, cb_reshape(ids, CB_SHAPE(3, 2)));
     cb_tensor *logits = cb_forward(head, cb_rnn_forward(rnn, x, NULL));
-    cb_tensor *loss = cb_cross_entropy(cb_reshape(logits, CB_SHAPE(6, 7)), ids);
+    cb_random random = cb_random_seed(2);
+    logits = cb_sort(cb_add(logits, cb_gumbel_like(logits, &random)), -1, false, NULL);
+    cb_tensor *weight = cb_cumsum(cb_full(tape, CB_F32, CB_SHAPE(7), 1), 0);
+    cb_tensor *loss = cb_cross_entropy(cb_reshape(logits, CB_SHAPE(6, 7)), ids, .weight = weight,
+                                       CB_IGNORE(2, 5), .label_smoothing = 0.1);
     cb_status status = cb_backward(loss);
     cb_status stepped =
         optimizer != NULL && status == CB_OK ? cb_optimizer_step(optimizer) : status;

@@ -22,6 +22,12 @@ static cb_tensor *stack_alternating(cb_tensor *const *in) {
     return cb_stack(100, all, 1);
 }
 
+static cb_tensor *first_indices(cb_tensor *x, bool largest) {
+    cb_tensor *indices = NULL;
+    cb_topk(x, 1, x->shape[1] < 7 ? x->shape[1] : 7, largest, &indices);
+    return indices;
+}
+
 /* Sums, means and the like over the axes that the case's name ends in. */
 #define OVER_AXES(X, f)                                                                            \
     X(f##_0, cb_##f(in[0], CB_AXES(0), false), 1e-6)                                               \
@@ -184,6 +190,60 @@ static cb_tensor *stack_alternating(cb_tensor *const *in) {
     X(one_hot, cb_one_hot(in[0], 5, CB_F32), 0)                                                    \
     X(one_hot_i64, cb_one_hot(in[0], 6, CB_I64), 0)
 
+#define EACH_DTYPE(X, f, ...)                                                                      \
+    X(f##_f32, __VA_ARGS__, 0)                                                                     \
+    X(f##_f64, __VA_ARGS__, 0)                                                                     \
+    X(f##_i32, __VA_ARGS__, 0)                                                                     \
+    X(f##_i64, __VA_ARGS__, 0)
+
+#define MASKS(X)                                                                                   \
+    X(tril_minus_9, cb_tril(in[0], INT64_MIN), 0)                                                  \
+    X(tril_minus_1, cb_tril(in[0], -1), 0)                                                         \
+    X(tril_0, cb_tril(in[0], 0), 0)                                                                \
+    X(tril_2, cb_tril(in[0], 2), 0)                                                                \
+    X(tril_9, cb_tril(in[0], INT64_MAX), 0)                                                        \
+    X(triu_minus_9, cb_triu(in[0], -9), 0)                                                         \
+    X(triu_minus_1, cb_triu(in[0], -1), 0)                                                         \
+    X(triu_0, cb_triu(in[0], 0), 0)                                                                \
+    X(triu_2, cb_triu(in[0], 2), 0)                                                                \
+    X(triu_9, cb_triu(in[0], 9), 0)                                                                \
+    X(tril_i64, cb_tril(in[0], -1), 0)                                                             \
+    EACH_DTYPE(X, where_mask, cb_where(in[0], in[1], in[2]))                                       \
+    EACH_DTYPE(X, masked_fill, cb_masked_fill(in[0], in[1], -1.5))                                 \
+    X(where_small, cb_where(in[0], in[1], in[2]), 0)                                               \
+    X(masked_fill_integers, cb_masked_fill(in[0], in[1], -7), 0)
+
+#define SORTED(X, name, descending)                                                                \
+    X(sort_##name, cb_sort(in[0], 1, descending, NULL), 0)                                         \
+    X(argsort_##name, cb_argsort(in[0], -2, descending), 0)                                        \
+    X(topk_##name, cb_topk(in[0], 1, in[0]->shape[1] < 7 ? in[0]->shape[1] : 7, descending, NULL), \
+      0)                                                                                           \
+    X(topk_indices_##name, first_indices(in[0], descending), 0)
+#define SORTED_BOTH(X, name)                                                                       \
+    SORTED(X, name##_up, false)                                                                    \
+    SORTED(X, name##_down, true)
+
+#define ORDER(X)                                                                                   \
+    X(cumsum_0, cb_cumsum(in[0], 0), 1e-6)                                                         \
+    X(cumsum_1, cb_cumsum(in[0], -2), 1e-6)                                                        \
+    X(cumsum_2, cb_cumsum(in[0], 2), 1e-6)                                                         \
+    X(cumsum_long, cb_cumsum(in[0], 1), 1e-6)                                                      \
+    X(cumsum_special, cb_cumsum(in[0], 1), 1e-6)                                                   \
+    X(cumsum_empty, cb_cumsum(in[0], 1), 0)                                                        \
+    X(cumsum_i32, cb_cumsum(in[0], 0), 0)                                                          \
+    X(cumsum_i64, cb_cumsum(in[0], 0), 0)                                                          \
+    SORTED_BOTH(X, ties)                                                                           \
+    SORTED_BOTH(X, plain)                                                                          \
+    SORTED_BOTH(X, short)                                                                          \
+    SORTED_BOTH(X, integers)                                                                       \
+    SORTED_BOTH(X, extremes_i32)                                                                   \
+    SORTED_BOTH(X, extremes_i64)                                                                   \
+    X(sort_empty, cb_sort(in[0], 1, false, NULL), 0)                                               \
+    X(argsort_0, cb_argsort(in[0], 0, false), 0)                                                   \
+    X(argsort_2, cb_argsort(in[0], 2, false), 0)                                                   \
+    X(topk_0, cb_topk(in[0], 0, 2, false, NULL), 0)                                                \
+    X(topk_none, cb_topk(in[0], 1, 0, true, NULL), 0)
+
 #define FUNCTION(name, expression, tolerance)                                                      \
     static cb_tensor *apply_##name(cb_tensor *const *in) {                                         \
         return expression;                                                                         \
@@ -281,6 +341,8 @@ GROUP(integers, INTEGERS)
 GROUP(reductions, REDUCTIONS)
 GROUP(products, PRODUCTS)
 GROUP(shapes, SHAPES)
+GROUP(masks, MASKS)
+GROUP(order, ORDER)
 
 Test(ops, every_stored_case_is_applied) {
     cb_safetensors *file = cbt_reference("op_cases");
@@ -289,7 +351,8 @@ Test(ops, every_stored_case_is_applied) {
         size_t count;
     } groups[] = {
 #define LIST(group) {group##_cases, sizeof(group##_cases) / sizeof(group##_cases[0])}
-        LIST(elementwise), LIST(integers), LIST(reductions), LIST(products), LIST(shapes)};
+        LIST(elementwise), LIST(integers), LIST(reductions), LIST(products),
+        LIST(shapes),      LIST(masks),    LIST(order)};
     for (int i = 0; i < cb_safetensors_count(file); i++) {
         char name[80];
         snprintf(name, sizeof(name), "%s", cb_safetensors_at(file, i).name);

@@ -66,9 +66,32 @@ static int draw_interpolation(drawing *d) {
     return MAKE(d, form_add, left, right);
 }
 
+/* Where one value is greater than another, in any dtype. */
+static int draw_mask(drawing *d, int like) {
+    static const cb_dtype dtypes[] = {CB_F32, CB_F64, CB_I32, CB_I64};
+    int c = companion(d, like);
+    int mask = MAKE(d, form_greater, c, companion(d, c));
+    return allows(d, CASTS) && chance(d, 50) ? make_cast(d, mask, dtypes[below(d, 4)]) : mask;
+}
+
 static int draw_where(drawing *d) {
-    int a = pick_float(d), b = companion(d, a), c = companion(d, a);
-    return MAKE(d, form_where, MAKE(d, form_greater, c, companion(d, c)), a, b);
+    int a = pick_float(d), b = companion(d, a);
+    return MAKE(d, form_where, draw_mask(d, a), a, b);
+}
+
+static int draw_masked_fill(drawing *d) {
+    int x = pick_float(d), mask = draw_mask(d, x);
+    return emit(d, &(value){.form = &form_masked_fill,
+                            .count = 2,
+                            .in = {x, mask},
+                            .parameter = {uniform(d, -1, 1)}});
+}
+
+/* Of each row's own matrix, or of a weight. */
+static int draw_tril(drawing *d) {
+    int x = pick_float(d);
+    int64_t diagonal = between(d, -2, 2);
+    return emit(d, &(value){.form = &form_tril, .count = 1, .in = {x}, .number = {diagonal}});
 }
 
 /* Straight through a step: x + stop_gradient(f(x) - x) */
@@ -108,21 +131,23 @@ static int draw_dropout(drawing *d) {
                             .parameter = {0.25}});
 }
 
+static int draw_normal(drawing *d) {
+    return emit(
+        d, &(value){
+               .form = &form_normal_like, .count = 1, .in = {pick_float(d)}, .parameter = {0.25}});
+}
+
 static int draw_checkpoint(drawing *d) {
     int a = tame(d, pick_float(d), -4, 4);
     return MAKE(d, form_checkpoint, a, tame(d, companion(d, a), -4, 4));
 }
 
 const proposal elementwise_proposals[] = {
-    {ALWAYS, 30, draw_unary},
-    {ALWAYS, 40, draw_binary},
-    {ALWAYS, 8, draw_interpolation},
-    {KINKS, 6, draw_where},
-    {KINKS, 3, draw_straight_through},
-    {CASTS, 4, draw_integers},
-    {CASTS, 6, draw_integer_function},
-    {CASTS, 14, draw_cast},
-    {RANDOM, 8, draw_dropout},
-    {RANDOM, 5, draw_checkpoint},
-    {0, 0, NULL},
+    {ALWAYS, 30, draw_unary},          {ALWAYS, 40, draw_binary},
+    {ALWAYS, 8, draw_interpolation},   {KINKS, 6, draw_where},
+    {KINKS, 3, draw_straight_through}, {CASTS, 4, draw_integers},
+    {CASTS, 6, draw_integer_function}, {CASTS, 14, draw_cast},
+    {KINKS, 3, draw_masked_fill},      {HEADS, 4, draw_tril},
+    {RANDOM, 8, draw_dropout},         {RANDOM, 8, draw_normal},
+    {RANDOM, 5, draw_checkpoint},      {0, 0, NULL},
 };

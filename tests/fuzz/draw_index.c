@@ -35,8 +35,9 @@ static int draw_gather(drawing *d) {
     int x = pick_float(d), axis = fixed_axis(d, x);
     if (axis == FAILED)
         return FAILED;
-    int index =
-        chance(d, 60) ? indices_along(d, x, axis) : make_reduction(d, &form_argmax, x, axis, true);
+    int index = chance(d, 50)   ? indices_along(d, x, axis)
+                : chance(d, 50) ? make_reduction(d, &form_argmax, x, axis, true)
+                                : make_reduction(d, &form_argsort, x, axis, chance(d, 50));
     return emit(
         d,
         &(value){
@@ -168,16 +169,14 @@ static int draw_running_sum(drawing *d) {
     return make_reduction(d, &form_running_sum, x, axis, chance(d, 50));
 }
 
+static int draw_cumsum(drawing *d) {
+    int x = tame(d, pick_float(d), -4, 4);
+    return make_axis(d, &form_cumsum, x, pick_axis(d, x));
+}
+
 const proposal index_proposals[] = {
-    {INDICES, 6, draw_gather},
-    {INDICES, 4, draw_scatter_add},
-    {INDICES, 6, draw_gather_rows},
-    {INDICES, 6, draw_scatter_rows},
-    {INDICES, 4, draw_one_hot},
-    {CONSTANTS, 14, draw_constant},
-    {CONSTANTS, 4, draw_full_like},
-    {OWN_OPS, 5, draw_floor},
-    {OWN_OPS, 6, draw_running_sum},
-    {OWN_OPS, 5, draw_circle},
-    {0, 0, NULL},
+    {INDICES, 6, draw_gather},       {INDICES, 4, draw_scatter_add}, {INDICES, 6, draw_gather_rows},
+    {INDICES, 6, draw_scatter_rows}, {INDICES, 4, draw_one_hot},     {REDUCTIONS, 6, draw_cumsum},
+    {CONSTANTS, 14, draw_constant},  {CONSTANTS, 4, draw_full_like}, {OWN_OPS, 5, draw_floor},
+    {OWN_OPS, 6, draw_running_sum},  {OWN_OPS, 5, draw_circle},      {0, 0, NULL},
 };

@@ -12,7 +12,7 @@ typedef struct surroundings {
     cb_tape *tape;
     int64_t batch;
     const cb_tensor *constant; /* of the program: the elements of form_constant, form_indices */
-    cb_random *random;         /* of form_dropout */
+    cb_random *random;         /* of forms that draw */
 } surroundings;
 
 typedef struct form {
@@ -27,6 +27,7 @@ typedef struct form {
     bool (*infer)(const program *p, value *v);
     cb_tensor *(*apply)(const value *v, cb_tensor *const *in, const surroundings *s);
     bool exact; /* the result is not rounded: two ways of computing it agree to the bit */
+    bool draws; /* random numbers, so that the order of evaluation matters */
 
     /* The rest is for elementwise forms, those of an arity above 0. */
     int arity, parameters; /* operands, and numbers behind them */
@@ -61,8 +62,8 @@ typedef struct form {
     X(matmul) X(linear) X(layer_norm) X(mse) X(huber) X(binary_cross_entropy) X(cross_entropy) \
     X(reshape) X(permute) X(transpose) X(slice) X(select) X(chunk) X(expand) X(squeeze) \
     X(unsqueeze) X(flip) X(pad) X(concat) X(stack) X(contiguous) X(cast) X(stop_gradient) \
-    X(gather_rows) X(scatter_rows) X(gather) X(scatter_add) X(one_hot) X(dropout) X(checkpoint) \
-    X(floor) X(circle) X(running_sum)
+    X(gather_rows) X(scatter_rows) X(gather) X(scatter_add) X(one_hot) X(dropout) X(normal_like) \
+    X(checkpoint) X(cumsum) X(argsort) X(masked_fill) X(tril) X(floor) X(circle) X(running_sum)
 /* clang-format on */
 
 #define FORM_DECLARATION(name) extern const form form_##name;

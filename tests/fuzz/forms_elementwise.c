@@ -125,8 +125,8 @@ static bool infer_where(const program *p, value *v) {
     v->type = *a;
     include(&v->type, b->low);
     include(&v->type, b->high);
-    return c->dtype == a->dtype && a->dtype == b->dtype &&
-           broadcast(&a->shape, &b->shape, &shape) && broadcast(&shape, &c->shape, &v->type.shape);
+    return a->dtype == b->dtype && broadcast(&a->shape, &b->shape, &shape) &&
+           broadcast(&shape, &c->shape, &v->type.shape);
 }
 
 static cb_tensor *apply(const value *v, cb_tensor *const *in, const surroundings *s) {

@@ -112,6 +112,39 @@ static cb_tensor *apply_one_hot(const value *v, cb_tensor *const *in, const surr
     return cb_one_hot(in[0], v->number[0], v->dtype);
 }
 
+static bool infer_sum_along(const program *p, value *v) {
+    const type *x = input_type(p, v, 0);
+    int axis = v->axes[0];
+    if (!cb_dtype_is_float(x->dtype) || axis < 0 || axis >= x->shape.rank)
+        return false;
+    extent e = x->shape.at[axis];
+    v->type = *x;
+    v->type.high = magnitude(x) * (double)e.times * (e.batch ? 70 : 1);
+    v->type.low = -v->type.high;
+    return true;
+}
+
+static cb_tensor *apply_cumsum(const value *v, cb_tensor *const *in, const surroundings *s) {
+    (void)s;
+    return cb_cumsum(in[0], v->axes[0]);
+}
+
+static bool infer_argsort(const program *p, value *v) {
+    const type *x = input_type(p, v, 0);
+    int axis = v->axes[0];
+    if (axis < 0 || axis >= x->shape.rank)
+        return false;
+    extent e = x->shape.at[axis];
+    v->type = (type){.dtype = CB_I64, .shape = x->shape};
+    v->type.high = (double)(e.times * (e.batch ? 70 : 1) - 1);
+    return e.times > 0;
+}
+
+static cb_tensor *apply_argsort(const value *v, cb_tensor *const *in, const surroundings *s) {
+    (void)s;
+    return cb_argsort(in[0], v->axes[0], v->flag);
+}
+
 #define FORM(form_name, arguments, is_exact)                                                       \
     const form form_##form_name = {.name = "cb_" #form_name,                                       \
                                    .text = "cb_" #form_name arguments,                             \
@@ -123,6 +156,44 @@ FORM(scatter_rows, "($0, $1, $i)", false)
 FORM(gather, "($0, $x, $1)", true)
 FORM(scatter_add, "($0, $x, $1, $2)", false)
 FORM(one_hot, "($0, $i, $d)", true)
+
+const form form_cumsum = {.name = "cb_cumsum",
+                          .text = "cb_cumsum($0, $x)",
+                          .infer = infer_sum_along,
+                          .apply = apply_cumsum};
+FORM(argsort, "($0, $x, $f)", true)
+
+/* ---- Masks ----------------------------------------------------------------------------------- */
+
+static bool infer_masked_fill(const program *p, value *v) {
+    const type *x = input_type(p, v, 0), *mask = input_type(p, v, 1);
+    v->type = *x;
+    v->type.low = fmin(x->low, v->parameter[0]);
+    v->type.high = fmax(x->high, v->parameter[0]);
+    return cb_dtype_is_float(x->dtype) && broadcast(&x->shape, &mask->shape, &v->type.shape);
+}
+
+static cb_tensor *apply_masked_fill(const value *v, cb_tensor *const *in, const surroundings *s) {
+    (void)s;
+    return cb_masked_fill(in[0], in[1], v->parameter[0]);
+}
+
+/* number: the diagonal. Of matrices in which the batch is no axis. */
+static bool infer_tril(const program *p, value *v) {
+    v->type = *input_type(p, v, 0);
+    v->type.low = fmin(0, v->type.low);
+    v->type.high = fmax(0, v->type.high);
+    int rank = v->type.shape.rank;
+    return rank >= 2 && !v->type.shape.at[rank - 1].batch && !v->type.shape.at[rank - 2].batch;
+}
+
+static cb_tensor *apply_tril(const value *v, cb_tensor *const *in, const surroundings *s) {
+    (void)s;
+    return cb_tril(in[0], v->number[0]);
+}
+
+FORM(masked_fill, "($0, $1, $p)", true)
+FORM(tril, "($0, $i)", true)
 
 /* ---- Random numbers, recomputation ----------------------------------------------------------- */
 
@@ -137,7 +208,28 @@ static cb_tensor *apply_dropout(const value *v, cb_tensor *const *in, const surr
     return cb_dropout(in[0], v->parameter[0], s->random);
 }
 
-FORM(dropout, "($0, $p, &dropout_random)", false)
+/* parameter: the deviation. No number is further off than nine of it (random.h). */
+static bool infer_normal_like(const program *p, value *v) {
+    v->type = *input_type(p, v, 0);
+    v->type.high = 9 * v->parameter[0];
+    v->type.low = -v->type.high;
+    return cb_dtype_is_float(v->type.dtype) && v->parameter[0] >= 0;
+}
+
+static cb_tensor *apply_normal_like(const value *v, cb_tensor *const *in, const surroundings *s) {
+    return cb_normal_like(in[0], 0, v->parameter[0], s->random);
+}
+
+const form form_dropout = {.name = "cb_dropout",
+                           .text = "cb_dropout($0, $p, &step_random)",
+                           .infer = infer_dropout,
+                           .apply = apply_dropout,
+                           .draws = true};
+const form form_normal_like = {.name = "cb_normal_like",
+                               .text = "cb_normal_like($0, 0, $p, &step_random)",
+                               .infer = infer_normal_like,
+                               .apply = apply_normal_like,
+                               .draws = true};
 
 static bool infer_checkpoint(const program *p, value *v) {
     const type *a = input_type(p, v, 0), *b = input_type(p, v, 1);
@@ -171,18 +263,6 @@ static cb_tensor *apply_floor(const value *v, cb_tensor *const *in, const surrou
     return own_floor(in[0]);
 }
 
-static bool infer_running_sum(const program *p, value *v) {
-    const type *x = input_type(p, v, 0);
-    int axis = v->axes[0];
-    if (!cb_dtype_is_float(x->dtype) || axis < 0 || axis >= x->shape.rank)
-        return false;
-    extent e = x->shape.at[axis];
-    v->type = *x;
-    v->type.high = magnitude(x) * (double)e.times * (e.batch ? 70 : 1);
-    v->type.low = -v->type.high;
-    return true;
-}
-
 static cb_tensor *apply_running_sum(const value *v, cb_tensor *const *in, const surroundings *s) {
     (void)s;
     return own_running_sum(in[0], v->axes[0], v->flag);
@@ -211,5 +291,5 @@ const form form_floor = {.name = "own floor",
                          .exact = true};
 const form form_running_sum = {.name = "own running sum",
                                .text = "own_running_sum($0, $x, $f)",
-                               .infer = infer_running_sum,
+                               .infer = infer_sum_along,
                                .apply = apply_running_sum};

@@ -166,14 +166,14 @@ static void plan_nesting(printing *q) {
                 q->uses[v->in[k]]++;
                 size[i] += q->nested[v->in[k]] ? size[v->in[k]] : 0;
             }
-        q->nested[i] = size[i] < 5 && v->form != &form_dropout && !form_is_leaf(v->form);
+        q->nested[i] = size[i] < 5 && !v->form->draws && !form_is_leaf(v->form);
     }
     for (int i = 0; i < p->value_count; i++)
         q->nested[i] = q->nested[i] && q->uses[i] == 1;
     for (int s = 0; s < p->state_count; s++) {
         int i = p->next[s];
-        q->nested[i] = q->uses[i] == 0 && !form_is_leaf(p->values[i].form) &&
-                       p->values[i].form != &form_dropout;
+        q->nested[i] =
+            q->uses[i] == 0 && !form_is_leaf(p->values[i].form) && !p->values[i].form->draws;
         q->uses[i]++;
     }
 }
@@ -265,8 +265,8 @@ void print_step(FILE *stream, const program *p) {
     for (int i = 0; i < p->value_count; i++)
         if (p->values[i].form == &form_constant || p->values[i].form == &form_indices)
             print_constant(stream, p, i);
-    if (program_uses(p, &form_dropout) > 0)
-        fputs("static cb_random dropout_random;\n", stream);
+    if (program_draws(p))
+        fputs("static cb_random step_random;\n", stream);
     fputs("static void step(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *s, "
           "cb_tensor **next) {\n    int64_t B = x->shape[0];\n    (void)w, (void)s, (void)B;\n",
           stream);

@@ -210,8 +210,8 @@ static void print_scan(FILE *f, const program *p) {
                 "    cb_tensor *lengths = cb_input(tape, drawn_below(%" PRIu64 ", %" PRId64
                 ", %s, CB_SHAPE(%" PRId64 ")));\n",
                 p->run.data + SEED_LENGTHS, p->run.time + 1, index_text(&p->run), p->run.batch);
-    if (program_uses(p, &form_dropout) > 0)
-        fprintf(f, "    dropout_random = cb_random_seed(%d);\n", DROPOUT_SEED);
+    if (program_draws(p))
+        fprintf(f, "    step_random = cb_random_seed(%d);\n", STEP_SEED);
     for (int k = 0; k < p->run.runs; k++)
         fprintf(f,
                 "    cb_tensor *y%d = cb_scan_run(scan, x, &(cb_scan_io){.weights = w, "

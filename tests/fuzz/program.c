@@ -188,6 +188,14 @@ int program_uses(const program *p, const form *f) {
     return uses;
 }
 
+bool program_draws(const program *p) {
+    bool live[MOST_VALUES], draws = false;
+    program_live(p, live);
+    for (int i = 0; i < p->value_count; i++)
+        draws = draws || (live[i] && p->values[i].form->draws);
+    return draws;
+}
+
 /* ---- Dropping -------------------------------------------------------------------------------- */
 
 static void drop_weight(program *p, int slot) {

@@ -137,6 +137,8 @@ void program_drop_state(program *p, int state);
 int program_leaf(const program *p, const struct form *form, int64_t number);
 /* How many live values have this form. */
 int program_uses(const program *p, const struct form *form);
+/* Whether a live value draws random numbers. */
+bool program_draws(const program *p);
 
 /* ---- Extents --------------------------------------------------------------------------------- */
 

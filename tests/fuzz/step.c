@@ -10,7 +10,7 @@
 static _Thread_local struct {
     const program *program;
     cb_tensor *constants[MOST_VALUES];
-    cb_random dropout, noise;
+    cb_random drawn, noise;
     bool noisy;
 } current;
 
@@ -45,7 +45,7 @@ void step_unload(void) {
 }
 
 void step_reset(bool noisy, uint64_t noise_seed) {
-    current.dropout = cb_random_seed(DROPOUT_SEED);
+    current.drawn = cb_random_seed(STEP_SEED);
     current.noise = cb_random_seed(noise_seed);
     current.noisy = noisy;
 }
@@ -82,7 +82,7 @@ static cb_tensor *evaluate(const value *v, cb_tensor *const *values, const surro
 void step_call(cb_tensor *const *weights, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {
     const program *p = current.program;
     cb_tensor *values[MOST_VALUES];
-    surroundings s = {cb_tape_of(x), x->shape[0], NULL, &current.dropout};
+    surroundings s = {cb_tape_of(x), x->shape[0], NULL, &current.drawn};
     for (int i = 0; i < p->value_count; i++) {
         const value *v = &p->values[i];
         s.constant = current.constants[i];

@@ -10,7 +10,7 @@
 bool step_load(const program *p);
 void step_unload(void);
 
-/* Resets what differs from call to call, to be called before each run: the generator that dropout
+/* Resets what differs from call to call, to be called before each run: the generator that the step
    draws from, and noise. Noisy: results are changed by a few roundings where they are rounded, and
    so are gradients. */
 void step_reset(bool noisy, uint64_t noise_seed);
@@ -20,7 +20,7 @@ void step_call(cb_tensor *const *weights, cb_tensor *x, cb_tensor *const *state,
 
 /* The elements of a constant of a program: what a printed step declares, too. */
 cb_tensor *step_constant(const program *p, const value *v);
-/* The seed of the generator for dropout. */
-enum { DROPOUT_SEED = 7 };
+/* The seed of the generator that the step draws from. */
+enum { STEP_SEED = 7 };
 
 #endif

@@ -26,6 +26,46 @@ Test(modules, embedding_equals_pytorch) {
     cbt_expect_module("embedding", params, cb_embedding_new(params, "m", 7, 4), 1);
 }
 
+/* The gradient of an embedding's weight, [7, 4], by way of a recurrent network. */
+static cb_tensor *gradient_of_table(bool padded, bool recurrent) {
+    cb_params *params = cb_params_new(5);
+    cb_module *embedding =
+        cb_embedding_new(params, "m", 7, 4, .padded = padded, .padding_index = 2);
+    cb_rnn *rnn = cb_rnn_new(params, "rnn", &cb_lstm, 4, 3);
+    cr_assert_eq(cb_params_status(params), CB_OK, "%s", cb_params_error(params));
+    cb_param *weight = cb_params_find(params, "m.weight");
+    for (int64_t i = 0; i < 4; i++)
+        cr_expect((cb_tensor_get(weight->value, (int64_t[]){2, i}) == 0) == padded);
+    cb_tensor_fill(weight->value, 0.5);
+    int64_t symbols[] = {2, 3, 2, 6, 2, 0, 3, 1, 2};
+    cb_tensor plain = cb_tensor_wrap(CB_I64, CB_SHAPE(3, 3), symbols);
+    cb_tape *tape = cb_tape_new();
+    cb_tensor *y = cb_forward(embedding, cb_input(tape, &plain));
+    cr_expect_eq(cb_tensor_get(y, (int64_t[]){0, 0, 1}), 0.5, "what is set there is used");
+    if (recurrent)
+        y = cb_rnn_forward(rnn, y, NULL);
+    cr_assert_eq(cb_backward(cb_sum(cb_square(y), CB_ALL_AXES, false)), CB_OK, "%s",
+                 cb_tape_error(tape));
+    cb_tensor *gradient = cb_tensor_copy(weight->gradient, CB_F32);
+    cb_tape_free(tape);
+    cb_params_free(params);
+    return gradient;
+}
+
+Test(modules, the_padding_of_an_embedding_gets_no_gradient) {
+    for (int recurrent = 0; recurrent < 2; recurrent++) {
+        cb_tensor *plain = gradient_of_table(false, recurrent);
+        cb_tensor *padded = gradient_of_table(true, recurrent);
+        for (int64_t i = 0; i < 28; i++) {
+            float whole = ((float *)plain->data)[i], part = ((float *)padded->data)[i];
+            cr_expect(i / 4 == 2 ? whole != 0 && part == 0 : part == whole, "element %lld: %g, %g",
+                      (long long)i, (double)whole, (double)part);
+        }
+        cb_tensor_free(plain);
+        cb_tensor_free(padded);
+    }
+}
+
 Test(modules, layer_norm_equals_pytorch) {
     cb_params *params = cb_params_new(1);
     cbt_expect_module("layer_norm", params, cb_layer_norm_new(params, "m", 6), 2);
@@ -146,6 +186,9 @@ Test(modules, bad_arguments_are_recorded_on_the_set) {
     expect_failed(p, cb_embedding_new(p, "m", 4, 4), CB_ERROR_VALUE, "m.weight");
     p = cb_params_new(1);
     expect_failed(p, cb_embedding_new(p, "m", 0, 4), CB_ERROR_SHAPE, "m.weight");
+    p = cb_params_new(1);
+    expect_failed(p, cb_embedding_new(p, "m", 4, 4, .padded = true, .padding_index = 4),
+                  CB_ERROR_INDEX, "row 4");
     p = cb_params_new(1);
     expect_failed(p, cb_layer_norm_new(p, "m", 0), CB_ERROR_SHAPE, "width 0");
     p = cb_params_new(1);

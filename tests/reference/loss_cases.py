@@ -11,19 +11,21 @@ REDUCTIONS = ("mean", "sum", "none")
 IGNORED = 2
 
 
-def cross_entropy(reduction, ignore, smoothing, scale, draw):
+def cross_entropy(reduction, ignore, smoothing, scale, draw, weighted=False):
     """Two of twelve targets, or more, are the ignored class; it stays a class that label smoothing
-    spreads probability to."""
+    spreads probability to. Weights of classes are in `weight`, which in PyTorch has no gradient."""
     logits = draw.normal(12, 7, scale=scale)
     target = draw.integers(7, 12)
     target[3] = target[8] = IGNORED
     index = IGNORED if ignore else -100
     config = {"reduction": reduction, "ignore_index": index, "label_smoothing": smoothing}
+    weight = draw.uniform(7, low=0.25, high=2.0) if weighted else None
 
     def outputs():
-        return {"output": F.cross_entropy(logits, target, **config)}
+        return {"output": F.cross_entropy(logits, target, weight, **config)}
 
-    return differentiate(draw, {"input": logits, "target": target}, {}, outputs, config)
+    tensors, config = differentiate(draw, {"input": logits, "target": target}, {}, outputs, config)
+    return ({**tensors, "weight": weight} if weighted else tensors), config
 
 
 def binary_cross_entropy(reduction, draw):
@@ -92,13 +94,15 @@ def cases():
         table[f"{name}_large"] = partial(softmax, function, -1, 60.0)
     for reduction in REDUCTIONS:
         for kind in ("plain", "ignore", "smooth", "both"):
-            table[f"cross_entropy_{kind}_{reduction}"] = partial(
-                cross_entropy,
-                reduction,
-                kind in ("ignore", "both"),
-                0.1 if kind in ("smooth", "both") else 0.0,
-                2.0,
-            )
+            for weighted in (False, True):
+                table[f"cross_entropy_{'weighted_' if weighted else ''}{kind}_{reduction}"] = partial(
+                    cross_entropy,
+                    reduction,
+                    kind in ("ignore", "both"),
+                    0.1 if kind in ("smooth", "both") else 0.0,
+                    2.0,
+                    weighted=weighted,
+                )
         table[f"bce_with_logits_{reduction}"] = partial(binary_cross_entropy, reduction)
         table[f"mse_{reduction}"] = partial(mse, reduction)
         table[f"huber_{reduction}"] = partial(huber, reduction, 1.0)

@@ -200,8 +200,61 @@ def indexing():
     case("one_hot_i64", [rows.astype(np.int32)], np.eye(6, dtype=np.int64)[rows])
 
 
+def masks():
+    x = normal(2, 3, 4)
+    for k in (-9, -1, 0, 2, 9):
+        name = f"{'minus_' if k < 0 else ''}{abs(k)}"
+        torch_case(f"tril_{name}", lambda v: torch.tril(v, k), x)
+        torch_case(f"triu_{name}", lambda v: torch.triu(v, k), x)
+    numpy_case("tril_i64", lambda v: np.tril(v, -1), integers(99, 4, 3))
+    mask = np.array([[0], [-2], [1]])
+    for dtype in (np.float32, np.float64, np.int32, np.int64):
+        label = {"float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64"}[np.dtype(dtype).name]
+        numpy_case(f"where_mask_{label}", lambda c, a, b: np.where(c != 0, a, b), mask.astype(dtype), x, -x[0])
+        numpy_case(f"masked_fill_{label}", lambda v, m: np.where(m != 0, np.float32(-1.5), v), x, mask.astype(dtype))
+    # Conditions that are 0 after a cast to the operands' dtype, but are not 0.
+    small = np.array([1e-300, 0, -0.0, NAN, -1e-300])
+    generate.DTYPE_NAMES["float64"] = "F64"
+    arrays["where_small.0"] = small
+    for i, value in enumerate((I32[:5], I32[4:9])):
+        arrays[f"where_small.{i + 1}"] = value
+    arrays["where_small.out"] = np.where(small != 0, I32[:5], I32[4:9])
+    numpy_case("masked_fill_integers", lambda v, m: np.where(m != 0, -7, v), integers(9, 5), I64[:5].astype(np.float32))
+
+
+def order():
+    x = normal(3, 5, 4)
+    for axis in range(3):
+        torch_case(f"cumsum_{axis}", lambda v: torch.cumsum(v, axis), x)
+    long = normal(3, 1000)
+    torch_case("cumsum_long", lambda v: torch.cumsum(v, 1), long)
+    numpy_case("cumsum_special", lambda v: np.cumsum(v.astype(np.float64), 1), np.array([[1, NAN, 2], [INF, 1, -INF], [-0.0, 0, 3]], np.float32))
+    torch_case("cumsum_empty", lambda v: torch.cumsum(v, 1), np.zeros((2, 0, 3), np.float32))
+    for dtype, values in (("i32", I32), ("i64", I64)):
+        numpy_case(f"cumsum_{dtype}", lambda v: np.cumsum(v, dtype=v.dtype), values)
+    # Few values, so that many are equal; NaN of both signs, infinities and both zeros are among them.
+    few = np.array([0.0, -0.0, 1, -1, 2.5, -2.5, INF, -INF, NAN, np.copysign(NAN, -1), 1e30], np.float32)
+    cases = {"ties": few[integers(11, 3, 70, 4)], "plain": normal(2, 40, 3), "short": normal(2, 1, 3),
+             "integers": integers(9, 2, 33, 2) - 4, "extremes_i64": np.stack([I64, I64[::-1]], 1)[None],
+             "extremes_i32": np.stack([I32, I32[::-1]], 1)[None]}
+    for name, values in cases.items():
+        tensor = torch.from_numpy(np.ascontiguousarray(values))
+        for direction, descending in (("up", False), ("down", True)):
+            found, places = torch.sort(tensor, dim=1, descending=descending, stable=True)
+            case(f"sort_{name}_{direction}", [values], found.numpy())
+            case(f"argsort_{name}_{direction}", [values], places.numpy())
+            k = min(7, values.shape[1])
+            case(f"topk_{name}_{direction}", [values], found[:, :k].numpy())
+            case(f"topk_indices_{name}_{direction}", [values], places[:, :k].numpy())
+    case("sort_empty", [np.zeros((2, 0, 3), np.float32)], np.zeros((2, 0, 3), np.float32))
+    case("argsort_0", [x], np.argsort(x, 0, kind="stable"))
+    case("argsort_2", [x], np.argsort(x, 2, kind="stable"))
+    case("topk_0", [x], np.sort(x, 0)[:2])
+    case("topk_none", [x], x[:, :0])
+
+
 def main():
-    for group in (elementwise, reductions, products, shapes, indexing):
+    for group in (elementwise, reductions, products, shapes, indexing, masks, order):
         group()
     generate.write_safetensors(generate.FOLDER / "op_cases.safetensors", arrays, {})
     print(f"{len(arrays)} tensors")
