@@ -37,13 +37,14 @@ nm -D --defined-only "$LD_LIBRARY_PATH"/libcerebra.so | awk '{ print $3 }' | gre
 
 # $warnings and what pkg-config prints are lists of words.
 # shellcheck disable=SC2046,SC2086
-for sources in custom_op.c missing_values.c resume.c "train_custom_cell.c custom_cell.c" xor.c; do
+for sources in custom_op.c missing_values.c resume.c "train_custom_cell.c custom_cell.c" "train_lion.c lion.c" xor.c; do
     "$cc" "$@" $sources -o "${sources%%.c*}" $(flags --cflags --libs) -lm
     "$cc" "$@" -std=c11 $warnings -c $sources $(flags --cflags)
 done
 
 ./custom_op >custom_op.out || fail "the gradients of custom_op.c: $(cat custom_op.out)"
 ./xor >xor.out || fail "xor.c"
+./train_lion >train_lion.out || fail "train_lion.c: $(cat train_lion.out)"
 ./missing_values cookbook/decay.cell >missing_values.out || fail "missing_values.c"
 awk '{ sub(",", "", $4); print "loss", $4 }' missing_values.out >missing_values_loss.out
 
@@ -115,7 +116,7 @@ done
     fail "train_custom_cell.c: $(cat train_custom_cell.out)"
 grep -q '^gradients: [1-9]' train_custom_cell.out || fail "train_custom_cell.c checks no gradients"
 grep -q '^the cell is compiled' train_custom_cell.out || fail "custom_cell.c is not compiled"
-for example in missing_values_loss xor train_custom_cell; do
+for example in missing_values_loss xor train_custom_cell train_lion; do
     awk '/loss/ { last = $NF; if (!lines++) first = last }
         END { exit !(lines > 2 && last > 0 && last < 0.7 * first) }' "$example.out" ||
         fail "the loss of $example.c does not fall: $(cat "$example.out")"

@@ -95,24 +95,22 @@ CB_API const char *const *cb_optimizer_names(void);
 /* ---- Rules of one's own ------------------------------------------------------------------------
 
    An optimizer that the library does not have is a struct: its name, what it keeps, and a loop over
-   flat arrays. The library does the rest: groups, schedules, clipping, threads, files. This one is
-   Lion (Chen et al. 2023):
+   flat arrays. The library does the rest: groups, schedules, clipping, threads, files. Plain
+   gradient descent is
 
-     static void lion(const cb_optimizer_update *u) {
-         const cb_optimizer_options *o = u->options;
-         float *theta = u->value, *gradient = u->gradient, *m = u->state[0];
+     static void descend(const cb_optimizer_update *u) {
+         float *theta = u->value, *gradient = u->gradient;
          for (int64_t i = 0; i < u->count; i++) {
-             float c = (float)o->beta1 * m[i] + (float)(1 - o->beta1) * gradient[i];
-             float sign = (float)((c > 0) - (c < 0));
-             theta[i] -= (float)o->lr * (sign + (float)o->weight_decay * theta[i]);
-             m[i] = (float)o->beta2 * m[i] + (float)(1 - o->beta2) * gradient[i];
+             theta[i] -= (float)u->options->lr * gradient[i];
              gradient[i] = 0;
          }
      }
-     static const cb_optimizer_rule lion_rule = {.name = "lion", .state_names = {"exp_avg"},
-         .defaults = {.lr = 1e-4, .beta1 = 0.9, .beta2 = 0.99}, .update_f32 = lion};
-     cb_optimizer *optimizer = cb_optimizer_new_rule(&lion_rule, params,
-         CB_OPTIMIZER_OPTIONS(.weight_decay = 0.1)); */
+     static const cb_optimizer_rule descent = {
+         .name = "descent", .defaults = {.lr = 0.1}, .update_f32 = descend};
+     cb_optimizer *optimizer =
+         cb_optimizer_new_rule(&descent, params, CB_OPTIMIZER_OPTIONS(.lr = 0.5));
+
+   and examples/lion.c is one with state. */
 
 /* Most state buffers of a rule. */
 #define CB_OPTIMIZER_STATES 4

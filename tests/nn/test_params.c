@@ -216,6 +216,27 @@ Test(params, gradients_are_added_unless_frozen) {
     cb_params_free(params);
 }
 
+Test(params, a_buffer_is_found_and_never_trained) {
+    cb_params *params = cb_params_new(1);
+    cb_param *weight = cb_params_add(params, "w", CB_SHAPE(2), 0, &normal);
+    cb_param *kept = cb_params_add_buffer(params, "kept", CB_SHAPE(2), &normal);
+    cr_assert_not_null(kept, "%s", cb_params_error(params));
+    cr_expect(kept->buffer && !weight->buffer);
+    cr_expect_eq(cb_params_find(params, "kept"), kept);
+    cr_expect_eq(cb_params_elements(params), 2);
+    cb_tape *tape = cb_tape_new();
+    cb_tensor *y = cb_mul(cb_parameter(tape, weight), cb_parameter(tape, kept));
+    cr_expect_not(cb_requires_grad(cb_parameter(tape, kept)));
+    cr_assert_eq(cb_backward(cb_sum(y, CB_ALL_AXES, false)), CB_OK);
+    const int64_t at[] = {1};
+    cr_expect_eq(cb_tensor_get(kept->gradient, at), 0);
+    cr_expect_eq(cb_tensor_get(weight->gradient, at), cb_tensor_get(kept->value, at));
+    cr_expect_null(cb_params_add_buffer(params, "w", CB_SHAPE(2), &normal));
+    cr_expect_eq(cb_params_status(params), CB_ERROR_VALUE);
+    cb_tape_free(tape);
+    cb_params_free(params);
+}
+
 Test(params, a_null_parameter_fails_on_the_tape) {
     cb_tape *tape = cb_tape_new();
     cr_expect_null(cb_parameter(tape, NULL)->data);

@@ -1,5 +1,5 @@
 /* Lazy rows: rows without a gradient are as if they had not been there. */
-#include "tests/optim/lion.h"
+#include "examples/lion.h"
 
 #include <cerebra/cerebra.h>
 #include <criterion/criterion.h>

@@ -1,5 +1,5 @@
 /* Update rules of a user's program. */
-#include "tests/optim/lion.h"
+#include "examples/lion.h"
 #include "tests/support.h"
 
 #include <cerebra/cerebra.h>
@@ -19,8 +19,7 @@ Test(rules, a_rule_of_a_users_is_applied_as_ours_are) {
         /* Large enough for several threads. */
         cb_tensor *a = cb_params_add(params, "a", CB_SHAPE(40000), 0, &one)->gradient;
         cb_tensor *b = cb_params_add(params, "b", CB_SHAPE(3), 0, &one)->gradient;
-        cb_optimizer *lion = cb_optimizer_new_rule(
-            &lion_rule, params, CB_OPTIMIZER_OPTIONS(.lr = 0.125, .beta1 = 0.5, .beta2 = 0.75));
+        cb_optimizer *lion = lion_new(params, .lr = 0.125, .beta1 = 0.5, .beta2 = 0.75);
         cr_assert_not_null(lion, "%s", cb_params_error(params));
         cr_expect_eq(cb_optimizer_group(lion, "b", &(cb_optimizer_options){.weight_decay = 1}), 1);
         cb_tensor_fill(a, 4);
@@ -43,14 +42,13 @@ Test(rules, a_rule_of_a_users_is_applied_as_ours_are) {
     }
 }
 
-Test(rules, options_of_ones_own_have_defaults_and_may_be_any_number) {
+Test(rules, options_of_ones_own_may_be_any_number) {
     cb_params *params = cb_params_new(1);
     cb_tensor *g = cb_params_add(params, "a", CB_SHAPE(1), 0, &one)->gradient;
-    cb_optimizer *lion =
-        cb_optimizer_new_rule(&lion_rule, params, CB_OPTIMIZER_OPTIONS(.lr = 0.5, .own = {-2}));
+    cb_optimizer *lion = lion_new(params, .lr = 0.5, .beta1 = 0, .own = {-2});
     cb_tensor_fill(g, 1);
     cr_expect_eq(cb_optimizer_step(lion), CB_OK);
-    cr_expect_eq(first_of(params, "a"), 2);
+    cr_expect_float_eq(first_of(params, "a"), 1 - 0.5 * tanh(-2), 1e-6);
     cb_optimizer_group_options(lion, 0)->own[2] = NAN;
     cr_expect_eq(cb_optimizer_step(lion), CB_ERROR_VALUE);
     cr_expect_not_null(strstr(cb_params_error(params), "lion: own[2] nan"), "%s",
@@ -82,7 +80,7 @@ static void copies(const cb_optimizer_update *u) {
 
 static const cb_optimizer_rule full = {
     .name = "full",
-    .defaults = {.alpha = 0.25},
+    .defaults = {.alpha = 0.25, .own = {0, -3}},
     .state_names = {"x", "y"},
     .needs_state = needs_momentum,
     .state_start = starts,
@@ -100,6 +98,7 @@ Test(rules, a_rule_says_what_it_keeps_and_what_is_wrong) {
     cr_expect_eq(first_of(params, "a"), 0.25);
     cr_expect_eq(first_of(params, "b"), 7.25);
     cr_expect_eq(cb_optimizer_state_count(optimizer), 5);
+    cr_expect_eq(cb_optimizer_group_options(optimizer, 1)->own[1], -3);
     cb_optimizer_group_options(optimizer, 1)->lr = 0.5;
     cr_expect_eq(cb_optimizer_step(optimizer), CB_ERROR_VALUE);
     cr_expect_str_eq(cb_params_error(params), "full: a rate of a half");

@@ -1,6 +1,6 @@
 /* The state of optimizers in files: training that was stopped and went on gives the weights of
    training that was not, to the bit. */
-#include "tests/optim/lion.h"
+#include "examples/lion.h"
 
 #include <cerebra/cerebra.h>
 #include <criterion/criterion.h>
