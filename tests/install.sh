@@ -37,12 +37,15 @@ nm -D --defined-only "$LD_LIBRARY_PATH"/libcerebra.so | awk '{ print $3 }' | gre
 
 # $warnings and what pkg-config prints are lists of words.
 # shellcheck disable=SC2046,SC2086
-for sources in custom_op.c missing_values.c resume.c "train_custom_cell.c custom_cell.c" "train_lion.c lion.c" xor.c; do
+for sources in [0-9]*.c missing_values.c "train_custom_cell.c custom_cell.c" "train_lion.c lion.c" xor.c; do
     "$cc" "$@" $sources -o "${sources%%.c*}" $(flags --cflags --libs) -lm
     "$cc" "$@" -std=c11 $warnings -c $sources $(flags --cflags)
 done
 
-./custom_op >custom_op.out || fail "the gradients of custom_op.c: $(cat custom_op.out)"
+for example in 01_tensors 06_own_op; do
+    python3 "$source/tests/examples.py" "$example" "$source/examples/$example.c" "$source/examples" ||
+        fail "$example.c"
+done
 ./xor >xor.out || fail "xor.c"
 ./train_lion >train_lion.out || fail "train_lion.c: $(cat train_lion.out)"
 ./missing_values cookbook/decay.cell >missing_values.out || fail "missing_values.c"
@@ -105,12 +108,12 @@ EOF
 "$cc" "$@" reload.c -o reload -ldl || fail "reload.c"
 [ $# -gt 0 ] || ./reload "$LD_LIBRARY_PATH/libcerebra.so" >reload.out || fail "reload: $(cat reload.out)"
 # Stopped at any step, even in the middle of what is saved every 20 steps, it ends in the same file.
-./resume whole 130 >whole.out || fail "resume.c: $(cat whole.out)"
+./14_resume whole 130 >whole.out || fail "14_resume.c: $(cat whole.out)"
 for stop in 1 20 77; do
     rm -f stopped
-    ./resume stopped "$stop" >/dev/null && ./resume stopped 130 >stopped.out || fail "resume.c"
-    grep -q "going on after step $stop" stopped.out || fail "resume.c does not go on: $(cat stopped.out)"
-    cmp whole stopped || fail "resume.c ends in another file when it was stopped at $stop"
+    ./14_resume stopped "$stop" >/dev/null && ./14_resume stopped 130 >stopped.out || fail "14_resume.c"
+    grep -q "going on after step $stop" stopped.out || fail "14_resume.c does not go on: $(cat stopped.out)"
+    cmp whole stopped || fail "14_resume.c ends in another file when it was stopped at $stop"
 done
 ./train_custom_cell train_custom_cell.c 60 >train_custom_cell.out ||
     fail "train_custom_cell.c: $(cat train_custom_cell.out)"

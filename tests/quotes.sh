@@ -1,7 +1,7 @@
 #!/bin/sh
 # Holds tutorials to their examples: `quotes.sh SOURCE`. Every block of a page that is fenced as C
 # must stand in one of the page's files, line for line and without a gap; only the indentation may
-# differ.
+# differ. The guide names every numbered example.
 set -eu
 cd "$1"
 failed=0
@@ -41,4 +41,21 @@ quotes docs/adding-a-cell.md examples/custom_cell.c examples/train_custom_cell.c
     examples/cell_library.c nn/cells/peephole_cerebral_lstm.c tests/nn/test_carried_state.c \
     tests/nn/test_cell_tables.c
 quotes docs/cells.md examples/missing_values.c
+quotes docs/guide.md examples/[01]*.c
+quotes docs/from-pytorch.md examples/[01]*.c
+for example in examples/[01]*.c; do
+    grep -q "($(echo "../$example" | sed 's/\./\\./g'))" docs/guide.md || {
+        echo "FAILED: docs/guide.md does not name $example"
+        failed=1
+    }
+done
+# Names of the library's in the pages for users are declared in a public header.
+for page in docs/guide.md docs/from-pytorch.md; do
+    for name in $(grep -ohE '\b(cb|CB)_[A-Za-z0-9_]+' "$page" | sort -u); do
+        grep -rqw "$name" include/cerebra || {
+            echo "FAILED: $page: no public header has $name"
+            failed=1
+        }
+    done
+done
 exit $failed

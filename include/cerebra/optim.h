@@ -197,7 +197,7 @@ CB_API void cb_clip_gradient_value(cb_params *params, double limit);
 
    What an optimizer carries from one step to the next, to be written into a safetensors file beside
    the weights (cb_safetensors_write), so that training goes on bit for bit as if it had not been
-   stopped; examples/resume.c does so. For each parameter NAME that has taken a step:
+   stopped; examples/14_resume.c does so. For each parameter NAME that has taken a step:
      optimizer.NAME.step    i64 [], the steps taken
      optimizer.NAME.BUFFER  of the parameter's shape and dtype; BUFFER as PyTorch calls it:
                             momentum_buffer (SGD, RMSprop), sum (Adagrad), exp_avg, exp_avg_sq,

@@ -2,8 +2,8 @@
    the optimizer, random numbers and position are in one file, which is replaced whole every 20
    steps. Stopped and begun again, it ends in the same file, byte for byte.
 
-       cc resume.c -o resume $(pkg-config --cflags --libs cerebra) -lm
-       ./resume FILE STEPS */
+       cc 14_resume.c -o 14_resume $(pkg-config --cflags --libs cerebra) -lm
+       ./14_resume FILE STEPS */
 #include <cerebra/cerebra.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -72,7 +72,7 @@ static double step(training *t, cb_tape *tape) {
 
 int main(int argc, char **argv) {
     if (argc != 3) {
-        fprintf(stderr, "usage: resume FILE STEPS\n");
+        fprintf(stderr, "usage: 14_resume FILE STEPS\n");
         return 2;
     }
     training t = {.params = cb_params_new(1), .batches = cb_random_seed(2)};
@@ -96,11 +96,17 @@ int main(int argc, char **argv) {
         if (ok && (t.step % EVERY == 0 || t.step == steps))
             ok = save(&t, argv[1], &error);
     }
-    printf("step %" PRId64 ", loss %.6f\n", t.step, loss);
+    printf("step %" PRId64 ", loss %.2f\n", t.step, loss);
     if (!ok)
-        fprintf(stderr, "resume: %s\n", error.message);
+        fprintf(stderr, "14_resume: %s\n", error.message);
     cb_tape_free(tape);
     cb_optimizer_free(t.optimizer);
     cb_params_free(t.params);
     return ok ? 0 : 1;
 }
+
+/* $ ./14_resume training.safetensors 60
+   step 60, loss 1.06
+   $ ./14_resume training.safetensors 130
+   going on after step 60
+   step 130, loss 0.67 */

@@ -1,10 +1,9 @@
-/* An op of one's own, in a program of one's own: the running sum along an axis. The gradient
-   checker tries its samples.
-
-       cc custom_op.c -o custom_op $(pkg-config --cflags --libs cerebra)
+/* An op of one's own: the running sum along an axis. The gradient checker tries its samples.
 
      y_i = x_0 + ... + x_i           reverse: y_i = x_i + ... + x_(n-1)
-     dx  = the running sum of g in the other direction */
+     dx  = the running sum of g in the other direction
+
+       cc 06_own_op.c -o 06_own_op $(pkg-config --cflags --libs cerebra) */
 #include <cerebra/cerebra.h>
 #include <stdio.h>
 
@@ -19,14 +18,11 @@ static const cb_option running_sum_option_list[] = {
 };
 
 extern const cb_op running_sum_op;
-
 static cb_tensor *running_sum(cb_tensor *x, int axis, bool reverse) {
     if (axis < 0 && x != NULL)
         axis += x->rank;
     return cb_apply(&running_sum_op, 1, &x, &(running_sum_options){axis, reverse});
 }
-
-/* ---- The op ---------------------------------------------------------------------------------- */
 
 static cb_status running_sum_shape(const cb_call *call) {
     const running_sum_options *options = call->options;
@@ -39,28 +35,23 @@ static cb_status running_sum_shape(const cb_call *call) {
     return cb_shape_same(call);
 }
 
-/* y is row-major and x is not: element number `at` of y is that of x at the same multi-index. The
-   walk is such that a neighbour in y is there before it is needed. */
+/* cb_tensor_get and cb_tensor_set see to dtypes and strides; a kernel that is to be fast walks the
+   memory itself. A neighbour in y is there before it is needed. */
 static cb_status running_sum_forward(const cb_call *call) {
     const running_sum_options *options = call->options;
-    const cb_tensor *x = call->in[0], *y = call->out;
-    int64_t count = cb_tensor_count(y), first = options->reverse ? y->shape[options->axis] - 1 : 0;
+    cb_tensor *x = call->in[0], *y = call->out;
+    int64_t count = cb_tensor_count(y), back = options->reverse ? 1 : -1;
     for (int64_t k = 0; k < count; k++) {
-        int64_t at = options->reverse ? count - 1 - k : k, rest = at, from = 0, place = 0;
-        for (int i = y->rank - 1; i >= 0; i--) {
-            int64_t index = rest % y->shape[i];
-            rest /= y->shape[i];
-            from += index * x->stride[i];
-            if (i == options->axis)
-                place = index;
-        }
-        int64_t before = at + (options->reverse ? 1 : -1) * y->stride[options->axis];
-        if (y->dtype == CB_F32)
-            ((float *)y->data)[at] = ((const float *)x->data)[from] +
-                                     (place == first ? 0 : ((const float *)y->data)[before]);
-        else
-            ((double *)y->data)[at] = ((const double *)x->data)[from] +
-                                      (place == first ? 0 : ((const double *)y->data)[before]);
+        int64_t index[CB_MAX_RANK], rest = options->reverse ? count - 1 - k : k;
+        for (int i = y->rank - 1; i >= 0; rest /= y->shape[i--])
+            index[i] = rest % y->shape[i];
+        double sum = cb_tensor_get(x, index);
+        int64_t *place = &index[options->axis];
+        *place += back;
+        if (*place >= 0 && *place < y->shape[options->axis])
+            sum += cb_tensor_get(y, index);
+        *place -= back;
+        cb_tensor_set(y, index, sum);
     }
     return CB_OK;
 }
@@ -75,8 +66,6 @@ static bool running_sum_by_rows(const cb_call *call, int input) {
     (void)input;
     return ((const running_sum_options *)call->options)->axis != 0;
 }
-
-/* ---- Its cases for the gradient checker ------------------------------------------------------ */
 
 static cb_tensor *forward_sample(cb_tensor *const *in) {
     return running_sum(in[0], 1, false);
@@ -111,29 +100,32 @@ const cb_op running_sum_op = {
     .row_by_row = running_sum_by_rows,
 };
 
-/* ---- The program ----------------------------------------------------------------------------- */
-
 int main(void) {
-    bool passed = true;
     for (int i = 0; i < running_sum_op.sample_count; i++) {
         const cb_sample *sample = &running_sum_op.samples[i];
         cb_check_report report;
-        bool good = cb_check_sample(sample, &(cb_check_options){.second_order = true}, &report);
-        passed = passed && good;
-        printf("%-8s %lld elements, worst error %.1e %s\n", sample->name,
-               (long long)report.compared, report.worst, good ? "" : report.message);
+        bool passed = cb_check_sample(sample, &(cb_check_options){.second_order = true}, &report);
+        printf("%s: %s\n", sample->name, passed ? "right" : report.message);
     }
-
     float values[] = {1, 2, 3, 10, 20, 30};
     cb_tensor matrix = cb_tensor_wrap(CB_F32, CB_SHAPE(2, 3), values);
     cb_tape *tape = cb_tape_new();
-    cb_tensor *x = cb_variable(tape, &matrix);
-    cb_tensor *y = running_sum(x, -1, false);
+    cb_tensor *x = cb_variable(tape, &matrix), *y = running_sum(x, -1, false);
     cb_tensor_print(y, stdout);
     cb_backward(cb_sum(y, CB_ALL_AXES, false));
     cb_tensor_print(cb_gradient(x), stdout);
     running_sum(x, 2, false);
     printf("%s\n", cb_tape_error(tape));
     cb_tape_free(tape);
-    return passed ? 0 : 1;
 }
+
+/* $ ./06_own_op
+   plain: right
+   strided: right
+   reverse: right
+   empty: right
+   [[ 1.  3.  6.]
+    [10. 30. 60.]]
+   [[3. 2. 1.]
+    [3. 2. 1.]]
+   running_sum: [2,3]: there is no axis 2 (op 6) */
