@@ -7,11 +7,18 @@ enum { PANEL = 128 };
 
 /* Sums in place along n rows, step apart, of `count` neighbours each, in `sum` type: wider than the
    elements where these are f32, and unsigned where they are whole, so that sums wrap. A negative
-   step sums backwards. */
+   step sums backwards. One column alone has its sum in a register. */
 #define CUMSUM(name, element, sum)                                                                 \
-    CBI_MULTIVERSION static void name(int64_t count, int64_t n, void *data, int64_t step) {        \
+    static void name##_line(int64_t n, element *x, int64_t step) {                                 \
+        sum total = 0;                                                                             \
+        for (int64_t k = 0; k < n; k++) {                                                          \
+            total += (sum)x[k * step];                                                             \
+            x[k * step] = (element)total;                                                          \
+        }                                                                                          \
+    }                                                                                              \
+    CBI_MULTIVERSION static void name##_panel(int64_t count, int64_t n, element *x,                \
+                                              int64_t step) {                                      \
         sum total[PANEL];                                                                          \
-        element *x = data;                                                                         \
         for (int64_t o = 0; o < count; o++)                                                        \
             total[o] = 0;                                                                          \
         for (int64_t k = 0; k < n; k++)                                                            \
@@ -19,6 +26,12 @@ enum { PANEL = 128 };
                 total[o] += (sum)x[k * step + o];                                                  \
                 x[k * step + o] = (element)total[o];                                               \
             }                                                                                      \
+    }                                                                                              \
+    static void name(int64_t count, int64_t n, void *data, int64_t step) {                         \
+        if (count == 1)                                                                            \
+            name##_line(n, data, step);                                                            \
+        else                                                                                       \
+            name##_panel(count, n, data, step);                                                    \
     }
 CUMSUM(cumsum_f32, float, double)
 CUMSUM(cumsum_f64, double, double)

@@ -300,10 +300,11 @@ typedef struct cb_rnn_io {
 
 /* Runs the network. x [time, batch, input] -> [time, batch, output_size]. io may be NULL. With
    lengths, a sequence's states stop changing at its end (a reverse direction starts there), and
-   outputs beyond it are 0. time may be 0. Errors on the tape of x: CB_ERROR_SHAPE, CB_ERROR_DTYPE,
-   CB_ERROR_VALUE (a length outside 0..time), CB_ERROR_TAPE (lengths or a state on another tape),
-   CB_ERROR_NOT_FOUND (rnn is NULL; a further input that is not given), and what the cell's ops
-   record; final then holds poisoned tensors. */
+   outputs beyond it are 0; cb_length_mask makes the mask of the steps that count, for a loss. time
+   may be 0. Errors on the tape of x: CB_ERROR_SHAPE, CB_ERROR_DTYPE, CB_ERROR_VALUE (a length
+   outside 0..time), CB_ERROR_TAPE (lengths or a state on another tape), CB_ERROR_NOT_FOUND (rnn is
+   NULL; a further input that is not given), and what the cell's ops record; final then holds
+   poisoned tensors. */
 CB_API cb_tensor *cb_rnn_forward(const cb_rnn *rnn, cb_tensor *x, const cb_rnn_io *io);
 /* One time step, for decoders: x [batch, input] -> [batch, output_size]. In io, inputs and observed
    are [batch, size]; lengths are not read. Errors as above. */
