@@ -158,7 +158,7 @@ def contents(path, text):
         header = path.with_name(name)
         if header.exists():
             about = re.match(r'/\* (.*?)[.:](?:\s|$)', header.read_text(encoding='utf-8'), re.S).group(1)
-            page += f'- @ref {name}: {escaped(" ".join(about.split()))}\n'
+            page += f'- @ref {name} "{name}": {escaped(" ".join(about.split()))}\n'
     return page + '*/\n'
 
 
@@ -167,9 +167,10 @@ def main():
     text = without_private(path.read_text(encoding='utf-8'))
     rows = ''
     if path.name == 'ops.h':
-        start, end = text.index('#define P0()'), text.index('#undef P2\n') + len('#undef P2\n')
+        start = text.rindex('/*', 0, text.index('#define P0()'))
+        end = text.index('#undef P2\n') + len('#undef P2\n')
         rows = elementwise(path.with_name('elementwise.h').read_text(encoding='utf-8'))
-        text = text[:start] + 'ELEMENTWISE\n' + text[end:]
+        text = text[:start] + '/* ---- Elementwise functions ---- */\n\nELEMENTWISE\n' + text[end:]
     elif path.name == 'status.h':
         text = status_codes(text)
     out = documented(one_each(text))

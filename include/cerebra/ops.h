@@ -41,7 +41,8 @@ CB_BEGIN_DECLS
 
 /* Axes as two arguments: cb_sum(x, CB_AXES(0, -1), true). */
 #define CB_AXES(...) CBI_ARRAY(int, __VA_ARGS__)
-#define CB_ALL_AXES  (-1), NULL
+/* All axes. */
+#define CB_ALL_AXES (-1), NULL
 
 /* y = sum of x over the axes. keepdim leaves them with extent 1, else they go. The sum of no
    elements is 0. Any dtype. CB_ERROR_SHAPE: an axis outside the rank, or given twice. */
