@@ -1,5 +1,6 @@
 /* Applying an op: check, allocate, compute, note. The one road that every op takes. */
 #include "autograd/tape_internal.h"
+#include "tensor/format.h"
 #include "tensor/kernels.h"
 
 #include <stdio.h>
@@ -23,7 +24,7 @@ cb_status cb_call_fail(const cb_call *call, cb_status status, const char *format
     va_list arguments;
     describe(call, prefix, sizeof(prefix));
     va_start(arguments, format);
-    vsnprintf(message, sizeof(message), format, arguments);
+    cbi_vformat(message, sizeof(message), format, arguments);
     va_end(arguments);
     cbi_tape_fail(tape, status, "%s%s (op %lld)", prefix, message, (long long)tape->ops);
     return status;
@@ -37,7 +38,7 @@ cb_tensor *cbi_function_fail(const cb_tensor *x, const char *function, cb_status
     if (tape == NULL || cbi_is_poisoned(x))
         return cbi_poison(tape);
     va_start(arguments, format);
-    vsnprintf(message, sizeof(message), format, arguments);
+    cbi_vformat(message, sizeof(message), format, arguments);
     va_end(arguments);
     return cbi_tape_fail(tape, status, "%s: %s%s: %s (op %lld)", function,
                          x->dtype == CB_F32 ? "" : cb_dtype_name(x->dtype),

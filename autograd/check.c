@@ -4,6 +4,7 @@
 #include <cerebra/ops.h>
 
 #include "autograd/tape_internal.h"
+#include "tensor/format.h"
 #include "tensor/memory.h"
 
 #include <math.h>
@@ -29,7 +30,7 @@ typedef struct check {
 
 static bool fail(check *c, const char *message) {
     c->report->passed = false;
-    snprintf(c->report->message, sizeof(c->report->message), "%s", message);
+    cbi_format(c->report->message, sizeof(c->report->message), "%s", message);
     return false;
 }
 
@@ -119,7 +120,7 @@ static bool compare_input(check *c, int i, const double *analytic, double *numer
         }
         if (!(error <= c->tolerance)) {
             c->report->passed = false;
-            snprintf(
+            cbi_format(
                 c->report->message, sizeof(c->report->message),
                 "order %d, input %d, element %lld: the gradient is %.12g, differences give %.12g",
                 c->order, i, (long long)k, analytic[k], numeric[k]);
@@ -289,8 +290,8 @@ static cb_tensor *build_sample(cb_tensor *const *inputs, void *context) {
 static bool refuse(cb_check_report *report, const char *why, const cb_sample *sample) {
     if (report != NULL) {
         *report = (cb_check_report){0};
-        snprintf(report->message, sizeof(report->message), "the sample \"%s\" %s",
-                 sample->name != NULL ? sample->name : "", why);
+        cbi_format(report->message, sizeof(report->message), "the sample \"%s\" %s",
+                   sample->name != NULL ? sample->name : "", why);
     }
     return false;
 }

@@ -3,6 +3,7 @@
 #include "autograd/ops/list.h"
 #include "autograd/tape_internal.h"
 #include "autograd/trace.h"
+#include "tensor/format.h"
 #include "tensor/kernels.h"
 #include "tensor/memory.h"
 
@@ -29,8 +30,8 @@ void cbi_tape_record(cb_tape *tape, cb_status status, const char *prefix, const 
     tape->status = status;
     int length = snprintf(tape->message, sizeof(tape->message), "%s", prefix);
     if (length >= 0 && (size_t)length < sizeof(tape->message))
-        vsnprintf(tape->message + length, sizeof(tape->message) - (size_t)length, format,
-                  arguments);
+        cbi_vformat(tape->message + length, sizeof(tape->message) - (size_t)length, format,
+                    arguments);
 }
 
 cb_tensor *cbi_tape_fail(cb_tape *tape, cb_status status, const char *format, ...) {

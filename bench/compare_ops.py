@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Times ops here and in PyTorch, in turn in one run, and prints how long ours take.
+"""Times ops and training steps here and in PyTorch, in turn in one run, and prints how long ours take.
 
     python3 bench/compare_ops.py BUILD_DIRECTORY [--limit R] [--only TEXT] [--rounds N]
 
 needs PyTorch (the `torch` package). A round runs each case of bench/ops.c for some milliseconds here and
-then there: forward, and forward with the gradient of all inputs; f32, two threads. Printed are the medians
-over the rounds, and our time as a part of PyTorch's (above 1, ours is slower). With --limit R the exit
-status is 1 when a case takes more than R of PyTorch's time, and those cases are named at the end.
+then there: forward, and forward with the gradient of all inputs; and each model of bench/models.c, whole
+training steps; f32, two threads. Printed are the medians over the rounds, and our time as a part of
+PyTorch's (above 1, ours is slower). With --limit R the exit status is 1 when a case takes more than R of
+PyTorch's time, and those cases are named at the end.
 """
 import argparse
 import json
@@ -23,6 +24,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 import torch  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
 
+import torch_models  # noqa: E402
+
 OPS = {
     "add": lambda x, y: x + y,
     "mul": lambda x, y: x * y,
@@ -34,6 +37,7 @@ OPS = {
     "matmul": torch.matmul,
     "linear": F.linear,
     "attention": F.scaled_dot_product_attention,
+    "causal_attention": lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True),
     "softmax": lambda x: torch.softmax(x, -1),
     "log_softmax": lambda x: torch.log_softmax(x, -1),
     "logsumexp": lambda x: torch.logsumexp(x, -1),
@@ -61,15 +65,12 @@ def make(one):
     return torch.randn(one["shape"])
 
 
-class Case:
-    def __init__(self, number, description):
-        self.number = number
+class Op:
+    def __init__(self, description):
         self.name = description["op"] + " " + " ".join(
             str(one["shape"]) for one in description["inputs"])
         self.function = OPS[description["op"]]
         self.description = description
-        self.ratios = ([], [])
-        self.times = ([], [])
 
     def forward(self):
         with torch.no_grad():
@@ -89,6 +90,49 @@ class Case:
             return timed(self.forward, budget), 0
         self.seed = torch.full_like(y, 0.5)
         return timed(self.forward, budget), timed(self.both, budget)
+
+
+class Model:
+    """A training step; it counts as forward and backward."""
+
+    def __init__(self, description):
+        self.name = description["model"]
+        self.training = torch_models.Training(self.name)
+        if self.training.weights() != description["weights"]:
+            sys.exit(f"compare_ops.py: {self.name}: {description['weights']} weights here, "
+                     f"{self.training.weights()} in PyTorch")
+
+    def theirs(self, budget):
+        return 0, timed(self.training.step, budget)
+
+
+class Program:
+    """One of ours, and its cases."""
+
+    def __init__(self, build, name, kind, only):
+        self.path = str(pathlib.Path(build) / "bench" / name)
+        lines = subprocess.run([self.path, "--list"], check=True, stdout=subprocess.PIPE, text=True).stdout
+        cases = [(i, kind(json.loads(line))) for i, line in enumerate(lines.splitlines())]
+        self.cases = [(i, case) for i, case in cases if only in case.name]
+        for _, case in self.cases:
+            case.ratios, case.times = ([], []), ([], [])
+        self.process = subprocess.Popen([self.path, "2"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ours(self, number, budget):
+        self.process.stdin.write(f"{number} {budget}\n")
+        self.process.stdin.flush()
+        times = [float(x) for x in self.process.stdout.readline().split()]
+        if not times:
+            sys.exit(f"compare_ops.py: {self.path} failed")
+        return times if len(times) == 2 else [0] + times
+
+    def round(self, budget):
+        for number, case in self.cases:
+            mine, theirs = self.ours(number, budget), case.theirs(budget)
+            for i in range(2):
+                case.times[i].append(mine[i])
+                if theirs[i] > 0:
+                    case.ratios[i].append(mine[i] / theirs[i])
 
 
 def timed(function, budget):
@@ -117,24 +161,11 @@ def main():
     parser.add_argument("--milliseconds", type=float, default=60)
     asked = parser.parse_args()
     torch.set_num_threads(2)
-    program = str(pathlib.Path(asked.build) / "bench" / "ops")
-    lines = subprocess.run([program, "--list"], check=True, stdout=subprocess.PIPE, text=True).stdout
-    cases = [Case(i, json.loads(line)) for i, line in enumerate(lines.splitlines())]
-    cases = [case for case in cases if asked.only in case.name]
-    ours = subprocess.Popen([program, "2"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    programs = [Program(asked.build, "ops", Op, asked.only), Program(asked.build, "models", Model, asked.only)]
     for _ in range(asked.rounds):
-        for case in cases:
-            ours.stdin.write(f"{case.number} {asked.milliseconds}\n")
-            ours.stdin.flush()
-            mine = [float(x) for x in ours.stdout.readline().split()]
-            if len(mine) != 2:
-                sys.exit(f"compare_ops.py: {program} failed at {case.name}")
-            theirs = case.theirs(asked.milliseconds)
-            for i in range(2):
-                case.times[i].append(mine[i])
-                if theirs[i] > 0:
-                    case.ratios[i].append(mine[i] / theirs[i])
-    ours.stdin.close()
+        for program in programs:
+            program.round(asked.milliseconds)
+    cases = [case for program in programs for _, case in program.cases]
     slow, below = [], 0
     print("| case | forward, ms | of PyTorch's | both, ms | of PyTorch's |\n|---|---|---|---|---|")
     for case in cases:

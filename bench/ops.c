@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_INPUTS = 3, MOST_RUNS = 100000 };
+enum { MOST_INPUTS = 3 };
 
 typedef struct input {
     int rank;
@@ -63,12 +63,8 @@ OP(gather, cb_gather(in[0], 1, in[1]))
 OP(scatter_add, cb_scatter_add(in[0], 1, in[1], in[2]))
 OP(embedding, cb_gather_rows(in[0], in[1]))
 OP(cross_entropy, cb_cross_entropy(in[0], in[1]))
-
-static cb_tensor *attention(cb_tensor *const *in) {
-    double scale = 1 / __builtin_sqrt((double)in[0]->shape[3]);
-    cb_tensor *scores = cb_matmul(cb_scale(in[0], scale), cb_transpose(in[1], -2, -1));
-    return cb_matmul(cb_softmax(scores, -1), in[2]);
-}
+OP(attention, cb_attention(in[0], in[1], in[2]))
+OP(causal_attention, cb_attention(in[0], in[1], in[2], .causal = true))
 
 /* ---- The cases ------------------------------------------------------------------------------- */
 
@@ -106,6 +102,12 @@ static const op_case cases[] = {
     {"linear", linear, {T2(16, 64), T2(64, 64), T1(64)}},
     {"attention", attention, {T4(16, 4, 64, 32), T4(16, 4, 64, 32), T4(16, 4, 64, 32)}},
     {"attention", attention, {T4(4, 4, 256, 64), T4(4, 4, 256, 64), T4(4, 4, 256, 64)}},
+    {"causal_attention",
+     causal_attention,
+     {T4(4, 4, 256, 64), T4(4, 4, 256, 64), T4(4, 4, 256, 64)}},
+    {"causal_attention",
+     causal_attention,
+     {T4(1, 4, 1024, 64), T4(1, 4, 1024, 64), T4(1, 4, 1024, 64)}},
     {"softmax", softmax, {T2(64, 64)}},
     {"softmax", softmax, {T2(4096, 256)}},
     {"softmax", softmax, {T4(64, 4, 64, 64)}},
@@ -166,40 +168,34 @@ static cb_tensor *make(const input *in, cb_random *random) {
     return t;
 }
 
+/* A case with its inputs. seed: NULL forward. */
+typedef struct timed_case {
+    const op_case *c;
+    cb_tape *tape;
+    cb_tensor *const *given;
+    const cb_tensor *seed;
+} timed_case;
+
 /* One run: forward, and the gradient of all inputs that have one where there is a seed. */
-static void run(const op_case *c, cb_tape *tape, cb_tensor *const *given, const cb_tensor *seed) {
+static void run(void *context) {
+    const timed_case *t = context;
     cb_tensor *in[MOST_INPUTS], *variables[MOST_INPUTS], *gradients[MOST_INPUTS];
     int variable_count = 0;
-    cb_tape_reset(tape);
-    for (int i = 0; i < input_count(c); i++) {
-        bool real = c->inputs[i].below == 0;
-        in[i] = real && seed != NULL ? cb_variable(tape, given[i]) : cb_input(tape, given[i]);
+    cb_tape_reset(t->tape);
+    for (int i = 0; i < input_count(t->c); i++) {
+        bool real = t->c->inputs[i].below == 0;
+        in[i] = real && t->seed != NULL ? cb_variable(t->tape, t->given[i])
+                                        : cb_input(t->tape, t->given[i]);
         if (real)
             variables[variable_count++] = in[i];
     }
-    cb_tensor *y = c->function(in);
-    if (seed != NULL)
-        cb_grad(y, cb_input(tape, seed), false, variable_count, variables, gradients);
-    if (cb_tape_status(tape) != CB_OK) {
-        fprintf(stderr, "ops: %s\n", cb_tape_error(tape));
+    cb_tensor *y = t->c->function(in);
+    if (t->seed != NULL)
+        cb_grad(y, cb_input(t->tape, t->seed), false, variable_count, variables, gradients);
+    if (cb_tape_status(t->tape) != CB_OK) {
+        fprintf(stderr, "ops: %s\n", cb_tape_error(t->tape));
         exit(EXIT_FAILURE);
     }
-}
-
-static double time_runs(const op_case *c, cb_tape *tape, cb_tensor *const *given,
-                        const cb_tensor *seed, double budget) {
-    static double took[MOST_RUNS];
-    int count = 0;
-    run(c, tape, given, seed);
-    run(c, tape, given, seed);
-    for (double begin = milliseconds(), now = begin;
-         count < 3 || (now - begin < budget && count < MOST_RUNS); count++) {
-        run(c, tape, given, seed);
-        double after = milliseconds();
-        took[count] = after - now;
-        now = after;
-    }
-    return median(took, count);
 }
 
 static void time_case(const op_case *c, double budget) {
@@ -208,7 +204,8 @@ static void time_case(const op_case *c, double budget) {
     cb_tape *forward = need(cb_tape_new_no_grad()), *both = need(cb_tape_new());
     for (int i = 0; i < input_count(c); i++)
         given[i] = make(&c->inputs[i], &random);
-    run(c, forward, given, NULL);
+    timed_case t = {.c = c, .tape = forward, .given = given};
+    run(&t);
     cb_tensor *in[MOST_INPUTS];
     for (int i = 0; i < input_count(c); i++)
         in[i] = cb_input(forward, given[i]);
@@ -216,8 +213,9 @@ static void time_case(const op_case *c, double budget) {
     bool differentiable = cb_dtype_is_float(y->dtype);
     seed = need(cb_tensor_new(CB_F32, y->rank, y->shape));
     cb_tensor_fill(seed, 0.5);
-    double ms = time_runs(c, forward, given, NULL, budget);
-    printf("%.6f %.6f\n", ms, differentiable ? time_runs(c, both, given, seed, budget) : 0);
+    double ms = time_runs(run, &t, budget);
+    t = (timed_case){c, both, given, seed};
+    printf("%.6f %.6f\n", ms, differentiable ? time_runs(run, &t, budget) : 0);
     fflush(stdout);
     for (int i = 0; i < input_count(c); i++)
         cb_tensor_free(given[i]);

@@ -24,6 +24,25 @@ static inline double median(double *numbers, int64_t count) {
     return count % 2 == 1 ? numbers[count / 2] : (numbers[count / 2 - 1] + numbers[count / 2]) / 2;
 }
 
+enum { LEAST_RUNS = 3, MOST_RUNS = 100000 };
+
+/* The median time of a run, in milliseconds, of those that fit into a number of milliseconds, after
+   two that are not counted. */
+static inline double time_runs(void (*run)(void *context), void *context, double budget) {
+    static double took[MOST_RUNS];
+    int count = 0;
+    run(context);
+    run(context);
+    double begin = milliseconds(), now = begin;
+    for (; count < LEAST_RUNS || (now - begin < budget && count < MOST_RUNS); count++) {
+        run(context);
+        double after = milliseconds();
+        took[count] = after - now;
+        now = after;
+    }
+    return median(took, count);
+}
+
 /* The memory, or the end of the program. */
 static inline void *need(void *memory) {
     if (memory == NULL) {

@@ -4,22 +4,6 @@
 
 #include <cerebra/nn.h>
 #include <math.h>
-#include <stdio.h>
-
-/* Adds the parameter NAME.suffix; NULL, recorded, when that fails. */
-static cb_param *add(cb_params *params, const char *name, const char *suffix, int rank,
-                     const int64_t *shape, cb_init init, cb_init otherwise) {
-    char full[256];
-    int length = snprintf(full, sizeof full, "%s.%s", name == NULL ? "" : name, suffix);
-    if (name == NULL || *name == '\0' || length < 0 || (size_t)length >= sizeof full) {
-        cbi_params_fail(params, CB_ERROR_VALUE,
-                        "a module with weights needs a name of 1 to %d bytes",
-                        (int)sizeof full - 10);
-        return NULL;
-    }
-    return cb_params_add(params, full, rank, shape, 1,
-                         init.kind == CB_INIT_DEFAULT ? &otherwise : &init);
-}
 
 /* ---- Linear ---------------------------------------------------------------------------------- */
 
@@ -46,9 +30,11 @@ cb_module *cb_linear_new_with(cb_params *params, const char *name, int64_t in,
     if (self == NULL) {
         return NULL;
     }
-    self->weight = add(params, name, "weight", CB_SHAPE(o->out, in), o->weight_init, uniform);
+    self->weight =
+        cbi_module_parameter(params, name, "weight", CB_SHAPE(o->out, in), o->weight_init, uniform);
     if (!o->no_bias && self->weight != NULL) {
-        self->bias = add(params, name, "bias", CB_SHAPE(o->out), o->bias_init, uniform);
+        self->bias =
+            cbi_module_parameter(params, name, "bias", CB_SHAPE(o->out), o->bias_init, uniform);
     }
     return self->weight == NULL || (!o->no_bias && self->bias == NULL) ? NULL : &self->module;
 }
@@ -74,7 +60,8 @@ cb_module *cb_embedding_new_with(cb_params *params, const char *name, int64_t co
     if (self == NULL) {
         return NULL;
     }
-    self->weight = add(params, name, "weight", CB_SHAPE(count, o->width), o->weight_init, normal);
+    self->weight = cbi_module_parameter(params, name, "weight", CB_SHAPE(count, o->width),
+                                        o->weight_init, normal);
     return self->weight == NULL ? NULL : &self->module;
 }
 
@@ -126,7 +113,7 @@ cb_module *cb_layer_norm_new_with(cb_params *params, const char *name,
         return &self->module;
     }
     cb_init one = {.kind = CB_INIT_CONSTANT, .a = 1}, zero = {.kind = CB_INIT_ZEROS};
-    self->weight = add(params, name, "weight", CB_SHAPE(o->width), one, one);
-    self->bias = add(params, name, "bias", CB_SHAPE(o->width), zero, zero);
+    self->weight = cbi_module_parameter(params, name, "weight", CB_SHAPE(o->width), one, one);
+    self->bias = cbi_module_parameter(params, name, "bias", CB_SHAPE(o->width), zero, zero);
     return self->weight == NULL || self->bias == NULL ? NULL : &self->module;
 }

@@ -4,6 +4,7 @@
 #include "autograd/tape_internal.h"
 
 #include <cerebra/nn.h>
+#include <stdio.h>
 #include <string.h>
 
 void *cbi_module_new(cb_params *params, const char *name, size_t bytes,
@@ -15,6 +16,20 @@ void *cbi_module_new(cb_params *params, const char *name, size_t bytes,
         module->forward = forward;
     }
     return module;
+}
+
+cb_param *cbi_module_parameter(cb_params *params, const char *name, const char *suffix, int rank,
+                               const int64_t *shape, cb_init init, cb_init otherwise) {
+    char full[256];
+    int length = snprintf(full, sizeof full, "%s.%s", name == NULL ? "" : name, suffix);
+    if (name == NULL || *name == '\0' || length < 0 || (size_t)length >= sizeof full) {
+        cbi_params_fail(params, CB_ERROR_VALUE,
+                        "a module with weights needs a name of 1 to %d bytes",
+                        (int)sizeof full - 10);
+        return NULL;
+    }
+    return cb_params_add(params, full, rank, shape, 1,
+                         init.kind == CB_INIT_DEFAULT ? &otherwise : &init);
 }
 
 cb_tensor *cb_forward(const cb_module *module, cb_tensor *x) {

@@ -8,6 +8,7 @@
 #include "nn/params_internal.h"
 
 #include "autograd/tape_internal.h"
+#include "tensor/format.h"
 #include "tensor/hash.h"
 #include "tensor/memory.h"
 
@@ -92,6 +93,12 @@ const char *cb_params_error(const cb_params *params) {
     return params == NULL ? "there is no parameter set" : params->error.message;
 }
 
+void cb_params_clear_error(cb_params *params) {
+    if (params != NULL) {
+        params->error = (cb_error){CB_OK, ""};
+    }
+}
+
 cb_dtype cb_params_dtype(const cb_params *params) {
     return params == NULL ? CB_F32 : params->dtype;
 }
@@ -103,7 +110,7 @@ void cbi_params_fail(cb_params *params, cb_status status, const char *format, ..
     params->error.status = status;
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(params->error.message, sizeof params->error.message, format, arguments);
+    cbi_vformat(params->error.message, sizeof params->error.message, format, arguments);
     va_end(arguments);
 }
 
@@ -250,6 +257,15 @@ cb_param *cb_params_add(cb_params *params, const char *name, int rank, const int
     return param;
 }
 
+cb_param *cb_params_add_buffer(cb_params *params, const char *name, int rank, const int64_t *shape,
+                               const cb_init *init) {
+    cb_param *param = cb_params_add(params, name, rank, shape, 1, init);
+    if (param != NULL) {
+        param->buffer = true;
+    }
+    return param;
+}
+
 /* ---- Reading the set ------------------------------------------------------------------------- */
 
 cb_param *cb_params_find(const cb_params *params, const char *name) {
@@ -272,7 +288,7 @@ cb_param *cb_params_at(const cb_params *params, int i) {
 int64_t cb_params_elements(const cb_params *params) {
     int64_t total = 0;
     for (int i = 0; i < cb_params_count(params); i++) {
-        total += cb_tensor_count(params->items[i]->value);
+        total += params->items[i]->buffer ? 0 : cb_tensor_count(params->items[i]->value);
     }
     return total;
 }
@@ -286,7 +302,7 @@ void cb_params_zero_gradients(cb_params *params) {
 /* Whether a leaf is what the parameter is now: it may have been frozen, and another parameter may
    lie where one was. */
 static bool is_leaf_of(const cb_tensor *leaf, const cb_param *param) {
-    bool varies = !param->frozen && !leaf->node->tape->no_grad;
+    bool varies = !cbi_is_fixed(param) && !leaf->node->tape->no_grad;
     return leaf->data == param->value->data && cb_requires_grad(leaf) == varies &&
            cb_tensor_same_shape(leaf, param->value) &&
            (!varies || leaf->node->sink->data == param->gradient->data);
@@ -313,8 +329,8 @@ cb_tensor *cb_parameter(cb_tape *tape, cb_param *param) {
     cb_tensor *leaf = shared ? cbi_leaf_find(tape, param) : NULL;
     if (leaf != NULL && is_leaf_of(leaf, param))
         return leaf;
-    leaf = param->frozen ? cb_input(tape, param->value)
-                         : cb_variable_into(tape, param->value, param->gradient);
+    leaf = cbi_is_fixed(param) ? cb_input(tape, param->value)
+                               : cb_variable_into(tape, param->value, param->gradient);
     if (shared && !cbi_is_poisoned(leaf))
         cbi_leaf_note(tape, param, leaf);
     return leaf;

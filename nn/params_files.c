@@ -1,5 +1,6 @@
 /* Weights in a safetensors file. Loading checks the whole file against the set before it writes the
    first element, so that a failure changes nothing. */
+#include "tensor/format.h"
 #include "tensor/memory.h"
 
 #include <cerebra/files.h>
@@ -16,7 +17,7 @@ fail(cb_error *error, cb_status status, const char *format, ...) {
         error->status = status;
         va_list arguments;
         va_start(arguments, format);
-        vsnprintf(error->message, sizeof error->message, format, arguments);
+        cbi_vformat(error->message, sizeof error->message, format, arguments);
         va_end(arguments);
     }
     return status;

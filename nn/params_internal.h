@@ -16,6 +16,16 @@ void cbi_params_fail(cb_params *params, cb_status status, const char *format, ..
  * fine. */
 const char *cbi_init_fault(const cb_init *init, int rank);
 
+/* Whether a parameter is not trained. */
+static inline bool cbi_is_fixed(const cb_param *param) {
+    return param->frozen || param->buffer;
+}
+
+/* Adds the parameter NAME.suffix of a module, initialised by init or, where that is DEFAULT,
+   otherwise. NULL, recorded, when that fails. */
+cb_param *cbi_module_parameter(cb_params *params, const char *name, const char *suffix, int rank,
+                               const int64_t *shape, cb_init init, cb_init otherwise);
+
 /* A zeroed module struct of `bytes` bytes, which begins with a cb_module, with the forward function
    and a copy of the name (NULL: "") in it. It belongs to the set. NULL, recorded, when there is no
    memory. */

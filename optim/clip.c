@@ -22,6 +22,7 @@ typedef struct squares {
     const cb_params *params;
     int parameters;
     int64_t count, piece; /* elements in all and in a piece */
+    double scale;         /* of the elements, before they are squared */
     double sum[PIECES];
 } squares;
 
@@ -30,15 +31,18 @@ typedef struct squares {
         const type *x = t->data;                                                                   \
         for (; i + LANES <= end; i += LANES) {                                                     \
             for (int k = 0; k < LANES; k++) {                                                      \
-                lane[k] += (double)x[i + k] * (double)x[i + k];                                    \
+                double scaled = (double)x[i + k] * scale;                                          \
+                lane[k] += scaled * scaled;                                                        \
             }                                                                                      \
         }                                                                                          \
         for (; i < end; i++) {                                                                     \
-            lane[0] += (double)x[i] * (double)x[i];                                                \
+            double scaled = (double)x[i] * scale;                                                  \
+            lane[0] += scaled * scaled;                                                            \
         }                                                                                          \
     } while (0)
 
-CBI_MULTIVERSION static double sum_of_squares(const cb_tensor *t, int64_t i, int64_t end) {
+CBI_MULTIVERSION static double sum_of_squares(const cb_tensor *t, double scale, int64_t i,
+                                              int64_t end) {
     double lane[LANES] = {0};
     if (t->dtype == CB_F64) {
         SUM_LOOP(double);
@@ -55,27 +59,32 @@ CBI_MULTIVERSION static double sum_of_squares(const cb_tensor *t, int64_t i, int
 /* What is visited to form one piece's sum. */
 typedef struct piece_sum {
     const cb_params *params;
-    double sum;
+    double scale, sum;
 } piece_sum;
 
 static void add_part(void *context, int i, int64_t first, int64_t last) {
     piece_sum *piece = context;
-    piece->sum += sum_of_squares(cb_params_at(piece->params, i)->gradient, first, last);
+    piece->sum +=
+        sum_of_squares(cb_params_at(piece->params, i)->gradient, piece->scale, first, last);
 }
 
 static void sum_pieces(void *context, int64_t begin, int64_t end) {
     squares *s = context;
     for (int64_t p = begin; p < end; p++) {
         int64_t first = p * s->piece, last = first + s->piece;
-        piece_sum piece = {.params = s->params};
+        piece_sum piece = {.params = s->params, .scale = s->scale};
         cbi_flat_walk(s->params, s->parameters, first, last < s->count ? last : s->count, add_part,
                       &piece);
         s->sum[p] = piece.sum;
     }
 }
 
-double cbi_gradient_norm(const cb_params *params, int count) {
-    squares s = {.params = params, .parameters = count, .count = cbi_flat_count(params, count)};
+/* The square root of the sum of all squares of the elements, scaled by a power of 2 meanwhile. */
+static double scaled_norm(const cb_params *params, int count, double scale) {
+    squares s = {.params = params,
+                 .parameters = count,
+                 .count = cbi_flat_count(params, count),
+                 .scale = scale};
     int64_t piece = (s.count + PIECES - 1) / PIECES;
     s.piece = piece < CBI_GRAIN ? CBI_GRAIN : piece;
     int64_t pieces = (s.count + s.piece - 1) / s.piece;
@@ -84,7 +93,16 @@ double cbi_gradient_norm(const cb_params *params, int count) {
     for (int64_t p = 0; p < pieces; p++) {
         sum += s.sum[p];
     }
-    return sqrt(sum);
+    return sqrt(sum) / scale;
+}
+
+double cbi_gradient_norm(const cb_params *params, int count) {
+    double norm = scaled_norm(params, count, 1);
+    /* The square of an f64 above 1e154 overflows and that of one below 1e-154 loses digits. */
+    if (cb_params_dtype(params) != CB_F64 || isnan(norm) || (norm > 0x1p-450 && norm < 0x1p500)) {
+        return norm;
+    }
+    return scaled_norm(params, count, norm > 1 ? 0x1p-600 : 0x1p600);
 }
 
 double cbi_clip_scale(double norm, double max_norm) {

@@ -1,26 +1,17 @@
 /* Optimizers: groups of parameters, each with its options, and the driver that applies an update
-   rule (rules.c) to every parameter.
+   rule (rules/, or a user's) to every parameter.
 
    Each parameter counts its own steps and gets its state buffers at the first step that needs them,
    so that a frozen parameter costs nothing and may be thawed later. A step allocates and checks for
-   all parameters before it changes the first one.
-
-   A step is one sweep over the elements of all parameters, which threads share out (flat.h): it
-   reads gradient, state and value once, writes state and value, and leaves the gradient zero.
-   Clipping takes one more reading of the gradients, for their norm; they are scaled in the sweep,
-   a block at a time just before the rule reads it from the cache. So no rule knows of clipping, and
-   results are those of cb_clip_gradient_norm before the step, to the bit. */
+   all parameters before it changes the first one. */
 #include "optim/optimizer_internal.h"
 
 #include "nn/params_internal.h"
-#include "optim/flat.h"
+#include "optim/options.h"
 #include "tensor/memory.h"
 
 #include <math.h>
 #include <string.h>
-
-/* Elements that are scaled and then used: few enough to stay in the L1 cache in between. */
-#define BLOCK 2048
 
 static bool is_digit(char c) {
     return c >= '0' && c <= '9';
@@ -28,73 +19,14 @@ static bool is_digit(char c) {
 
 /* ---- Options --------------------------------------------------------------------------------- */
 
-/* The numeric options and the range [0, limit] or, where open, [0, limit) of each. */
-static const struct {
-    const char *name;
-    size_t offset;
-    double limit;
-    bool open;
-} ranges[] = {
-#define RANGE(field, limit, open)                                                                  \
-    { #field, offsetof(cb_optimizer_options, field), limit, open }
-    RANGE(lr, HUGE_VAL, true),
-    RANGE(weight_decay, HUGE_VAL, true),
-    RANGE(momentum, HUGE_VAL, true),
-    RANGE(dampening, 1, false),
-    RANGE(lr_decay, HUGE_VAL, true),
-    RANGE(initial_accumulator, HUGE_VAL, true),
-    RANGE(beta1, 1, true),
-    RANGE(beta2, 1, true),
-    RANGE(alpha, 1, true),
-    RANGE(epsilon, HUGE_VAL, true),
-    RANGE(clip_norm, HUGE_VAL, false),
-#undef RANGE
-};
-#define RANGE_COUNT (sizeof ranges / sizeof ranges[0])
-
-static double *option(cb_optimizer_options *options, size_t i) {
-    return (double *)(void *)((char *)options + ranges[i].offset);
-}
-
-/* The options with others in place of those that are not set. Where there is
-   weight decay by default, a negative one is none. */
-static cb_optimizer_options filled_from(const cb_optimizer_options *defaults,
-                                        const cb_optimizer_options *options) {
-    cb_optimizer_options filled = {0}, others = *defaults;
-    if (options != NULL) {
-        filled = *options;
+bool cbi_optimizer_options_good(const cb_optimizer_rule *rule, cb_params *params,
+                                const cb_optimizer_options *options) {
+    if (!cbi_options_in_range(rule->name, params, options)) {
+        return false;
     }
-    bool no_decay = filled.weight_decay < 0 && others.weight_decay != 0;
-    for (size_t i = 0; i < RANGE_COUNT; i++) {
-        if (*option(&filled, i) == 0) {
-            *option(&filled, i) = *option(&others, i);
-        }
-    }
-    if (no_decay) {
-        filled.weight_decay = 0;
-    }
-    filled.nesterov = filled.nesterov || others.nesterov;
-    filled.amsgrad = filled.amsgrad || others.amsgrad;
-    filled.centered = filled.centered || others.centered;
-    return filled;
-}
-
-bool cbi_optimizer_options_good(const cbi_rule *rule, cb_params *params,
-                                const cb_optimizer_options *given) {
-    cb_optimizer_options options = *given;
-    for (size_t i = 0; i < RANGE_COUNT; i++) {
-        double value = *option(&options, i);
-        if (!(value >= 0 &&
-              (ranges[i].open ? value < ranges[i].limit : value <= ranges[i].limit))) {
-            cbi_params_fail(params, CB_ERROR_VALUE, "%s: %s %g is outside [0, %g%c", rule->name,
-                            ranges[i].name, value, ranges[i].limit, ranges[i].open ? ')' : ']');
-            return false;
-        }
-    }
-    if (rule->reads_nesterov && options.nesterov &&
-        (options.momentum == 0 || options.dampening != 0)) {
-        cbi_params_fail(params, CB_ERROR_VALUE,
-                        "%s: nesterov needs momentum above 0 and no dampening", rule->name);
+    const char *fault = rule->fault == NULL ? NULL : rule->fault(options);
+    if (fault != NULL) {
+        cbi_params_fail(params, CB_ERROR_VALUE, "%s: %s", rule->name, fault);
         return false;
     }
     return true;
@@ -107,8 +39,9 @@ bool cbi_optimizer_options_good(const cbi_rule *rule, cb_params *params,
 static int add_group(cb_optimizer *optimizer, const cb_optimizer_options *options) {
     const cb_optimizer_options *defaults =
         optimizer->group_count > 0 ? optimizer->groups[0] : &optimizer->rule->defaults;
-    cb_optimizer_options filled = filled_from(defaults, options);
-    if (!cbi_optimizer_options_good(optimizer->rule, optimizer->params, &filled)) {
+    cb_optimizer_options filled;
+    if (!cbi_options_fill(optimizer->rule->name, optimizer->params, defaults, options, &filled) ||
+        !cbi_optimizer_options_good(optimizer->rule, optimizer->params, &filled)) {
         return -1;
     }
     int count = optimizer->group_count;
@@ -132,35 +65,63 @@ static int add_group(cb_optimizer *optimizer, const cb_optimizer_options *option
     return count;
 }
 
+/* What is wrong with a rule for parameters of this dtype; NULL when it is fine. */
+static const char *rule_fault(const cb_optimizer_rule *rule, cb_dtype dtype) {
+    if (rule->name == NULL || *rule->name == '\0') {
+        return "the rule has no name";
+    }
+    if ((dtype == CB_F64 ? rule->update_f64 : rule->update_f32) == NULL) {
+        return "the rule has no update function for the set's dtype";
+    }
+    for (int i = 0; i < CB_OPTIMIZER_STATES; i++) {
+        const char *name = rule->state_names[i];
+        bool taken = name != NULL && (*name == '\0' || strcmp(name, "step") == 0);
+        for (int k = 0; k < i && name != NULL; k++) {
+            taken =
+                taken || rule->state_names[k] == NULL || strcmp(rule->state_names[k], name) == 0;
+        }
+        if (taken) {
+            return "state names must be without a gap, not empty, not step, and no two the same";
+        }
+    }
+    return NULL;
+}
+
+bool cbi_rule_needs(const cb_optimizer_rule *rule, const cb_optimizer_options *options, int i) {
+    return rule->state_names[i] != NULL &&
+           (rule->needs_state == NULL || rule->needs_state(options, i));
+}
+
 cb_optimizer *cb_optimizer_new(const char *name, cb_params *params,
                                const cb_optimizer_options *options) {
-    const cbi_rule *rule = cbi_rule_find(name);
+    const cb_optimizer_rule *rule = cbi_rule_find(name);
     if (rule == NULL) {
         cbi_params_fail(params, CB_ERROR_NOT_FOUND, "there is no optimizer named %s",
                         name == NULL ? "NULL" : name);
-    }
-    if (rule == NULL || params == NULL) {
         return NULL;
     }
-    int count = cb_params_count(params);
+    return cb_optimizer_new_rule(rule, params, options);
+}
+
+cb_optimizer *cb_optimizer_new_rule(const cb_optimizer_rule *rule, cb_params *params,
+                                    const cb_optimizer_options *options) {
+    if (params == NULL || rule == NULL) {
+        cbi_params_fail(params, CB_ERROR_VALUE, "an optimizer needs a rule");
+        return NULL;
+    }
+    const char *fault = rule_fault(rule, cb_params_dtype(params));
+    if (fault != NULL) {
+        cbi_params_fail(params, CB_ERROR_VALUE, "optimizer %s: %s",
+                        rule->name == NULL ? "" : rule->name, fault);
+        return NULL;
+    }
     cb_optimizer *optimizer = cbi_allocate(sizeof *optimizer);
-    cbi_slot *slots = cbi_allocate(((size_t)count + 1) * sizeof *slots);
-    if (optimizer == NULL || slots == NULL) {
-        cbi_free(optimizer);
-        cbi_free(slots);
-        cbi_params_fail(params, CB_ERROR_MEMORY, "%s: no memory", name);
+    if (optimizer == NULL) {
+        cbi_params_fail(params, CB_ERROR_MEMORY, "%s: no memory", rule->name);
         return NULL;
     }
-    for (int i = 0; i < count; i++) {
-        slots[i].param = cb_params_at(params, i);
-    }
-    *optimizer = (cb_optimizer){
-        .rule = rule, .params = params, .slots = slots, .slot_count = count, .norm = NAN};
-    bool named = cbi_optimizer_name_entries(optimizer);
-    if (!named) {
-        cbi_params_fail(params, CB_ERROR_MEMORY, "%s: no memory", name);
-    }
-    if (!named || add_group(optimizer, options) < 0) {
+    *optimizer = (cb_optimizer){.rule = rule, .params = params, .norm = NAN};
+    if (!cbi_slots_take(optimizer) || add_group(optimizer, options) < 0) {
         cb_optimizer_free(optimizer);
         return NULL;
     }
@@ -171,17 +132,11 @@ void cb_optimizer_free(cb_optimizer *optimizer) {
     if (optimizer == NULL) {
         return;
     }
-    for (int i = 0; i < optimizer->slot_count; i++) {
-        for (int k = 0; k < CBI_RULE_STATES; k++) {
-            cb_tensor_free(optimizer->slots[i].state[k]);
-        }
-    }
     for (int i = 0; i < optimizer->group_count; i++) {
         cbi_free(optimizer->groups[i]);
     }
     cbi_free(optimizer->groups);
-    cbi_free(optimizer->slots);
-    cbi_free(optimizer->names);
+    cbi_slots_free(optimizer);
     cbi_free(optimizer);
 }
 
@@ -198,17 +153,20 @@ static bool starts_with(const cb_param *param, void *prefix) {
     return !in_number;
 }
 
-/* The new group's number; -1, and nothing recorded, when no parameter is chosen. */
+/* The new group's number; -1 on failure, recorded but where no parameter is chosen. */
 static int group_chosen(cb_optimizer *optimizer, cb_param_choice *chosen, void *context,
                         const cb_optimizer_options *options, bool *any) {
-    *any = false;
+    *any = !cbi_slots_take(optimizer);
+    if (*any) {
+        return -1;
+    }
     for (int i = 0; i < optimizer->slot_count; i++) {
-        *any = *any || chosen(optimizer->slots[i].param, context);
+        *any = *any || chosen(optimizer->slots[i]->param, context);
     }
     int group = *any ? add_group(optimizer, options) : -1;
     for (int i = 0; group >= 0 && i < optimizer->slot_count; i++) {
-        if (chosen(optimizer->slots[i].param, context)) {
-            optimizer->slots[i].group = group;
+        if (chosen(optimizer->slots[i]->param, context)) {
+            optimizer->slots[i]->group = group;
         }
     }
     return group;
@@ -262,59 +220,19 @@ int cb_optimizer_group_count(const cb_optimizer *optimizer) {
 static bool prepare(const cb_optimizer *optimizer, cbi_slot *s) {
     const cb_optimizer_options *options = optimizer->groups[s->group];
     const cb_tensor *value = s->param->value;
-    for (int k = 0; k < CBI_RULE_STATES; k++) {
-        if (s->state[k] != NULL || !optimizer->rule->needs_state(options, k)) {
+    for (int k = 0; k < CB_OPTIMIZER_STATES; k++) {
+        if (s->state[k] != NULL || !cbi_rule_needs(optimizer->rule, options, k)) {
             continue;
         }
         s->state[k] = cb_tensor_new(value->dtype, value->rank, value->shape);
         if (s->state[k] == NULL) {
             return false;
         }
-        if (k == 0 && optimizer->rule->accumulates) {
-            cb_tensor_fill(s->state[k], options->initial_accumulator);
+        if (optimizer->rule->state_start != NULL) {
+            cb_tensor_fill(s->state[k], optimizer->rule->state_start(options, k));
         }
     }
     return true;
-}
-
-/* One step over all parameters. */
-typedef struct sweep {
-    const cb_optimizer *optimizer;
-    double scale; /* of the gradients; 1: they are not clipped */
-} sweep;
-
-static void zero(const cb_tensor *gradient, int64_t first, int64_t last) {
-    size_t size = cb_dtype_size(gradient->dtype);
-    memset((char *)gradient->data + size * (size_t)first, 0, size * (size_t)(last - first));
-}
-
-static void update_part(void *context, int i, int64_t first, int64_t last) {
-    const sweep *run = context;
-    const cb_optimizer *optimizer = run->optimizer;
-    const cbi_slot *s = &optimizer->slots[i];
-    const cb_tensor *gradient = s->param->gradient;
-    if (s->param->frozen) {
-        zero(gradient, first, last);
-        return;
-    }
-    cbi_update u = {.options = optimizer->groups[s->group],
-                    .step = s->steps,
-                    .value = s->param->value->data,
-                    .gradient = gradient->data};
-    for (int k = 0; k < CBI_RULE_STATES; k++) {
-        u.state[k] = s->state[k] == NULL ? NULL : s->state[k]->data;
-    }
-    void (*rule)(void *, int64_t, int64_t) =
-        gradient->dtype == CB_F64 ? optimizer->rule->update_f64 : optimizer->rule->update_f32;
-    if (run->scale == 1) {
-        rule(&u, first, last);
-        return;
-    }
-    for (int64_t begin = first; begin < last; begin += BLOCK) {
-        int64_t end = last - begin < BLOCK ? last : begin + BLOCK;
-        cbi_clip_scale_elements(gradient, run->scale, begin, end);
-        rule(&u, begin, end);
-    }
 }
 
 cb_status cb_optimizer_step(cb_optimizer *optimizer) {
@@ -326,25 +244,27 @@ cb_status cb_optimizer_step(cb_optimizer *optimizer) {
             return CB_ERROR_VALUE;
         }
     }
+    if (!cbi_slots_take(optimizer)) {
+        return CB_ERROR_MEMORY;
+    }
     for (int i = 0; i < optimizer->slot_count; i++) {
-        cbi_slot *s = &optimizer->slots[i];
-        if (!s->param->frozen && !prepare(optimizer, s)) {
+        cbi_slot *s = optimizer->slots[i];
+        if (!cbi_is_fixed(s->param) && !prepare(optimizer, s)) {
             cbi_params_fail(optimizer->params, CB_ERROR_MEMORY, "%s: no memory for the state of %s",
                             optimizer->rule->name, s->param->name);
             return CB_ERROR_MEMORY;
         }
     }
     for (int i = 0; i < optimizer->slot_count; i++) {
-        optimizer->slots[i].steps += !optimizer->slots[i].param->frozen;
+        optimizer->slots[i]->steps += !cbi_is_fixed(optimizer->slots[i]->param);
     }
-    double max_norm = optimizer->groups[0]->clip_norm;
-    sweep run = {.optimizer = optimizer, .scale = 1};
+    double max_norm = optimizer->groups[0]->clip_norm, scale = 1;
     optimizer->norm = NAN;
     if (max_norm > 0) {
         optimizer->norm = cbi_gradient_norm(optimizer->params, optimizer->slot_count);
-        run.scale = cbi_clip_scale(optimizer->norm, max_norm);
+        scale = cbi_clip_scale(optimizer->norm, max_norm);
     }
-    cbi_flat_for(optimizer->params, optimizer->slot_count, update_part, &run);
+    cbi_optimizer_sweep(optimizer, scale);
     return CB_OK;
 }
 

@@ -1,6 +1,6 @@
-/* Learning-rate schedules. All but PLATEAU are closed formulas of the epoch, so that a schedule can
-   be taken up at any epoch; they equal PyTorch's, which multiplies step by step, to rounding.
-   PLATEAU is PyTorch's ReduceLROnPlateau. */
+/* Learning-rate schedules. All but PLATEAU, and sequences with one, are closed formulas of the
+   epoch, so that a schedule can be taken up at any epoch; they equal PyTorch's, which multiplies
+   step by step, to rounding. PLATEAU is PyTorch's ReduceLROnPlateau. */
 #include <cerebra/optim.h>
 #include <math.h>
 
@@ -30,11 +30,25 @@ static bool milestones_good(const cb_schedule *s) {
     return true;
 }
 
+static double scale_of(const cb_schedule *s) {
+    return s->scale == 0 ? 1 : s->scale;
+}
+
+static bool schedule_good(const cb_schedule *s);
+
+static bool parts_good(const cb_schedule *s) {
+    bool good = milestones_good(s) && s->parts != NULL;
+    for (int i = 0; good && i <= s->milestone_count; i++) {
+        good = s->parts[i].kind != CB_SCHEDULE_SEQUENCE && schedule_good(&s->parts[i]);
+    }
+    return good;
+}
+
 /* Whether the options that the kind reads are in their ranges. */
 static bool schedule_good(const cb_schedule *s) {
     bool gamma = gamma_of(s) > 0 && isfinite(gamma_of(s));
     bool minimum = s->minimum >= 0 && isfinite(s->minimum);
-    if (s->epoch < 0) {
+    if (s->epoch < 0 || !(scale_of(s) > 0 && isfinite(scale_of(s)))) {
         return false;
     }
     switch (s->kind) {
@@ -53,6 +67,8 @@ static bool schedule_good(const cb_schedule *s) {
     case CB_SCHEDULE_PLATEAU:
         return gamma && gamma_of(s) < 1 && minimum && s->patience >= 0 && s->cooldown >= 0 &&
                threshold_of(s) > 0 && (s->absolute || threshold_of(s) < 1);
+    case CB_SCHEDULE_SEQUENCE:
+        return parts_good(s);
     }
     return false;
 }
@@ -65,11 +81,21 @@ static int milestones_passed(const cb_schedule *s) {
     return passed;
 }
 
+/* The part of a sequence that its present epoch is in, with the epoch counted from where that part
+   began: so a sequence too can be taken up anywhere. */
+static cb_schedule part_now(const cb_schedule *s, int *place) {
+    *place = milestones_passed(s);
+    cb_schedule part = s->parts[*place];
+    part.epoch = s->epoch - (*place == 0 ? 0 : s->milestones[*place - 1]);
+    return part;
+}
+
 double cb_schedule_lr(const cb_schedule *s, double initial_lr) {
     if (s == NULL || !schedule_good(s)) {
         return NAN;
     }
     double n = (double)s->epoch, period = (double)s->period;
+    initial_lr *= scale_of(s);
     switch (s->kind) {
     case CB_SCHEDULE_CONSTANT:
         break;
@@ -90,6 +116,11 @@ double cb_schedule_lr(const cb_schedule *s, double initial_lr) {
         /* A rate that starts below the minimum is left as it is. */
         return s->factor == 0 ? initial_lr
                               : fmax(initial_lr * s->factor, fmin(initial_lr, s->minimum));
+    case CB_SCHEDULE_SEQUENCE: {
+        int place;
+        cb_schedule part = part_now(s, &place);
+        return cb_schedule_lr(&part, initial_lr);
+    }
     }
     return initial_lr;
 }
@@ -105,6 +136,12 @@ static bool improved(const cb_schedule *s, double metric) {
 void cb_schedule_advance(cb_schedule *s, double metric) {
     if (s == NULL || !schedule_good(s)) {
         return;
+    }
+    if (s->kind == CB_SCHEDULE_SEQUENCE) {
+        int place;
+        cb_schedule part = part_now(s, &place);
+        cb_schedule_advance(&part, metric);
+        s->parts[place] = part;
     }
     if (s->kind == CB_SCHEDULE_PLATEAU) {
         if (s->epoch == 0) {

@@ -1,6 +1,7 @@
 /* An optimizer's state as entries of a safetensors file, and back. Restoring checks and copies
    everything before it changes the first slot. */
 #include "optim/optimizer_internal.h"
+#include "optim/options.h"
 
 #include "tensor/io/file_data.h"
 #include "tensor/io/json_text.h"
@@ -8,52 +9,9 @@
 
 #include <jansson.h>
 #include <math.h>
-#include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
-static const char prefix[] = "optimizer.";
 static const char settings_key[] = "optimizer";
-
-/* ---- Names ----------------------------------------------------------------------------------- */
-
-/* "optimizer.NAME.WHAT" at *at, which moves behind it; only measured where memory is NULL. */
-static char *name_entry(char *memory, size_t *at, const char *name, const char *what) {
-    char *entry = memory == NULL ? NULL : memory + *at;
-    size_t size = sizeof prefix - 1 + strlen(name) + 1 + strlen(what) + 1;
-    if (entry != NULL) {
-        snprintf(entry, size, "%s%s.%s", prefix, name, what);
-    }
-    *at += size;
-    return entry;
-}
-
-static size_t name_all(cb_optimizer *optimizer, char *memory) {
-    size_t used = 0;
-    for (int i = 0; i < optimizer->slot_count; i++) {
-        cbi_slot *s = &optimizer->slots[i];
-        s->step_name = name_entry(memory, &used, s->param->name, "step");
-        for (int k = 0; k < CBI_RULE_STATES; k++) {
-            const char *what = optimizer->rule->state_names[k];
-            s->state_entry_name[k] =
-                what == NULL ? NULL : name_entry(memory, &used, s->param->name, what);
-        }
-    }
-    return used;
-}
-
-bool cbi_optimizer_name_entries(cb_optimizer *optimizer) {
-    optimizer->names = cbi_allocate(name_all(optimizer, NULL) + 1);
-    if (optimizer->names == NULL) {
-        return false;
-    }
-    name_all(optimizer, optimizer->names);
-    for (int i = 0; i < optimizer->slot_count; i++) {
-        cbi_slot *s = &optimizer->slots[i];
-        s->step_tensor = cb_tensor_wrap(CB_I64, 0, NULL, &s->steps);
-    }
-    return true;
-}
 
 /* ---- Reading the state ----------------------------------------------------------------------- */
 
@@ -62,7 +20,7 @@ static cb_named_tensor entry_of(const cbi_slot *s, int *wanted) {
     if (s->steps > 0 && (*wanted)-- == 0) {
         return (cb_named_tensor){s->step_name, &s->step_tensor};
     }
-    for (int k = 0; k < CBI_RULE_STATES; k++) {
+    for (int k = 0; k < CB_OPTIMIZER_STATES; k++) {
         if (s->steps > 0 && s->state[k] != NULL && (*wanted)-- == 0) {
             return (cb_named_tensor){s->state_entry_name[k], s->state[k]};
         }
@@ -73,9 +31,9 @@ static cb_named_tensor entry_of(const cbi_slot *s, int *wanted) {
 int cb_optimizer_state_count(const cb_optimizer *optimizer) {
     int count = 0;
     for (int i = 0; optimizer != NULL && i < optimizer->slot_count; i++) {
-        const cbi_slot *s = &optimizer->slots[i];
+        const cbi_slot *s = optimizer->slots[i];
         count += s->steps > 0;
-        for (int k = 0; k < CBI_RULE_STATES; k++) {
+        for (int k = 0; k < CB_OPTIMIZER_STATES; k++) {
             count += s->steps > 0 && s->state[k] != NULL;
         }
     }
@@ -85,7 +43,7 @@ int cb_optimizer_state_count(const cb_optimizer *optimizer) {
 cb_named_tensor cb_optimizer_state_at(const cb_optimizer *optimizer, int i) {
     cb_named_tensor found = {NULL, NULL};
     for (int k = 0; optimizer != NULL && i >= 0 && k < optimizer->slot_count; k++) {
-        found = entry_of(&optimizer->slots[k], &i);
+        found = entry_of(optimizer->slots[k], &i);
         if (found.name != NULL) {
             break;
         }
@@ -95,48 +53,11 @@ cb_named_tensor cb_optimizer_state_at(const cb_optimizer *optimizer, int i) {
 
 /* ---- Settings -------------------------------------------------------------------------------- */
 
-/* The options of a group by name; the flags are numbers, too: 0 or 1. */
-static const struct {
-    const char *name;
-    size_t offset;
-    bool flag;
-} fields[] = {
-#define NUMBER(field)                                                                              \
-    { #field, offsetof(cb_optimizer_options, field), false }
-#define FLAG(field)                                                                                \
-    { #field, offsetof(cb_optimizer_options, field), true }
-    NUMBER(lr),     NUMBER(weight_decay), NUMBER(momentum), NUMBER(dampening),
-    FLAG(nesterov), NUMBER(lr_decay),     NUMBER(beta1),    NUMBER(initial_accumulator),
-    NUMBER(beta2),  NUMBER(alpha),        NUMBER(epsilon),  FLAG(amsgrad),
-    FLAG(centered), NUMBER(clip_norm),
-#undef NUMBER
-#undef FLAG
-};
-#define FIELD_COUNT (sizeof fields / sizeof fields[0])
-
-/* JSON has no infinity, which clip_norm may be: it is written as the largest number. */
-static const double largest = 1.7976931348623157e308;
-
-static json_t *group_json(const cb_optimizer_options *options) {
-    json_t *object = json_object();
-    bool ok = object != NULL;
-    for (size_t i = 0; ok && i < FIELD_COUNT; i++) {
-        const char *at = (const char *)options + fields[i].offset;
-        double number = fields[i].flag ? *(const bool *)at : *(const double *)(const void *)at;
-        json_t *value = json_real(number > largest ? largest : number);
-        ok = json_object_set_new(object, fields[i].name, value) == 0;
-    }
-    if (!ok) {
-        json_decref(object);
-    }
-    return ok ? object : NULL;
-}
-
 static char *settings_text(const cb_optimizer *optimizer) {
     json_t *groups = json_array();
     bool ok = groups != NULL;
     for (int i = 0; ok && i < optimizer->group_count; i++) {
-        ok = json_array_append_new(groups, group_json(optimizer->groups[i])) == 0;
+        ok = json_array_append_new(groups, cbi_options_json(optimizer->groups[i])) == 0;
     }
     if (!ok) {
         json_decref(groups);
@@ -148,30 +69,7 @@ static char *settings_text(const cb_optimizer *optimizer) {
 }
 
 size_t cb_optimizer_settings(const cb_optimizer *optimizer, char *buffer, size_t size) {
-    char *text = optimizer == NULL ? NULL : settings_text(optimizer);
-    size_t length = text == NULL ? 0 : strlen(text);
-    if (size > 0) {
-        snprintf(buffer, size, "%s", text == NULL ? "" : text);
-    }
-    free(text);
-    return length;
-}
-
-static bool read_group(const json_t *object, cb_optimizer_options *options) {
-    for (size_t i = 0; i < FIELD_COUNT; i++) {
-        const json_t *value = json_object_get(object, fields[i].name);
-        char *at = (char *)options + fields[i].offset;
-        double number = json_number_value(value);
-        if (!json_is_number(value)) {
-            return false;
-        }
-        if (fields[i].flag) {
-            *(bool *)at = number != 0;
-        } else {
-            *(double *)(void *)at = number == largest ? (double)INFINITY : number;
-        }
-    }
-    return true;
+    return cbi_text_copy(optimizer == NULL ? NULL : settings_text(optimizer), buffer, size);
 }
 
 /* Fills as many options as the optimizer has groups. */
@@ -193,7 +91,7 @@ static cb_status read_settings(const cb_optimizer *optimizer, const char *text,
                                 "the file has %zu groups, not %d", count, optimizer->group_count);
     }
     for (size_t i = 0; status == CB_OK && i < count; i++) {
-        if (!read_group(json_array_get(groups, i), &options[i])) {
+        if (!cbi_options_read(json_array_get(groups, i), &options[i])) {
             status = cbi_file_error(error, CB_ERROR_FORMAT, optimizer->rule->name,
                                     "the options of the file's group %zu are damaged", i);
         } else if (!cbi_optimizer_options_good(optimizer->rule, NULL, &options[i])) {
@@ -210,7 +108,7 @@ static cb_status read_settings(const cb_optimizer *optimizer, const char *text,
 /* What a slot is to have. */
 typedef struct restored {
     int64_t steps;
-    cb_tensor *state[CBI_RULE_STATES];
+    cb_tensor *state[CB_OPTIMIZER_STATES];
 } restored;
 
 static cb_status read_steps(const cb_safetensors *file, const cbi_slot *s, restored *r,
@@ -238,7 +136,7 @@ static cb_status read_state(const cb_optimizer *optimizer, const cb_optimizer_op
         return cbi_file_error(error, CB_ERROR_NOT_FOUND, s->step_name, "there is no such entry");
     }
     if (stored == NULL) {
-        bool needed = r->steps > 0 && optimizer->rule->needs_state(options, k);
+        bool needed = r->steps > 0 && cbi_rule_needs(optimizer->rule, options, k);
         return !needed ? CB_OK
                        : cbi_file_error(error, CB_ERROR_NOT_FOUND, name, "there is no such entry");
     }
@@ -271,9 +169,9 @@ static cb_status read_state(const cb_optimizer *optimizer, const cb_optimizer_op
 /* Whether an entry is one that some parameter may have. */
 static bool is_known(const cb_optimizer *optimizer, const char *name) {
     for (int i = 0; i < optimizer->slot_count; i++) {
-        const cbi_slot *s = &optimizer->slots[i];
+        const cbi_slot *s = optimizer->slots[i];
         bool same = strcmp(name, s->step_name) == 0;
-        for (int k = 0; k < CBI_RULE_STATES; k++) {
+        for (int k = 0; k < CB_OPTIMIZER_STATES; k++) {
             same = same ||
                    (s->state_entry_name[k] != NULL && strcmp(name, s->state_entry_name[k]) == 0);
         }
@@ -289,15 +187,16 @@ static cb_status read_slots(const cb_optimizer *optimizer, const cb_safetensors 
     cb_status status = CB_OK;
     for (int i = 0; i < cb_safetensors_count(file) && status == CB_OK; i++) {
         const char *name = cb_safetensors_at(file, i).name;
-        if (strncmp(name, prefix, sizeof prefix - 1) == 0 && !is_known(optimizer, name)) {
+        if (strncmp(name, CBI_STATE_PREFIX, sizeof CBI_STATE_PREFIX - 1) == 0 &&
+            !is_known(optimizer, name)) {
             status = cbi_file_error(error, CB_ERROR_NOT_FOUND, name,
                                     "there is no such parameter, or no such state");
         }
     }
     for (int i = 0; i < optimizer->slot_count && status == CB_OK; i++) {
-        const cbi_slot *s = &optimizer->slots[i];
+        const cbi_slot *s = optimizer->slots[i];
         status = read_steps(file, s, &all[i], error);
-        for (int k = 0; k < CBI_RULE_STATES && status == CB_OK; k++) {
+        for (int k = 0; k < CB_OPTIMIZER_STATES && status == CB_OK; k++) {
             status = read_state(optimizer, &options[s->group], file, s, k, &all[i], error);
         }
     }
@@ -307,9 +206,9 @@ static cb_status read_slots(const cb_optimizer *optimizer, const cb_safetensors 
 /* Gives the slots what was read, and takes what they had in exchange. */
 static void exchange(cb_optimizer *optimizer, restored *all) {
     for (int i = 0; i < optimizer->slot_count; i++) {
-        cbi_slot *s = &optimizer->slots[i];
+        cbi_slot *s = optimizer->slots[i];
         s->steps = all[i].steps;
-        for (int k = 0; k < CBI_RULE_STATES; k++) {
+        for (int k = 0; k < CB_OPTIMIZER_STATES; k++) {
             cb_tensor *before = s->state[k];
             s->state[k] = all[i].state[k];
             all[i].state[k] = before;
@@ -322,6 +221,9 @@ cb_status cb_optimizer_restore(cb_optimizer *optimizer, const cb_safetensors *fi
     cbi_file_error_clear(error);
     if (optimizer == NULL || file == NULL) {
         return cbi_file_error(error, CB_ERROR_VALUE, "optimizer", "no optimizer or no file");
+    }
+    if (!cbi_slots_take(optimizer)) {
+        return cbi_file_error(error, CB_ERROR_MEMORY, "optimizer", "no memory");
     }
     restored *all = cbi_allocate(sizeof *all * ((size_t)optimizer->slot_count + 1));
     cb_optimizer_options *options =
@@ -340,7 +242,7 @@ cb_status cb_optimizer_restore(cb_optimizer *optimizer, const cb_safetensors *fi
         }
     }
     for (int i = 0; all != NULL && i < optimizer->slot_count; i++) {
-        for (int k = 0; k < CBI_RULE_STATES; k++) {
+        for (int k = 0; k < CB_OPTIMIZER_STATES; k++) {
             cb_tensor_free(all[i].state[k]);
         }
     }

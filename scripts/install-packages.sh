@@ -12,7 +12,7 @@ packages="build-essential pkgconf meson ninja-build libblis-openmp-dev libjansso
     librandom123-dev libutf8proc-dev libcairo2-dev libpng-dev zlib1g-dev fonts-dejavu-core"
 for group in "$@"; do
     case $group in
-    test) packages="$packages libcriterion-dev strace" ;;
+    test) packages="$packages libcriterion-dev locales strace" ;;
     check) packages="$packages clang libclang-rt-dev clang-format shellcheck doxygen valgrind" ;;
     *)
         echo "install-packages.sh: no group \"$group\"; there are test and check" >&2

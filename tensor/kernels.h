@@ -117,6 +117,12 @@ void cbi_gemm_blocks(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix
    matrices and a's and b's others have out's extents, or strides of 0. The same bits as by cbi_gemm
    for each. There is an element at least. */
 void cbi_gemm_batch(const cb_tensor *out, const cb_tensor *a, const cb_tensor *b);
+/* Matrix i of a batch whose axes before the last two have the extents of shape. */
+cbi_matrix cbi_matrix_of(const cb_tensor *t, int64_t i, const int64_t *shape);
+/* cbi_gemm for a product that is one of many: to the same bits, without packing where it is small.
+ */
+void cbi_gemm_one(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix a, cbi_matrix b,
+                  bool accumulate, cbi_matrix c);
 /* Why products should not be computed, NULL when they can be: the user has set BLIS_ARCH_TYPE to
    what BLIS would abort on. Another configuration is then taken for those that are computed all the
    same.

@@ -87,6 +87,39 @@ static void modules(void) {
     cb_params_free(params);
 }
 
+/* An array within a struct is given element by element, which C and C++ both take. */
+static void images(void) {
+    cb_params *params = cb_params_new(1);
+    cb_tape *tape = cb_tape_new();
+    cb_tensor *line = cb_full(tape, CB_F32, CB_SHAPE(1, 2, 4), 1);
+    cb_tensor *image = cb_full(tape, CB_F32, CB_SHAPE(1, 2, 4, 4), 1);
+    cb_tensor *kernel = cb_full(tape, CB_F32, CB_SHAPE(1, 2, 3), 1);
+    cb_tensor *square = cb_full(tape, CB_F32, CB_SHAPE(1, 2, 2, 2), 1);
+    EXPECT(cb_conv1d(line, kernel, NULL)->shape[2] == 2);
+    EXPECT(cb_conv2d(image, square, NULL, .stride[0] = 2, .stride[1] = 1)->shape[2] == 2);
+    EXPECT(cb_max_pool1d(line, .size[0] = 2)->shape[2] == 2);
+    EXPECT(cb_avg_pool1d(line, .size[0] = 4)->shape[2] == 1);
+    EXPECT(cb_max_pool2d(image, .size[0] = 2, .size[1] = 4)->shape[3] == 1);
+    EXPECT_NEAR(
+        cb_item(cb_sum(cb_avg_pool2d(image, .size[0] = 4, .size[1] = 4), CB_ALL_AXES, false)), 2);
+    cb_module *layers[] = {cb_conv2d_new(params, "conv", 2, 3, .size[0] = 3, .size[1] = 3),
+                           cb_batch_norm_new(params, "norm", 3, .momentum = 0.5),
+                           cb_max_pool2d_new(params, "largest", .size[0] = 2, .size[1] = 1),
+                           cb_avg_pool2d_new(params, "average", .size[0] = 1, .size[1] = 2)};
+    cb_tensor *y = cb_forward(cb_sequential_new(params, "all", 4, layers), image);
+    EXPECT(y->shape[1] == 3 && y->shape[2] == 1 && y->shape[3] == 1);
+    cb_module *lines[] = {cb_conv1d_new(params, "line", 2, 3, .size[0] = 1),
+                          cb_max_pool1d_new(params, "largest1", .size[0] = 2),
+                          cb_avg_pool1d_new(params, "average1", .size[0] = 2)};
+    EXPECT(cb_forward(cb_sequential_new(params, "lines", 3, lines), line)->shape[2] == 1);
+    cb_tensor *q = cb_full(tape, CB_F32, CB_SHAPE(3, 4), 1);
+    EXPECT_NEAR(cb_item(cb_mean(cb_attention(q, q, q, .causal = true), CB_ALL_AXES, false)), 1);
+    EXPECT_STATUS(tape);
+    EXPECT(cb_params_status(params) == CB_OK);
+    cb_tape_free(tape);
+    cb_params_free(params);
+}
+
 /* ---- Optimizers ------------------------------------------------------------------------------ */
 
 static void expect_options(cb_optimizer *optimizer, double lr, double momentum) {
@@ -114,12 +147,12 @@ static void optimizers(void) {
                    0.5, 0.25);
     expect_options(cb_adagrad_new(params, .lr_decay = 0.5), 1e-2, 0);
     expect_options(cb_adam_new(params, .amsgrad = true, .lr = 2), 2, 0);
-    expect_options(cb_adamw_new(params, .weight_decay = -1), 1e-3, 0);
+    expect_options(cb_adamw_new(params, .weight_decay = 0), 1e-3, 0);
     expect_options(cb_rmsprop_new(params, .momentum = 0.5, .centered = true), 1e-2, 0.5);
 
     cb_optimizer *groups = cb_adamw_new(params, .lr = 0.5);
     int group = cb_optimizer_group_where(groups, cb_param_is_vector, NULL,
-                                         CB_STRUCT(cb_optimizer_options, .weight_decay = -1));
+                                         CB_OPTIMIZER_OPTIONS(.weight_decay = 0));
     EXPECT(group == 1 && cb_optimizer_group_options(groups, 1)->weight_decay == 0);
     cb_optimizer_free(groups);
     EXPECT(cb_params_status(params) == CB_OK);
@@ -171,6 +204,7 @@ static void tables(void) {
 int main(void) {
     arrays();
     modules();
+    images();
     optimizers();
     networks();
     tables();

@@ -300,20 +300,18 @@ static bool set_optimizer(request *asked, char *error) {
         return false;
     }
     bool adagrad = strcmp(name, "adagrad") == 0;
-    bool adamw = strcmp(name, "adamw") == 0;
     bool has_momentum = strcmp(name, "sgd") == 0 || strcmp(name, "rmsprop") == 0;
     if (!check_applies("initial-accumulator", asked->initial_accumulator, adagrad, name, error) ||
         !check_applies("momentum", asked->momentum, has_momentum, name, error)) {
         return false;
     }
     asked->training.optimizer = name;
-    /* In the library 0 is "the default": for AdamW's decay a negative number is none. */
-    bool no_decay = adamw && asked->weight_decay == 0;
     asked->training.optimizer_options = (cb_optimizer_options){
+        .named = isnan(asked->weight_decay) ? NULL : ".weight_decay",
         .lr = given_or(asked->lr, adagrad ? 0.05 : 0),
         .initial_accumulator = adagrad ? given_or(asked->initial_accumulator, 0.1) : 0,
         .momentum = given_or(asked->momentum, 0),
-        .weight_decay = no_decay ? -1 : given_or(asked->weight_decay, 0)};
+        .weight_decay = given_or(asked->weight_decay, 0)};
     return true;
 }
 

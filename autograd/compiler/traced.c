@@ -1,6 +1,7 @@
 /* Tracing a step for three numbers of sequences, and deriving on all traces. */
 #include "autograd/compiler/traced.h"
 
+#include "tensor/format.h"
 #include "tensor/memory.h"
 
 #include <cerebra/ops.h>
@@ -18,7 +19,7 @@ static bool refuse(cbi_traced *traced, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     if (traced->reason[0] == '\0')
-        vsnprintf(traced->reason, sizeof(traced->reason), format, arguments);
+        cbi_vformat(traced->reason, sizeof(traced->reason), format, arguments);
     va_end(arguments);
     return false;
 }

@@ -1,6 +1,7 @@
 /* Verifying a graph: each kind of value has a rule. */
 #include "autograd/compiler/verify.h"
 
+#include "tensor/format.h"
 #include "tensor/memory.h"
 
 #include <stdarg.h>
@@ -20,7 +21,7 @@ static bool wrong(const verifier *v, const char *format, ...) {
     int length = snprintf(v->bug, v->size, "value %d: ", v->value);
     va_start(arguments, format);
     if (length > 0 && (size_t)length < v->size)
-        vsnprintf(v->bug + length, v->size - (size_t)length, format, arguments);
+        cbi_vformat(v->bug + length, v->size - (size_t)length, format, arguments);
     va_end(arguments);
     return false;
 }

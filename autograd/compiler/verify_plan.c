@@ -7,6 +7,7 @@
    Where a place was taken from is of no interest here: only what lies there. */
 #include "autograd/compiler/verify_internal.h"
 
+#include "tensor/format.h"
 #include "tensor/memory.h"
 
 #include <stdarg.h>
@@ -22,7 +23,7 @@ bool cbi_plan_wrong(cbi_plan_verifier *v, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     if (length >= 0 && (size_t)length < v->size)
-        vsnprintf(v->bug + length, v->size - (size_t)length, format, arguments);
+        cbi_vformat(v->bug + length, v->size - (size_t)length, format, arguments);
     va_end(arguments);
     return false;
 }

@@ -173,7 +173,7 @@ static inline __attribute__((always_inline)) bool is_one_row(const cbi_rows *row
 #define CB_FLAT_BINARY(function, name, kind, value) KERNELS_##kind(function, AB, , value)
 #define CB_TERNARY(function, name, kind, value, gradient_a, gradient_b, low, high)                 \
     KERNELS_##kind(function, CAB, , value)
-#include <cerebra/elementwise.h>
+#include "elementwise_table.h"
 #undef P0
 #undef P1
 #undef P2
@@ -307,7 +307,7 @@ static bool one_pass_gradient(const cb_call *call, cb_tensor *g, cb_tensor **gra
         if (cb_call_needs(call, 2))                                                                \
             gradients[2] = gradient_b;                                                             \
     }
-#include <cerebra/elementwise.h>
+#include "elementwise_table.h"
 #undef P0
 #undef P1
 #undef P2
@@ -361,7 +361,7 @@ static bool one_pass_gradient(const cb_call *call, cb_tensor *g, cb_tensor **gra
                       INPUT(low, high, NOKINK, false, 1, 4)}, function##_sample},                  \
     };
 /* clang-format on */
-#include <cerebra/elementwise.h>
+#include "elementwise_table.h"
 #undef P0
 #undef P1
 #undef P2
@@ -408,7 +408,7 @@ static bool one_pass_gradient(const cb_call *call, cb_tensor *g, cb_tensor **gra
     OP(function, name, "y = " #value, kind, 2, 0, NULL, NULL, 0)
 #define CB_TERNARY(function, name, kind, value, gradient_a, gradient_b, low, high)                 \
     SMOOTH(function, name, "y = " #value ";  da = " #gradient_a ";  db = " #gradient_b, kind, 3, 0)
-#include <cerebra/elementwise.h>
+#include "elementwise_table.h"
 #undef P0
 #undef P1
 #undef P2
@@ -447,7 +447,7 @@ static bool one_pass_gradient(const cb_call *call, cb_tensor *g, cb_tensor **gra
     cb_tensor *function(cb_tensor *c, cb_tensor *a, cb_tensor *b) {                                \
         return cb_apply(&function##_op.op, 3, (cb_tensor *[]){c, a, b}, NULL);                     \
     }
-#include <cerebra/elementwise.h>
+#include "elementwise_table.h"
 
 /* ---- What the compiler may rely on ----------------------------------------------------------- */
 

@@ -1,5 +1,5 @@
-/* An elementwise op is an op with a kernel for each dtype it takes; the table in
-   <cerebra/elementwise.h> declares them all. */
+/* An elementwise op is an op with a kernel for each dtype it takes; elementwise_table.h has them
+   all. */
 #ifndef CEREBRA_AUTOGRAD_OPS_ELEMENTWISE_H
 #define CEREBRA_AUTOGRAD_OPS_ELEMENTWISE_H
 
@@ -43,6 +43,6 @@ static inline const cbi_elementwise *cbi_elementwise_of(const cb_op *op) {
 #define CB_FLAT_BINARY(function, name, kind, value) extern const cbi_elementwise function##_op;
 #define CB_TERNARY(function, name, kind, value, gradient_a, gradient_b, low, high)                 \
     extern const cbi_elementwise function##_op;
-#include <cerebra/elementwise.h>
+#include "elementwise_table.h"
 
 #endif

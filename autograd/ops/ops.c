@@ -13,7 +13,7 @@ static const cb_op *const ops[] = {
 #define CB_FLAT_BINARY(function, name, kind, value)                               &function##_op.op,
 #define CB_TERNARY(function, name, kind, value, gradient_a, gradient_b, low, high)                 \
     &function##_op.op,
-#include <cerebra/elementwise.h>
+#include "elementwise_table.h"
     /* clang-format off */
     &cbi_sum_op,
     &cbi_max_op,
@@ -44,6 +44,8 @@ static const cb_op *const ops[] = {
     &cbi_dropout_op,
     &cbi_layer_norm_op,
     &cbi_layer_norm_gradient_op,
+    &cbi_attention_op,
+    &cbi_attention_gradient_op,
     &cbi_softmax_op,
     &cbi_softmax_gradient_op,
     &cbi_log_softmax_op,
@@ -52,6 +54,8 @@ static const cb_op *const ops[] = {
     &cbi_logsumexp_gradient_op,
     &cbi_cross_entropy_op,
     &cbi_cross_entropy_gradient_op,
+    &cbi_windows_op,
+    &cbi_overlap_add_op,
     NULL,
     /* clang-format on */
 };

@@ -8,6 +8,7 @@
 #include "autograd/scan/check_internal.h"
 
 #include "autograd/trace.h"
+#include "tensor/format.h"
 #include "tensor/memory.h"
 
 #include <stdio.h>
@@ -112,11 +113,11 @@ static void tell(const cbi_problem *p, const cbi_outcome *compiled, const cbi_ou
     cb_tensor flat_a = cb_tensor_wrap(a->dtype, CB_SHAPE(cb_tensor_count(a)), a->data);
     cb_tensor flat_b = cb_tensor_wrap(b->dtype, CB_SHAPE(cb_tensor_count(b)), b->data);
     name_result(p, i, name, sizeof(name));
-    snprintf(report->message, sizeof(report->message),
-             "%s%s%s%s, element %lld: %.9g compiled, %.9g op by op", name,
-             p->form->reverse ? ", in reverse" : "", p->form->lengths ? ", with lengths" : "",
-             p->form->looked_up ? ", on rows of a table" : "", (long long)at,
-             cb_tensor_get(&flat_a, &at), cb_tensor_get(&flat_b, &at));
+    cbi_format(report->message, sizeof(report->message),
+               "%s%s%s%s, element %lld: %.9g compiled, %.9g op by op", name,
+               p->form->reverse ? ", in reverse" : "", p->form->lengths ? ", with lengths" : "",
+               p->form->looked_up ? ", on rows of a table" : "", (long long)at,
+               cb_tensor_get(&flat_a, &at), cb_tensor_get(&flat_b, &at));
 }
 
 /* Compares two runs, allowing what noise made; changed: NULL, or that run. Returns whether they
@@ -146,8 +147,8 @@ static bool compare(const cbi_problem *p, const cbi_outcome *compiled, const cbi
         }
     }
     if (compiled->count != eager->count)
-        snprintf(report->message, sizeof(report->message), "%d results compiled, %d op by op",
-                 compiled->count, eager->count);
+        cbi_format(report->message, sizeof(report->message), "%d results compiled, %d op by op",
+                   compiled->count, eager->count);
     return good;
 }
 
@@ -179,15 +180,15 @@ static cb_status check_draw(const cbi_problem *p, double tolerance, const surrou
         restore_generators(around);
         status = compiled.status;
         if (status != CB_OK && status != CB_ERROR_MEMORY) {
-            snprintf(report->message, sizeof(report->message), "an error only where compiled: %s",
-                     cb_tape_error(compiled.tape));
+            cbi_format(report->message, sizeof(report->message), "an error only where compiled: %s",
+                       cb_tape_error(compiled.tape));
             status = CB_ERROR_VALUE;
         }
     } else if (status != CB_ERROR_MEMORY) {
         status = CB_OK; /* nothing to compare with */
         report->compared = 0;
-        snprintf(report->message, sizeof(report->message), "the step fails on random numbers: %s",
-                 cb_tape_error(eager.tape));
+        cbi_format(report->message, sizeof(report->message), "the step fails on random numbers: %s",
+                   cb_tape_error(eager.tape));
     }
     if (status == CB_OK && eager.status == CB_OK &&
         !compare(p, &compiled, &eager, NULL, tolerance, report, plain)) {

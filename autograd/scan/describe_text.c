@@ -1,6 +1,7 @@
 /* Text that grows as it is written. */
 #include "autograd/scan/describe_text.h"
 
+#include "tensor/format.h"
 #include "tensor/memory.h"
 
 #include <stdarg.h>
@@ -38,7 +39,7 @@ void cbi_write(cbi_text *text, const char *format, ...) {
     char piece[512];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(piece, sizeof(piece), format, arguments);
+    cbi_vformat(piece, sizeof(piece), format, arguments);
     va_end(arguments);
     add(text, piece, strlen(piece));
 }

@@ -2,6 +2,7 @@
 #include "autograd/scan/scan_internal.h"
 
 #include "autograd/trace.h"
+#include "tensor/format.h"
 #include "tensor/memory.h"
 
 #include <stdarg.h>
@@ -18,7 +19,7 @@ static bool refuse(cb_error *error, cb_status status, const char *format, ...) {
         return false;
     error->status = status;
     va_start(arguments, format);
-    vsnprintf(error->message, sizeof(error->message), format, arguments);
+    cbi_vformat(error->message, sizeof(error->message), format, arguments);
     va_end(arguments);
     return false;
 }

@@ -147,6 +147,8 @@ static cb_tensor *apply(cbi_scan_run *run, cb_tensor **state) {
     if (cb_apply_outputs(&cbi_scan_op, count, in, &(cbi_scan_op_options){.a = a}, 1 + states,
                          outputs) != CB_OK)
         return cbi_poison(run->tape);
+    if (run->tape->recording && !cbi_scan_cut(run, state, &outputs[0], outputs + 1))
+        return cbi_poison(run->tape);
     memcpy(state, outputs + 1, sizeof(*state) * (size_t)states);
     return outputs[0];
 }

@@ -74,6 +74,14 @@ bool cbi_capture(cbi_scan_run *run);
    on failure. */
 cb_tensor *cbi_scan_compiled(cbi_scan_run *run, cb_tensor **state);
 
+/* reach.c: cuts off the outputs of a compiled run, state 0 after each step and the last states,
+   that no variable reaches: no gradient flows through them. False, recorded, when there is no
+   memory. */
+bool cbi_scan_cut(const cbi_scan_run *run, cb_tensor *const *initial, cb_tensor **output,
+                  cb_tensor **final);
+/* A run of no steps, [0, batch, state 0]: no numbers, which all variables of the run reach. */
+cb_tensor *cbi_scan_no_steps(const cbi_scan_run *run);
+
 /* The reason that an earlier run had is gone. */
 void cbi_scan_clear_reason(cb_scan *scan);
 

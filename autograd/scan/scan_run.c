@@ -112,7 +112,7 @@ static cb_tensor *start(cb_scan *scan, cb_tensor *x, const cb_scan_io *io, cbi_w
     if (run.time == 0 || run.batch == 0)
         cbi_scan_clear_reason(scan);
     if (run.time == 0)
-        return cb_full(tape, x->dtype, CB_SHAPE(0, run.batch, scan->signature.state_size[0]), 0);
+        return cbi_scan_no_steps(&run);
     /* Within a step that is traced, and where the op that makes a NaN is wanted, a recurrence is
        its ops. */
     bool op_by_op = tape->trace != NULL || tape->detecting || way == CBI_OP_BY_OP;

@@ -81,6 +81,70 @@ typedef struct cb_layer_norm_options {
 CB_API cb_module *cb_layer_norm_new_with(cb_params *params, const char *name,
                                          const cb_layer_norm_options *options);
 
+/* Options of cb_batch_norm_new. */
+typedef struct cb_batch_norm_options {
+    int64_t width;   /* channels */
+    bool no_affine;  /* no weight, no bias */
+    double epsilon;  /* 0: 1e-5 */
+    double momentum; /* of the running statistics; 0: 0.1 */
+} cb_batch_norm_options;
+/* y = cb_batch_norm over axis 1, of extent width: with x's own statistics in training, and with the
+   running ones in evaluation (cb_tape_evaluate). Each application in training moves these,
+     running = (1 - momentum) running + momentum x's own,
+   the variance n / (n - 1) times that of the population, as in PyTorch. weight starts at 1, bias at
+   0; running_mean at 0 and running_var at 1 are buffers [width], which are saved and not trained.
+   One that is put on a tape for evaluation may not be applied in training before the tape is reset.
+   cb_batch_norm_new(params, "norm", width, options...). On x's tape CB_ERROR_SHAPE: another extent,
+   or in training a single value a channel. A recurrent step with one in training runs op by op. */
+#define cb_batch_norm_new(params, name, ...)                                                       \
+    cb_batch_norm_new_with(params, name, CB_STRUCT(cb_batch_norm_options, .width = __VA_ARGS__))
+CB_API cb_module *cb_batch_norm_new_with(cb_params *params, const char *name,
+                                         const cb_batch_norm_options *options);
+
+/* ---- Convolutions and pooling ---------------------------------------------------------------- */
+
+/* Entries are for the axes in their order: 1d uses the first. */
+typedef struct cb_conv_module_options {
+    int64_t out;         /* output channels */
+    int64_t size[2];     /* of the window, along each axis */
+    int64_t stride[2];   /* 0: 1 */
+    int64_t padding[2];  /* zeros at either end */
+    int64_t dilation[2]; /* 0: 1 */
+    int64_t groups;      /* 0: 1 */
+    bool no_bias;        /* the convolution alone */
+    cb_init weight_init; /* default: uniform +-1 / sqrt(in / groups * size), as PyTorch */
+    cb_init bias_init;   /* default: the same */
+} cb_conv_module_options;
+/* y = cb_conv1d or cb_conv2d. weight [out, in / groups, size..], bias [out]; x [N, in, L] or
+   [N, in, H, W] -> [N, out, places..].
+     cb_conv2d_new(params, "conv", in, out, .size = {3, 3}, .padding = {1, 1})
+   CB_ERROR_SHAPE: an extent below 1; CB_ERROR_VALUE: groups that do not divide in and out, a
+   negative option. */
+#define cb_conv1d_new(params, name, in, ...)                                                       \
+    cb_conv_new_with(params, name, 1, in, CB_STRUCT(cb_conv_module_options, .out = __VA_ARGS__))
+#define cb_conv2d_new(params, name, in, ...)                                                       \
+    cb_conv_new_with(params, name, 2, in, CB_STRUCT(cb_conv_module_options, .out = __VA_ARGS__))
+CB_API cb_module *cb_conv_new_with(cb_params *params, const char *name, int axes, int64_t in,
+                                   const cb_conv_module_options *options);
+
+/* y = cb_max_pool2d(x, ...) and the like: cb_max_pool2d_new(params, "pool", .size = {2, 2}).
+   Options are checked when the module is applied. */
+#define cb_max_pool1d_new(params, name, ...)                                                       \
+    cb_max_pool_new_with(params, name, 1, CB_STRUCT(cb_pool_options, __VA_ARGS__))
+#define cb_max_pool2d_new(params, name, ...)                                                       \
+    cb_max_pool_new_with(params, name, 2, CB_STRUCT(cb_pool_options, __VA_ARGS__))
+#define cb_avg_pool1d_new(params, name, ...)                                                       \
+    cb_avg_pool_new_with(params, name, 1, CB_STRUCT(cb_pool_options, __VA_ARGS__))
+#define cb_avg_pool2d_new(params, name, ...)                                                       \
+    cb_avg_pool_new_with(params, name, 2, CB_STRUCT(cb_pool_options, __VA_ARGS__))
+CB_API cb_module *cb_max_pool_new_with(cb_params *params, const char *name, int axes,
+                                       const cb_pool_options *options);
+CB_API cb_module *cb_avg_pool_new_with(cb_params *params, const char *name, int axes,
+                                       const cb_pool_options *options);
+
+/* ---- Modules of modules and functions ---------------------------------------------------------
+ */
+
 /* A function without weights as a module: cb_function_new(params, "tanh", cb_tanh). */
 CB_API cb_module *cb_function_new(cb_params *params, const char *name,
                                   cb_tensor *(*function)(cb_tensor *x));

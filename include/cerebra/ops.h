@@ -9,33 +9,11 @@
 #ifndef CEREBRA_OPS_H
 #define CEREBRA_OPS_H
 
+#include <cerebra/elementwise.h>
 #include <cerebra/op.h>
 #include <cerebra/random.h>
 
 CB_BEGIN_DECLS
-
-/* Elementwise functions: elementwise.h is their list, with formula and gradient. For example
-     cb_tensor *cb_exp(cb_tensor *x);
-     cb_tensor *cb_clamp(cb_tensor *x, double low, double high);
-     cb_tensor *cb_add(cb_tensor *a, cb_tensor *b);
-     cb_tensor *cb_where(cb_tensor *c, cb_tensor *a, cb_tensor *b); */
-#define P0()
-#define P1(p, sample_p)              , double p
-#define P2(p, sample_p, q, sample_q) , double p, double q
-#define CB_UNARY(function, name, kind, parameters, value, gradient, low, high, kink)               \
-    CB_API cb_tensor *function(cb_tensor *x parameters);
-#define CB_BINARY(function, name, kind, value, gradient_a, gradient_b, low, high)                  \
-    CB_API cb_tensor *function(cb_tensor *a, cb_tensor *b);
-#define CB_FLAT_UNARY(function, name, kind, parameters, value)                                     \
-    CB_API cb_tensor *function(cb_tensor *x parameters);
-#define CB_FLAT_BINARY(function, name, kind, value)                                                \
-    CB_API cb_tensor *function(cb_tensor *a, cb_tensor *b);
-#define CB_TERNARY(function, name, kind, value, gradient_a, gradient_b, low, high)                 \
-    CB_API cb_tensor *function(cb_tensor *c, cb_tensor *a, cb_tensor *b);
-#include <cerebra/elementwise.h>
-#undef P0
-#undef P1
-#undef P2
 
 /* ---- Reductions ---------------------------------------------------------------------------- */
 
@@ -71,6 +49,22 @@ CB_API cb_tensor *cb_log_softmax(cb_tensor *x, int axis);
 /* C = A B. A [..., m, k], B [..., k, n] -> [..., m, n], the leading axes broadcast. REAL, any
    strides. CB_ERROR_SHAPE: a rank below 2, or inner extents that differ. */
 CB_API cb_tensor *cb_matmul(cb_tensor *a, cb_tensor *b);
+typedef struct cb_attention_options {
+    cb_tensor *values; /* [..., S, e] */
+    cb_tensor *mask; /* NULL: all keys; any dtype, broadcasts to [..., T, S]: where it is 0, a query
+                        does not see a key. No gradient flows to it. */
+    bool causal;     /* query t sees keys 0..t only */
+    double scale;    /* of the products; 0: 1 / sqrt(d) */
+} cb_attention_options;
+/* Scaled dot-product attention (Vaswani et al. 2017), in one pass:
+     Y = softmax(scale Q K') V,   cb_attention(q, k, v, .causal = true),
+   softmax over the keys. q [..., T, d], k [..., S, d], v [..., S, e] -> [..., T, e]; the leading
+   axes (batch, heads) broadcast. A query that sees no key gives 0. REAL, any strides. Memory
+   for the gradient is one number for each query, not [T, S]. CB_ERROR_SHAPE, CB_ERROR_DTYPE. */
+#define cb_attention(q, k, ...)                                                                    \
+    cb_attention_with(q, k, CB_STRUCT(cb_attention_options, .values = __VA_ARGS__))
+CB_API cb_tensor *cb_attention_with(cb_tensor *q, cb_tensor *k,
+                                    const cb_attention_options *options);
 /* y = x W' + b. x [..., in], weight [out, in], bias [out] or NULL -> [..., out]. REAL. */
 CB_API cb_tensor *cb_linear(cb_tensor *x, cb_tensor *weight, cb_tensor *bias);
 
@@ -131,6 +125,61 @@ CB_API cb_tensor *cb_scatter_add(cb_tensor *x, int axis, cb_tensor *indices, cb_
 /* 1 at the index, 0 elsewhere, along a new last axis of extent classes. Not differentiable. */
 CB_API cb_tensor *cb_one_hot(cb_tensor *indices, int64_t classes, cb_dtype dtype);
 
+/* ---- Windows, convolutions and pooling ------------------------------------------------------ */
+
+/* Sliding windows over the last `count` axes of x, 1 to 3 of them:
+     y[k.., i.., p..] = x[i.., p stride + k dilation ..]
+   x [lead.., L..] -> [size.., lead.., (L - dilation (size - 1) - 1) / stride + 1 ..] (the last
+   windows that are whole). Arrays of `count` entries; stride and dilation NULL: 1. A copy; what
+   gradients come from several windows are added up. Any dtype. CB_ERROR_VALUE: a count, size,
+   stride or dilation below 1; CB_ERROR_SHAPE: a window larger than its axis, or a rank above
+   CB_MAX_RANK.
+ */
+CB_API cb_tensor *cb_windows(cb_tensor *x, int count, const int64_t *size, const int64_t *stride,
+                             const int64_t *dilation);
+
+/* Entries are for the axes in their order: 1d uses the first. */
+typedef struct cb_conv_options {
+    cb_tensor *bias;     /* [out]; NULL: none */
+    int64_t stride[2];   /* 0: 1 */
+    int64_t padding[2];  /* zeros at either end of an axis */
+    int64_t dilation[2]; /* 0: 1 */
+    int64_t groups;      /* 0: 1 */
+} cb_conv_options;
+/* y[n, o, p..] = bias[o] + sum over c, k of weight[o, c, k..] x[n, c', p stride + k dilation -
+   padding ..], c' the c-th channel of o's group: the cross-correlation that PyTorch calls
+   convolution. x [N, C, L] or [N, C, H, W], weight [out, C / groups, size..] -> [N, out, places..].
+   REAL. cb_conv2d(x, weight, bias, .stride = {2, 2}, .padding = {1, 1}). The windows, size times x,
+   stay in memory until the tape is reset (cb_checkpoint does without). CB_ERROR_SHAPE: ranks,
+   channels and groups that do not fit, a window larger than the padded axis; CB_ERROR_VALUE: a
+   negative option. */
+#define cb_conv1d(x, weight, ...)                                                                  \
+    cb_conv_with(1, x, weight, CB_STRUCT(cb_conv_options, .bias = __VA_ARGS__))
+#define cb_conv2d(x, weight, ...)                                                                  \
+    cb_conv_with(2, x, weight, CB_STRUCT(cb_conv_options, .bias = __VA_ARGS__))
+CB_API cb_tensor *cb_conv_with(int axes, cb_tensor *x, cb_tensor *weight,
+                               const cb_conv_options *options);
+
+/* Entries are for the axes in their order: 1d uses the first. */
+typedef struct cb_pool_options {
+    int64_t size[2];      /* of the window, along each axis */
+    int64_t stride[2];    /* 0: the size */
+    int64_t padding[2];   /* at either end, at most half the size */
+    int64_t dilation[2];  /* 0: 1 */
+    bool exclude_padding; /* averages are over the elements of x alone */
+} cb_pool_options;
+/* The largest element, or the average, of each window over the last axis or the last two; x
+   [.., L] or [.., H, W] -> [.., places..]. Padding is -inf for the largest, of which ties share the
+   gradient, and 0 for the average, where it counts as elements unless excluded. REAL.
+   cb_max_pool2d(x, .size = {2, 2}). CB_ERROR_VALUE: no size, padding above half of it; others as
+   cb_windows. */
+#define cb_max_pool1d(x, ...) cb_max_pool_with(1, x, CB_STRUCT(cb_pool_options, __VA_ARGS__))
+#define cb_max_pool2d(x, ...) cb_max_pool_with(2, x, CB_STRUCT(cb_pool_options, __VA_ARGS__))
+#define cb_avg_pool1d(x, ...) cb_avg_pool_with(1, x, CB_STRUCT(cb_pool_options, __VA_ARGS__))
+#define cb_avg_pool2d(x, ...) cb_avg_pool_with(2, x, CB_STRUCT(cb_pool_options, __VA_ARGS__))
+CB_API cb_tensor *cb_max_pool_with(int axes, cb_tensor *x, const cb_pool_options *options);
+CB_API cb_tensor *cb_avg_pool_with(int axes, cb_tensor *x, const cb_pool_options *options);
+
 /* ---- Regularisation and losses -------------------------------------------------------------- */
 
 /* y = x m / (1 - rate), m independent Bernoulli(1 - rate) (inverted dropout, Srivastava et al.
@@ -141,6 +190,14 @@ CB_API cb_tensor *cb_dropout(cb_tensor *x, double rate, cb_random *random);
    bias has (the last one when both are NULL) (Ba et al. 2016). weight, bias: those axes' shape, or
    NULL. */
 CB_API cb_tensor *cb_layer_norm(cb_tensor *x, cb_tensor *weight, cb_tensor *bias, double epsilon);
+
+/* y = (x - mean) / sqrt(variance + epsilon) * weight + bias for each channel, an index of axis 1
+   (Ioffe & Szegedy 2015). x [N, C, ...]; all others [C]. mean and variance, both or neither, may be
+   NULL: then they are x's own, over all axes but 1, the variance that of the population. weight and
+   bias may be NULL. REAL. CB_ERROR_SHAPE: x's rank below 2, or another shape than [C];
+   CB_ERROR_VALUE: a negative epsilon, or one of mean and variance NULL. */
+CB_API cb_tensor *cb_batch_norm(cb_tensor *x, cb_tensor *mean, cb_tensor *variance,
+                                cb_tensor *weight, cb_tensor *bias, double epsilon);
 
 /* What a loss does with its terms: their mean (the default), their sum, or nothing. */
 typedef enum cb_reduction { CB_REDUCE_MEAN, CB_REDUCE_SUM, CB_REDUCE_NONE } cb_reduction;

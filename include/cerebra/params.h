@@ -6,7 +6,7 @@
    Errors. Making a parameter or module can fail (a name taken twice, an extent below 1, no memory).
    The first failure is recorded on the set, as a tape records an op's, and NULL is returned; a
    module's forward function takes NULL and fails on its tape. One test of cb_params_status after a
-   model is built is enough. */
+   model is built is enough. It stays until cb_params_clear_error. */
 #ifndef CEREBRA_PARAMS_H
 #define CEREBRA_PARAMS_H
 
@@ -49,6 +49,7 @@ typedef struct cb_param {
     cb_tensor *value;    /* the weights */
     cb_tensor *gradient; /* what cb_backward added up since the last zero */
     bool frozen;         /* no gradient is computed and optimizers pass it by */
+    bool buffer;         /* of cb_params_add_buffer: so always, whatever `frozen` says */
 } cb_param;
 
 /* A new empty set whose parameters are of dtype f32 (cb_params_new) or of a dtype of one's choice;
@@ -59,6 +60,10 @@ CB_API cb_params *cb_params_new_dtype(uint64_t seed, cb_dtype dtype);
 CB_API void cb_params_free(cb_params *params);
 CB_API cb_status cb_params_status(const cb_params *params);
 CB_API const char *cb_params_error(const cb_params *params);
+/* Forgets the failure, so that the next one is recorded: for a program that has dealt with it, with
+   another name, other options or less memory. What the set holds stays as it is; a constructor that
+   failed half way may have left parameters in it. NULL is allowed. */
+CB_API void cb_params_clear_error(cb_params *params);
 CB_API cb_dtype cb_params_dtype(const cb_params *params);
 
 /* Adds a parameter. The first axis is initialised in `blocks` equal parts, each by init with the
@@ -68,19 +73,23 @@ CB_API cb_dtype cb_params_dtype(const cb_params *params);
    CB_ERROR_MEMORY. */
 CB_API cb_param *cb_params_add(cb_params *params, const char *name, int rank, const int64_t *shape,
                                int64_t blocks, const cb_init *init);
+/* Adds what a module keeps beside its weights, such as running statistics: it is a parameter to the
+   functions that find, save and load, and is not trained. blocks is 1. */
+CB_API cb_param *cb_params_add_buffer(cb_params *params, const char *name, int rank,
+                                      const int64_t *shape, const cb_init *init);
 /* The parameter of that name, or NULL. */
 CB_API cb_param *cb_params_find(const cb_params *params, const char *name);
 /* How many there are, and the i-th in order of creation (NULL when out of range). */
 CB_API int cb_params_count(const cb_params *params);
 CB_API cb_param *cb_params_at(const cb_params *params, int i);
-/* Number of elements of all parameters. */
+/* Number of elements of all parameters, without buffers. */
 CB_API int64_t cb_params_elements(const cb_params *params);
 /* Sets all gradients to zero (cb_optimizer_step does so itself). */
 CB_API void cb_params_zero_gradients(cb_params *params);
-/* The parameter as a tensor on the tape; cb_backward adds to its gradient (unless frozen). It is
-   the same tensor each time until the tape is reset, whoever asks: so cb_grad, given it, gives the
-   gradient of all that modules compute with the parameter. NULL param gives the tape's poisoned
-   tensor, CB_ERROR_NOT_FOUND. */
+/* The parameter as a tensor on the tape; cb_backward adds to its gradient (unless frozen, or a
+   buffer). It is the same tensor each time until the tape is reset, whoever asks: so cb_grad, given
+   it, gives the gradient of all that modules compute with the parameter. NULL param gives the
+   tape's poisoned tensor, CB_ERROR_NOT_FOUND. */
 CB_API cb_tensor *cb_parameter(cb_tape *tape, cb_param *param);
 /* Draws initial values for a tensor as cb_params_add does for a block. The tensor is contiguous
    (CB_ERROR_SHAPE), f32 or f64 (CB_ERROR_DTYPE). CB_ERROR_VALUE: a bad init; CB_ERROR_MEMORY. */

@@ -1,6 +1,8 @@
 /* A cell's tables: extents for given sizes, hyperparameters, and what may be wrong. */
 #include "nn/rnn_internal.h"
 
+#include "tensor/format.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -92,10 +94,10 @@ static bool check_size_setting(const cb_cell *cell, const cb_setting *s, char *w
         const char *of = cell->sizes[i].setting;
         if (of == NULL || strcmp(of, s->name) != 0 || !(s->value > largest))
             continue;
-        snprintf(why, size,
-                 "cell \"%s\": the hyperparameter \"%s\", of which sizes are made, is set to %g, "
-                 "which is too large; the largest is %.0f",
-                 cell->name, s->name, s->value, largest);
+        cbi_format(why, size,
+                   "cell \"%s\": the hyperparameter \"%s\", of which sizes are made, is set to %g, "
+                   "which is too large; the largest is %.0f",
+                   cell->name, s->name, s->value, largest);
         return false;
     }
     return true;
@@ -179,7 +181,7 @@ static bool say(char *text, size_t size, const char *format, ...)
 static bool say(char *text, size_t size, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(text, size, format, arguments);
+    cbi_vformat(text, size, format, arguments);
     va_end(arguments);
     return true;
 }

@@ -2,6 +2,8 @@
    does not come out for the sizes and hyperparameters of a network. */
 #include "nn/equations/equations.h"
 
+#include "tensor/format.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -50,7 +52,7 @@ static bool fail_at(const check_context *c, int at, const char *format, ...) {
     char what[300];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(what, sizeof(what), format, arguments);
+    cbi_vformat(what, sizeof(what), format, arguments);
     va_end(arguments);
     snprintf(c->why, c->size, "%.80s:%d: with input %lld and hidden %lld, %s", c->e->file,
              cbi_line_of(c->e, at), (long long)c->input, (long long)c->hidden, what);

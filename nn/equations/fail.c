@@ -2,6 +2,8 @@
    control characters, whatever the text is. */
 #include "nn/equations/equations.h"
 
+#include "tensor/format.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -120,7 +122,7 @@ static void record(cbi_equations *e, cb_status status, int at, const char *forma
     enum { SIZE = sizeof(e->error->message) };
     if (e->error->status != CB_OK)
         return;
-    vsnprintf(what, sizeof(what), format, arguments);
+    cbi_vformat(what, sizeof(what), format, arguments);
     e->error->status = status;
     if (at < 0)
         snprintf(message, SIZE, "%.120s: %s", e->file, what);

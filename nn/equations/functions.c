@@ -1,4 +1,4 @@
-/* The functions that equations may call: all of the elementwise table (<cerebra/elementwise.h>),
+/* The functions that equations may call: all of the elementwise table,
    made from its rows, so that a row added there is a word added here; and a few over the units of a
    vector. */
 #include "nn/equations/equations.h"
@@ -27,7 +27,7 @@
 #define CB_FLAT_BINARY(function, name, kind, value) APPLY(function, function(x[0], x[1]))
 #define CB_TERNARY(function, name, kind, value, gradient_a, gradient_b, low, high)                 \
     APPLY(function, function(x[0], x[1], x[2]))
-#include <cerebra/elementwise.h>
+#include "autograd/ops/elementwise_table.h"
 #undef P0
 #undef P1
 #undef P2
@@ -70,7 +70,7 @@
 #define CB_FLAT_BINARY(function, name, kind, value) OF_NUMBERS(function, AB, value)
 #define CB_TERNARY(function, name, kind, value, gradient_a, gradient_b, low, high)                 \
     OF_NUMBERS(function, CAB, value)
-#include <cerebra/elementwise.h>
+#include "autograd/ops/elementwise_table.h"
 #undef P0
 #undef P1
 #undef P2
@@ -134,7 +134,7 @@ static cb_tensor *apply_stop_gradient(cb_tensor *const *x, const double *n) {
     ROW(function, name, 3, 0)
 
 static const cbi_function functions[] = {
-#include <cerebra/elementwise.h>
+#include "autograd/ops/elementwise_table.h"
     {.name = "softmax", .operands = 1, .over_units = true, .apply = apply_softmax},
     {.name = "log_softmax", .operands = 1, .over_units = true, .apply = apply_log_softmax},
     {.name = "layernorm",

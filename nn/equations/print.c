@@ -3,6 +3,7 @@
 #include "nn/equations/equations.h"
 
 #include "tensor/decimal.h"
+#include "tensor/format.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,7 +21,7 @@ static void put(printer *p, const char *format, ...) {
     char piece[400]; /* names and sizes are shorter */
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(piece, sizeof(piece), format, arguments);
+    cbi_vformat(piece, sizeof(piece), format, arguments);
     va_end(arguments);
     if (p->length < p->size)
         snprintf(p->buffer + p->length, p->size - p->length, "%s", piece);

@@ -166,7 +166,7 @@ typedef struct batch_job {
     bool small;
 } batch_job;
 
-static cbi_matrix matrix_of(const cb_tensor *t, int64_t i, const int64_t *shape) {
+cbi_matrix cbi_matrix_of(const cb_tensor *t, int64_t i, const int64_t *shape) {
     int64_t offset = 0;
     for (int axis = t->rank - 3; axis >= 0; axis--) {
         offset += i % shape[axis] * t->stride[axis];
@@ -182,22 +182,33 @@ static void multiply_range(void *context, int64_t begin, int64_t end) {
     const int64_t *shape = job->out->shape;
     cb_dtype dtype = job->out->dtype;
     for (int64_t i = begin; i < end; i++) {
-        cbi_matrix a = matrix_of(job->a, i, shape), b = matrix_of(job->b, i, shape);
-        cbi_matrix c = matrix_of(job->out, i, shape);
+        cbi_matrix a = cbi_matrix_of(job->a, i, shape), b = cbi_matrix_of(job->b, i, shape);
+        cbi_matrix c = cbi_matrix_of(job->out, i, shape);
         if (!job->small || !multiply_small(dtype, job->m, job->n, job->k, a, b, c))
             cbi_gemm(dtype, job->m, job->n, job->k, a, b, false, c);
     }
 }
 
-void cbi_gemm_batch(const cb_tensor *out, const cb_tensor *a, const cb_tensor *b) {
+/* Whether the kernel for small products may form one of this size. */
+static bool is_small(cb_dtype dtype, int64_t m, int64_t n, int64_t k) {
     static pthread_once_t tried = PTHREAD_ONCE_INIT;
+    pthread_once(&tried, try_out);
+    return usable[dtype == CB_F64] && m * n * k <= MOST_SMALL && m > CBI_GEMV_ROWS && k > 0 &&
+           k <= cbi_microkernel_of(dtype)->depth;
+}
+
+void cbi_gemm_one(cb_dtype dtype, int64_t m, int64_t n, int64_t k, cbi_matrix a, cbi_matrix b,
+                  bool accumulate, cbi_matrix c) {
+    if (accumulate || c.column_stride != 1 || !is_small(dtype, m, n, k) ||
+        !multiply_small(dtype, m, n, k, a, b, c))
+        cbi_gemm(dtype, m, n, k, a, b, accumulate, c);
+}
+
+void cbi_gemm_batch(const cb_tensor *out, const cb_tensor *a, const cb_tensor *b) {
     int64_t m = out->shape[out->rank - 2], n = out->shape[out->rank - 1];
     batch_job job = {out, a, b, m, n, .k = a->shape[a->rank - 1]};
     int64_t count = cb_tensor_count(out) / (m * n), work = m * n * job.k;
-    pthread_once(&tried, try_out);
-    job.small = usable[out->dtype == CB_F64] && work <= MOST_SMALL && m > CBI_GEMV_ROWS &&
-                job.k > 0 && job.k <= cbi_microkernel_of(out->dtype)->depth &&
-                out->stride[out->rank - 1] == 1;
+    job.small = is_small(out->dtype, m, n, job.k) && out->stride[out->rank - 1] == 1;
     if (count < 2 * cb_threads() && !job.small) /* threads share each of them */
         multiply_range(&job, 0, count);
     else

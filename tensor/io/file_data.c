@@ -1,6 +1,7 @@
 /* Files are read whole before anything in them is believed: every offset can then be checked
    against a size that is known, and a file that changes meanwhile does no harm. */
 #include "tensor/io/file_data.h"
+#include "tensor/format.h"
 
 #include "tensor/memory.h"
 
@@ -21,7 +22,7 @@ cb_status cbi_file_error(cb_error *error, cb_status status, const char *path, co
     size_t used = length > 0 ? (size_t)length : 0;
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(error->message + used, sizeof error->message - used, format, arguments);
+    cbi_vformat(error->message + used, sizeof error->message - used, format, arguments);
     va_end(arguments);
     return status;
 }

@@ -83,7 +83,7 @@ if odd:
 
 # Functions: each row of the elementwise table.
 rows = re.findall(r'^CB_(?:FLAT_)?(UNARY|BINARY|TERNARY)\(\w+, "(\w+)", \w+, (?:P(\d))?',
-                  (source / "include/cerebra/elementwise.h").read_text(encoding="utf-8"), re.MULTILINE)
+                  (source / "autograd/ops/elementwise_table.h").read_text(encoding="utf-8"), re.MULTILINE)
 with tempfile.TemporaryDirectory() as folder:
     for kind, name, numbers in rows:
         if not re.search(rf"`{name}[`(]", page):

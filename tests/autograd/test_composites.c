@@ -61,6 +61,21 @@ static cb_tensor *cross_entropies(cb_tensor *const *in, bool ignore, double smoo
     X(expand, 1, {STRIDED(2, 3, 1)}, cb_square(cb_expand(in[0], CB_SHAPE(2, 3, 4))))               \
     X(gelu, 1, {SHAPED(1, 7)}, cb_gelu(cb_scale(in[0], 1.5)))                                      \
     X(gram, 1, {STRIDED(2, 3, 4)}, cb_matmul(in[0], cb_transpose(in[0], 0, 1)))                    \
+    X(conv1d, 3, {SHAPED(3, 2, 4, 6) COMMA SHAPED(3, 2, 2, 3) COMMA SHAPED(1, 2)},                 \
+      cb_conv1d(in[0], in[1], in[2], .padding = {1}, .groups = 2))                                 \
+    X(conv2d, 3, {STRIDED(4, 2, 2, 4, 5) COMMA STRIDED(4, 3, 2, 2, 2) COMMA SHAPED(1, 3)},         \
+      cb_conv2d(in[0], in[1], in[2], .stride = {2 COMMA 1}, .dilation = {1 COMMA 2},               \
+                .padding = {0 COMMA 1}))                                                           \
+    X(max_pool, 1, {SHAPED(3, 2, 4, 5)},                                                           \
+      cb_square(cb_max_pool2d(in[0], .size = {2 COMMA 3}, .stride = {1 COMMA 2},                   \
+                              .padding = {0 COMMA 1})))                                            \
+    X(avg_pool, 1, {STRIDED(2, 3, 6)},                                                             \
+      cb_square(cb_avg_pool1d(in[0], .size = {3}, .stride = {2}, .padding = {1},                   \
+                              .exclude_padding = true)))                                           \
+    X(batch_norm, 3, {SHAPED(3, 3, 2, 4) COMMA SHAPED(1, 2) COMMA SHAPED(1, 2)},                   \
+      cb_batch_norm(in[0], NULL, NULL, in[1], in[2], 0.1))                                         \
+    X(batch_norm_given, 3, {STRIDED(2, 3, 2) COMMA SHAPED(1, 2) COMMA UNIT(1, 2)},                 \
+      cb_batch_norm(in[0], in[1], in[2], NULL, NULL, 0.1))                                         \
     X(dot_attention, 3, {SHAPED(3, 2, 3, 4) COMMA SHAPED(3, 2, 5, 4) COMMA SHAPED(2, 5, 2)},       \
       cb_matmul(cb_softmax(cb_matmul(in[0], cb_transpose(in[1], -1, -2)), -1), in[2]))
 

@@ -1,5 +1,6 @@
 /* Modules: outputs and gradients against PyTorch, initial values, errors. */
 #include "tensor/memory.h"
+#include "tests/nn/module_vectors.h"
 #include "tests/support.h"
 
 #include <cerebra/cerebra.h>
@@ -9,67 +10,28 @@
 
 /* ---- PyTorch --------------------------------------------------------------------------------- */
 
-/* Gives every parameter of the set the file's values: parameter "m.weight" those of "weight". */
-static void set_values(const cb_params *params, const cb_safetensors *file) {
-    for (int i = 0; i < cb_params_count(params); i++) {
-        const cb_param *param = cb_params_at(params, i);
-        const cb_tensor *values = cbt_find(file, strchr(param->name, '.') + 1);
-        cr_assert_eq(cb_tensor_assign(param->value, values), CB_OK);
-    }
-}
-
-/* That the module's output and the gradients of sum(projection * output) are the file's. */
-static void expect_reference(const char *name, cb_params *params, const cb_module *module,
-                             int parameters) {
-    cb_safetensors *file = cbt_reference(name);
-    cr_assert_not_null(module, "%s: %s", name, cb_params_error(params));
-    cr_assert_eq(cb_params_count(params), parameters, "%s", name);
-    set_values(params, file);
-    cb_tape *tape = cb_tape_new();
-    const cb_tensor *input = cbt_find(file, "input");
-    cb_tensor *x =
-        cb_dtype_is_float(input->dtype) ? cb_variable(tape, input) : cb_input(tape, input);
-    cb_tensor *y = cb_forward(module, x);
-    cb_tensor *projection = cb_input(tape, cbt_find(file, "projection.output"));
-    cb_tensor *loss = cb_sum(cb_mul(y, projection), CB_ALL_AXES, false);
-    cr_assert_eq(cb_backward(loss), CB_OK, "%s: %s", name, cb_tape_error(tape));
-    cr_expect(cbt_close(y, cbt_find(file, "output"), 1e-5), "%s", name);
-    if (cb_dtype_is_float(input->dtype)) {
-        cr_expect(cbt_close(cb_gradient(x), cbt_find(file, "grad.input"), 1e-5), "%s", name);
-    }
-    for (int i = 0; i < parameters; i++) {
-        const cb_param *param = cb_params_at(params, i);
-        char gradient[32];
-        snprintf(gradient, sizeof gradient, "grad.%s", strchr(param->name, '.') + 1);
-        cr_expect(cbt_close(param->gradient, cbt_find(file, gradient), 1e-5), "%s", name);
-    }
-    cb_tape_free(tape);
-    cb_params_free(params);
-    cb_safetensors_free(file);
-}
-
 Test(modules, linear_equals_pytorch) {
     const char *const with[] = {"linear_bias", "linear_bias_3d"};
     const char *const without[] = {"linear_nobias", "linear_nobias_3d"};
     for (int i = 0; i < 2; i++) {
         cb_params *params = cb_params_new(1);
-        expect_reference(with[i], params, cb_linear_new(params, "m", 5, 4), 2);
+        cbt_expect_module(with[i], params, cb_linear_new(params, "m", 5, 4), 2);
         params = cb_params_new(1);
-        expect_reference(without[i], params, cb_linear_new(params, "m", 5, 4, .no_bias = true), 1);
+        cbt_expect_module(without[i], params, cb_linear_new(params, "m", 5, 4, .no_bias = true), 1);
     }
 }
 
 Test(modules, embedding_equals_pytorch) {
     cb_params *params = cb_params_new(1);
-    expect_reference("embedding", params, cb_embedding_new(params, "m", 7, 4), 1);
+    cbt_expect_module("embedding", params, cb_embedding_new(params, "m", 7, 4), 1);
 }
 
 Test(modules, layer_norm_equals_pytorch) {
     cb_params *params = cb_params_new(1);
-    expect_reference("layer_norm", params, cb_layer_norm_new(params, "m", 6), 2);
+    cbt_expect_module("layer_norm", params, cb_layer_norm_new(params, "m", 6), 2);
     params = cb_params_new(1);
-    expect_reference("layer_norm_plain", params,
-                     cb_layer_norm_new(params, "m", 6, .no_affine = true), 0);
+    cbt_expect_module("layer_norm_plain", params,
+                      cb_layer_norm_new(params, "m", 6, .no_affine = true), 0);
 }
 
 /* ---- Initial values -------------------------------------------------------------------------- */

@@ -145,6 +145,21 @@ Test(params, the_first_failure_is_kept) {
     cb_params_free(params);
 }
 
+Test(params, a_failure_stays_until_it_is_cleared) {
+    cb_params *params = cb_params_new(1);
+    cr_expect_null(cb_params_add(params, "", CB_SHAPE(2), 0, &zeros));
+    cr_expect_null(cb_params_add(params, "a", CB_SHAPE(0), 0, &zeros));
+    cr_expect_eq(cb_params_status(params), CB_ERROR_VALUE);
+    cb_params_clear_error(params);
+    cr_expect_eq(cb_params_status(params), CB_OK);
+    cr_expect_str_eq(cb_params_error(params), "");
+    cr_expect_not_null(cb_params_add(params, "a", CB_SHAPE(2), 0, &zeros));
+    cr_expect_null(cb_params_add(params, "b", CB_SHAPE(0), 0, &zeros));
+    cr_expect_eq(cb_params_status(params), CB_ERROR_SHAPE);
+    cb_params_clear_error(NULL);
+    cb_params_free(params);
+}
+
 Test(params, a_null_set_is_an_error_and_never_a_crash) {
     cr_expect_eq(cb_params_status(NULL), CB_ERROR_MEMORY);
     cr_expect_neq(strlen(cb_params_error(NULL)), 0);

@@ -92,6 +92,24 @@ Test(clip, the_norm_does_not_overflow_in_f32) {
     cb_params_free(params);
 }
 
+/* Squares of f64 leave the range of exponents where the numbers themselves do not. */
+Test(clip, the_norm_keeps_its_digits_in_f64) {
+    static const double sizes[] = {1e200, 1e300, 1e154, 1, 1e-150, 1e-200, 1e-300};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        const cb_init zeros = {.kind = CB_INIT_ZEROS};
+        cb_params *params = cb_params_new_dtype(1, CB_F64);
+        cb_param *param = cb_params_add(params, "w", CB_SHAPE(2), 0, &zeros);
+        double *gradient = param->gradient->data, size = sizes[i];
+        gradient[0] = 3 * size, gradient[1] = 4 * size;
+        double norm = cb_clip_gradient_norm(params, 2.5 * size);
+        cr_expect(fabs(norm / size - 5) < 1e-14, "%g", norm);
+        double scale = 2.5 * size / (5 * size + 1e-6);
+        cr_expect(size < 1e-150 || fabs(gradient[1] / scale / (4 * size) - 1) < 1e-14, "%g",
+                  gradient[1]);
+        cb_params_free(params);
+    }
+}
+
 Test(clip, small_norms_are_scaled_with_the_epsilon_in_the_denominator) {
     cb_params *params = filled(4, 1e-6F);
     double norm = cb_clip_gradient_norm(params, 1e-6);

@@ -213,7 +213,7 @@ Test(optimizers, chosen_parameters_are_a_group_that_inherits) {
     cb_optimizer *sgd =
         cb_sgd_new(params, .lr = 0.5, .momentum = 0.5, .nesterov = true, .weight_decay = 0.25);
     int group = cb_optimizer_group_where(sgd, cb_param_is_vector, NULL,
-                                         &(cb_optimizer_options){.weight_decay = -1});
+                                         CB_OPTIMIZER_OPTIONS(.weight_decay = 0));
     cr_assert_eq(group, 1);
     const cb_optimizer_options *o = cb_optimizer_group_options(sgd, group);
     cr_expect(o->lr == 0.5 && o->momentum == 0.5 && o->nesterov && o->weight_decay == 0);
@@ -410,10 +410,55 @@ Test(optimizers, names_and_defaults) {
         cb_optimizer_free(optimizer);
     }
     cr_expect_null(cb_optimizer_names()[5]);
-    cb_optimizer *adamw = cb_adamw_new(params, .weight_decay = -1);
-    cr_expect_eq(cb_optimizer_group_options(adamw, 0)->weight_decay, 0);
-    cb_optimizer_free(adamw);
     cr_expect_eq(cb_params_status(params), CB_OK);
+    cb_params_free(params);
+}
+
+/* The options of the first group that an optimizer of these gets. */
+static cb_optimizer_options options_got(cb_params *params, cb_optimizer *optimizer) {
+    cr_assert_not_null(optimizer, "%s", cb_params_error(params));
+    cb_optimizer_options got = *cb_optimizer_group_options(optimizer, 0);
+    cb_optimizer_free(optimizer);
+    return got;
+}
+
+Test(optimizers, a_zero_that_is_named_is_zero) {
+#define NO_DECAY .weight_decay = 0
+    const double first_beta = 0;
+    cb_params *params = three(1);
+    cb_optimizer_options o = options_got(
+        params, cb_adamw_new(params, .lr = 0.5, .weight_decay = 0, .beta1 = first_beta));
+    cr_expect(o.lr == 0.5 && o.weight_decay == 0 && o.beta1 == 0 && o.beta2 == 0.999);
+    cr_expect_null(o.named);
+    /* In a macro's arguments, and in those of another option. */
+    o = options_got(params, cb_adamw_new(params, NO_DECAY));
+    cr_expect(o.lr == 1e-3 && o.weight_decay == 0);
+    o = options_got(params,
+                    cb_adamw_new(params, .beta1 = (o.weight_decay = 0.5, o.epsilon == 0), .lr = 0));
+    cr_expect(o.lr == 0 && o.weight_decay == 0.01 && o.beta1 == 0 && o.epsilon == 1e-8);
+    /* In a struct, 0 is the default where the name is not given. */
+    cb_optimizer_options given = {.weight_decay = 0};
+    o = options_got(params, cb_optimizer_new("adamw", params, &given));
+    cr_expect_eq(o.weight_decay, 0.01);
+    given.named = " .beta1,.weight_decay";
+    o = options_got(params, cb_optimizer_new("adamw", params, &given));
+    cr_expect(o.weight_decay == 0 && o.beta1 == 0 && o.beta2 == 0.999);
+    given.named = ".weight";
+    cr_expect_null(cb_optimizer_new("adamw", params, &given));
+    cr_expect_str_eq(cb_params_error(params), "adamw: there is no option weight");
+    cb_params_free(params);
+}
+
+Test(optimizers, a_zero_that_is_named_is_zero_in_a_group) {
+    cb_params *params = three(1);
+    cb_optimizer *sgd =
+        cb_sgd_new(params, .lr = 0.5, .momentum = 0.5, .nesterov = true, .weight_decay = 0.25);
+    int group = cb_optimizer_group(
+        sgd, "b", CB_OPTIMIZER_OPTIONS(.momentum = 0, .nesterov = false, .weight_decay = 0));
+    cr_assert_eq(group, 1);
+    const cb_optimizer_options *o = cb_optimizer_group_options(sgd, group);
+    cr_expect(o->lr == 0.5 && o->momentum == 0 && !o->nesterov && o->weight_decay == 0);
+    cb_optimizer_free(sgd);
     cb_params_free(params);
 }
 
@@ -436,6 +481,7 @@ Test(optimizers, bad_options_are_refused) {
     expect_refused("sgd", OPTIONS(.lr = HUGE_VAL), CB_ERROR_VALUE, "lr inf");
     expect_refused("sgd", OPTIONS(.momentum = -0.5), CB_ERROR_VALUE, "momentum");
     expect_refused("sgd", OPTIONS(.weight_decay = -0.5), CB_ERROR_VALUE, "weight_decay");
+    expect_refused("adamw", OPTIONS(.weight_decay = -1), CB_ERROR_VALUE, "weight_decay");
     expect_refused("sgd", OPTIONS(.momentum = 0.5, .dampening = 2), CB_ERROR_VALUE, "dampening");
     expect_refused("sgd", OPTIONS(.nesterov = true), CB_ERROR_VALUE, "nesterov");
     expect_refused("sgd", OPTIONS(.nesterov = true, .momentum = 0.5, .dampening = 0.5),
@@ -462,6 +508,36 @@ Test(optimizers, options_changed_to_bad_ones_stop_the_step) {
     cb_optimizer_group_options(sgd, 0)->lr = 0;
     cr_expect_eq(cb_optimizer_step(sgd), CB_OK);
     cr_expect_eq(value(params, 0), 1);
+    cb_optimizer_free(sgd);
+    cb_params_free(params);
+}
+
+/* ---- Parameters that come later -------------------------------------------------------------- */
+
+Test(optimizers, parameters_that_are_added_later_are_updated) {
+    const cb_init one = {.kind = CB_INIT_CONSTANT, .a = 1};
+    cb_params *params = cb_params_new(1);
+    cb_optimizer *sgd = cb_sgd_new(params, .lr = 0.5, .momentum = 0.5, .clip_norm = INFINITY);
+    cr_expect_eq(cb_optimizer_step(sgd), CB_OK);
+    for (int i = 0; i < 40; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "p%d", i);
+        cb_tensor_fill(cb_params_add(params, name, CB_SHAPE(1), 0, &one)->gradient, 1);
+        cr_expect_eq(cb_optimizer_step(sgd), CB_OK);
+        cr_expect_eq(value(params, i), 0.5, "p%d", i);
+        cr_expect_eq(cb_optimizer_gradient_norm(sgd), 1);
+    }
+    /* Each counts its own steps, and has its own place in the state. */
+    cr_expect_eq(cb_optimizer_state_count(sgd), 80);
+    cr_expect_eq(cb_tensor_get(cb_optimizer_state_at(sgd, 0).tensor, NULL), 40);
+    cb_named_tensor last = cb_optimizer_state_at(sgd, 78);
+    cr_expect_str_eq(last.name, "optimizer.p39.step");
+    cr_expect_eq(cb_tensor_get(last.tensor, NULL), 1);
+    cb_params_add(params, "late", CB_SHAPE(1), 0, &one);
+    cr_expect_eq(cb_optimizer_group(sgd, "late", &(cb_optimizer_options){.lr = 0.25}), 1);
+    cb_tensor_fill(cb_params_find(params, "late")->gradient, 1);
+    cr_expect_eq(cb_optimizer_step(sgd), CB_OK);
+    cr_expect_eq(value(params, 40), 0.75);
     cb_optimizer_free(sgd);
     cb_params_free(params);
 }
@@ -498,8 +574,7 @@ Test(optimizers, every_allocation_may_fail) {
             break;
         }
     }
-    /* The optimizer, its slots, their names, two groups of two each, and three times two state
-     * buffers.
-     */
-    cr_expect_eq(failures, 13);
+    /* The optimizer, its list of slots, three slots, two groups of two each, and three times two
+       state buffers. */
+    cr_expect_eq(failures, 15);
 }

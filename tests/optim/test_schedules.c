@@ -4,6 +4,7 @@
 #include <cerebra/cerebra.h>
 #include <criterion/criterion.h>
 #include <math.h>
+#include <string.h>
 
 /* That the schedule gives the rates of tests/reference/schedule_NAME, and that asking twice changes
    nothing. */
@@ -96,6 +97,9 @@ Test(schedules, a_rate_below_the_minimum_stays_as_it_is) {
 
 Test(schedules, options_outside_their_range_give_nan) {
     const int64_t falling[] = {3, 2};
+    cb_schedule parts[3] = {{.kind = CB_SCHEDULE_CONSTANT}};
+    cb_schedule bad_part[] = {{.kind = CB_SCHEDULE_COSINE}};
+    cb_schedule nested[] = {{.kind = CB_SCHEDULE_SEQUENCE, .parts = parts}};
     const cb_schedule bad[] = {
         {.kind = CB_SCHEDULE_STEP},
         {.kind = CB_SCHEDULE_STEP, .period = 1, .gamma = -1},
@@ -114,6 +118,11 @@ Test(schedules, options_outside_their_range_give_nan) {
         {.kind = CB_SCHEDULE_PLATEAU, .cooldown = -1},
         {.kind = CB_SCHEDULE_PLATEAU, .threshold = -1},
         {.kind = CB_SCHEDULE_PLATEAU, .threshold = 1},
+        {.kind = CB_SCHEDULE_CONSTANT, .scale = -1},
+        {.kind = CB_SCHEDULE_SEQUENCE},
+        {.kind = CB_SCHEDULE_SEQUENCE, .parts = parts, .milestones = falling, .milestone_count = 2},
+        {.kind = CB_SCHEDULE_SEQUENCE, .parts = bad_part},
+        {.kind = CB_SCHEDULE_SEQUENCE, .parts = nested},
         {.kind = (cb_schedule_kind)99},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -124,4 +133,125 @@ Test(schedules, options_outside_their_range_give_nan) {
     }
     cr_expect(isnan(cb_schedule_lr(NULL, 0.1)));
     cb_schedule_advance(NULL, 0);
+}
+
+/* ---- Sequences ------------------------------------------------------------------------------- */
+
+/* Warm-up, cosine, a tenth: the rates of each epoch are those of the part's own, from 0. */
+Test(schedules, a_sequence_gives_the_rates_of_its_parts) {
+    const cb_schedule warm_up = {.kind = CB_SCHEDULE_WARM_UP, .period = 4, .start = 0.5};
+    const cb_schedule cosine = {.kind = CB_SCHEDULE_COSINE, .period = 6, .minimum = 0.1};
+    cb_schedule parts[] = {warm_up, cosine, {.kind = CB_SCHEDULE_CONSTANT, .scale = 0.1}};
+    const int64_t milestones[] = {4, 10};
+    cb_schedule sequence = {.kind = CB_SCHEDULE_SEQUENCE,
+                            .parts = parts,
+                            .milestones = milestones,
+                            .milestone_count = 2};
+    for (int64_t n = 0; n < 14; n++) {
+        cb_schedule part = n < 4 ? warm_up : cosine;
+        part.epoch = n < 4 ? n : n - 4;
+        double expected = n < 10 ? cb_schedule_lr(&part, 0.5) : 0.05;
+        cr_expect_eq(cb_schedule_lr(&sequence, 0.5), expected, "epoch %d", (int)n);
+        cb_schedule_advance(&sequence, NAN);
+    }
+    /* Taken up anywhere. */
+    cr_expect_eq(sequence.epoch, 14);
+    sequence.epoch = 7;
+    cr_expect_float_eq(cb_schedule_lr(&sequence, 0.5), 0.3, 1e-15);
+    sequence.scale = 2;
+    sequence.epoch = 0;
+    cr_expect_eq(cb_schedule_lr(&sequence, 0.5), 0.5);
+}
+
+/* A warm-up of two epochs, then halved whenever the metric does not fall. */
+static const int64_t two[] = {2};
+static cb_schedule with_plateau(cb_schedule parts[2]) {
+    parts[0] = (cb_schedule){.kind = CB_SCHEDULE_WARM_UP, .period = 2, .start = 0.5};
+    parts[1] = (cb_schedule){.kind = CB_SCHEDULE_PLATEAU, .gamma = 0.5};
+    return (cb_schedule){
+        .kind = CB_SCHEDULE_SEQUENCE, .parts = parts, .milestones = two, .milestone_count = 1};
+}
+
+Test(schedules, a_plateau_in_a_sequence_sees_its_own_epochs_only) {
+    cb_schedule parts[2], sequence = with_plateau(parts);
+    const double metrics[] = {1, 1, 5, 4, 4, 3}, rates[] = {0.5, 0.75, 1, 1, 1, 0.5, 0.5};
+    for (int i = 0; i < 6; i++) {
+        cr_expect_eq(cb_schedule_lr(&sequence, 1), rates[i], "epoch %d", i);
+        cb_schedule_advance(&sequence, metrics[i]);
+    }
+    cr_expect_eq(cb_schedule_lr(&sequence, 1), rates[6]);
+}
+
+/* ---- State ----------------------------------------------------------------------------------- */
+
+Test(schedules, a_state_that_is_restored_goes_on) {
+    cb_schedule parts[2], others[2], sequence = with_plateau(parts), other = with_plateau(others);
+    char text[1024];
+    cb_error error;
+    for (int i = 0; i < 9; i++) {
+        size_t length = cb_schedule_state(&sequence, text, sizeof text);
+        cr_assert(length > 0 && length < sizeof text);
+        cr_expect_eq(cb_schedule_state(&sequence, NULL, 0), length);
+        cr_expect_eq(cb_schedule_restore(&other, text, &error), CB_OK, "%s", error.message);
+        cr_expect_eq(other.epoch, sequence.epoch);
+        cr_expect_eq(others[1].best, parts[1].best);
+        cr_expect_eq(cb_schedule_lr(&other, 1), cb_schedule_lr(&sequence, 1));
+        cb_schedule_advance(&sequence, i % 2);
+        cb_schedule_advance(&other, i % 2);
+        cr_expect_eq(cb_schedule_lr(&other, 1), cb_schedule_lr(&sequence, 1));
+        with_plateau(others);
+    }
+    /* A best metric that is infinite. */
+    cb_schedule plateau = {.kind = CB_SCHEDULE_PLATEAU}, read = plateau;
+    cb_schedule_advance(&plateau, NAN);
+    cb_schedule_state(&plateau, text, sizeof text);
+    cr_expect_eq(cb_schedule_restore(&read, text, NULL), CB_OK);
+    cr_expect(isinf(read.best) && read.epoch == 1);
+}
+
+Test(schedules, a_state_that_does_not_fit_changes_nothing) {
+    cb_schedule parts[2], sequence = with_plateau(parts);
+    cb_schedule plateau = {.kind = CB_SCHEDULE_PLATEAU, .epoch = 3};
+    char text[1024];
+    cb_error error;
+    cb_schedule_state(&sequence, text, sizeof text);
+    cr_expect_eq(cb_schedule_restore(&plateau, text, &error), CB_ERROR_FORMAT);
+    cr_expect_not_null(strstr(error.message, "schedule: its state"), "%s", error.message);
+    cr_expect_eq(cb_schedule_restore(&plateau, NULL, &error), CB_ERROR_FORMAT);
+    cr_expect_eq(cb_schedule_restore(&plateau, "{}", &error), CB_ERROR_FORMAT);
+    const char *negative = "{\"epoch\": -1, \"best\": 0, \"bad\": 0, \"cooling\": 0, "
+                           "\"factor\": 0, \"parts\": []}";
+    cr_expect_eq(cb_schedule_restore(&plateau, negative, &error), CB_ERROR_VALUE);
+    cr_expect_eq(plateau.epoch, 3);
+    cr_expect_eq(cb_schedule_restore(NULL, text, &error), CB_ERROR_VALUE);
+    cr_expect_eq(cb_schedule_state(NULL, text, sizeof text), 0);
+}
+
+/* ---- Of an optimizer ------------------------------------------------------------------------- */
+
+Test(schedules, all_groups_are_scaled_from_their_initial_rates) {
+    const cb_init zeros = {.kind = CB_INIT_ZEROS};
+    cb_params *params = cb_params_new(1);
+    cb_params_add(params, "a", CB_SHAPE(1), 0, &zeros);
+    cb_params_add(params, "b", CB_SHAPE(1), 0, &zeros);
+    cb_params_add(params, "c", CB_SHAPE(1), 0, &zeros);
+    cb_optimizer *adam = cb_adam_new(params, .beta1 = 0.5);
+    cr_assert_eq(cb_optimizer_group(adam, "b", &(cb_optimizer_options){.lr = 0.5}), 1);
+    cb_schedule schedule = {.kind = CB_SCHEDULE_EXPONENTIAL, .gamma = 0.5};
+    for (int i = 0; i < 3; i++) {
+        cr_expect_eq(cb_optimizer_schedule(adam, &schedule), CB_OK);
+        cr_expect_eq(cb_optimizer_group_options(adam, 0)->lr, 1e-3 * pow(0.5, i));
+        cr_expect_eq(cb_optimizer_group_options(adam, 1)->lr, 0.5 * pow(0.5, i));
+        cb_schedule_advance(&schedule, NAN);
+    }
+    /* A group that is made later has the initial rate of the first one. */
+    cr_assert_eq(cb_optimizer_group(adam, "c", NULL), 2);
+    cr_expect_eq(cb_optimizer_group_options(adam, 2)->initial_lr, 1e-3);
+    schedule.gamma = -1;
+    cr_expect_eq(cb_optimizer_schedule(adam, &schedule), CB_ERROR_VALUE);
+    cr_expect_eq(cb_params_status(params), CB_ERROR_VALUE);
+    cr_expect_eq(cb_optimizer_group_options(adam, 0)->lr, 1e-3 / 4);
+    cr_expect_eq(cb_optimizer_schedule(NULL, &schedule), CB_ERROR_VALUE);
+    cb_optimizer_free(adam);
+    cb_params_free(params);
 }

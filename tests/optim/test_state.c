@@ -1,5 +1,7 @@
 /* The state of optimizers in files: training that was stopped and went on gives the weights of
    training that was not, to the bit. */
+#include "tests/optim/lion.h"
+
 #include <cerebra/cerebra.h>
 #include <criterion/criterion.h>
 #include <inttypes.h>
@@ -14,6 +16,7 @@ typedef struct trainee {
     cb_params *params;
     cb_module *first, *dropout, *second;
     cb_optimizer *optimizer;
+    cb_schedule schedule;
 } trainee;
 
 static trainee begin(const char *name, const cb_optimizer_options *options, cb_dtype dtype) {
@@ -21,7 +24,10 @@ static trainee begin(const char *name, const cb_optimizer_options *options, cb_d
     t.first = cb_linear_new(t.params, "first", 5, 7);
     t.dropout = cb_dropout_new(t.params, "dropout", 0.25);
     t.second = cb_linear_new(t.params, "second", 7, 2);
-    t.optimizer = cb_optimizer_new(name, t.params, options);
+    t.schedule = (cb_schedule){.kind = CB_SCHEDULE_PLATEAU, .gamma = 0.5};
+    t.optimizer = strcmp(name, lion_rule.name) == 0
+                      ? cb_optimizer_new_rule(&lion_rule, t.params, options)
+                      : cb_optimizer_new(name, t.params, options);
     cr_assert_not_null(t.optimizer, "%s", cb_params_error(t.params));
     cb_optimizer_options other = *options;
     other.lr = 0.02;
@@ -45,8 +51,10 @@ static void train(trainee *t, int from, int to) {
         y = cb_forward(t->first, y);
         y = cb_forward(t->second, cb_forward(t->dropout, cb_tanh(y)));
         cr_assert_eq(cb_backward(cb_mean(cb_square(y), CB_ALL_AXES, false)), CB_OK);
-        /* A schedule: what it has changed has to come back, too. */
+        /* Schedules: what they have changed has to come back, too. */
+        cr_assert_eq(cb_optimizer_schedule(t->optimizer, &t->schedule), CB_OK);
         cb_optimizer_group_options(t->optimizer, 0)->lr *= 0.9;
+        cb_schedule_advance(&t->schedule, i % 2);
         cr_assert_eq(cb_optimizer_step(t->optimizer), CB_OK);
         cb_tape_reset(tape);
     }
@@ -70,7 +78,7 @@ TestSuite(optimizer_state, .init = set_up, .fini = tear_down);
 /* Weights, state and generator in one file. */
 static void save(const trainee *t) {
     cb_named_tensor entries[64];
-    char settings[4096], random[64];
+    char settings[4096], random[64], schedule[512];
     int count = 0;
     for (int i = 0; i < cb_params_count(t->params); i++) {
         const cb_param *param = cb_params_at(t->params, i);
@@ -84,9 +92,11 @@ static void save(const trainee *t) {
     cr_assert_eq(cb_optimizer_settings(t->optimizer, NULL, 0), length);
     const cb_random *generator = cb_params_random(t->params);
     snprintf(random, sizeof random, "%" PRIu64 " %" PRIu64, generator->key, generator->counter);
-    const cb_metadata metadata[] = {{"optimizer", settings}, {"random", random}};
+    cr_assert_neq(cb_schedule_state(&t->schedule, schedule, sizeof schedule), 0);
+    const cb_metadata metadata[] = {
+        {"optimizer", settings}, {"random", random}, {"schedule", schedule}};
     cb_error error;
-    cr_assert_eq(cb_safetensors_write(path, count, entries, 2, metadata, &error), CB_OK, "%s",
+    cr_assert_eq(cb_safetensors_write(path, count, entries, 3, metadata, &error), CB_OK, "%s",
                  error.message);
 }
 
@@ -101,6 +111,9 @@ static cb_status restore(trainee *t, cb_error *error) {
     if (random != NULL) {
         cr_assert_eq(sscanf(random, "%" SCNu64 " %" SCNu64, &generator->key, &generator->counter),
                      2);
+        cr_assert_eq(
+            cb_schedule_restore(&t->schedule, cb_safetensors_metadata(file, "schedule"), error),
+            CB_OK, "%s", error->message);
     }
     cb_safetensors_free(file);
     return status;
@@ -140,6 +153,7 @@ static const struct {
     {"adamw", {.lr = 0.1, .weight_decay = 0.1}, "optimizer.second.bias.exp_avg"},
     {"rmsprop", {.lr = 0.1}, "optimizer.second.bias.square_avg"},
     {"rmsprop", {.lr = 0.1, .centered = true, .momentum = 0.5}, "optimizer.second.bias.grad_avg"},
+    {"lion", {.lr = 0.1, .own = {0.5}}, "optimizer.second.bias.exp_avg"},
 };
 
 Test(optimizer_state, training_goes_on_to_the_bit) {
@@ -256,4 +270,25 @@ Test(optimizer_state, refuses_what_does_not_fit) {
     expect_refusal("adam", CB_ERROR_FORMAT, "group 0 are damaged");
     cb_tensor_free(small);
     cb_tensor_free(wide);
+}
+
+/* Settings as the first version wrote them: options that it did not have are 0, and the initial
+   rate is the rate. */
+Test(optimizer_state, settings_of_the_first_version_are_read) {
+#define GROUP(lr)                                                                                  \
+    "{\"lr\": " lr ", \"weight_decay\": 0, \"momentum\": 0, \"dampening\": 0, "                    \
+    "\"nesterov\": 0, \"lr_decay\": 0, \"beta1\": 0.5, \"initial_accumulator\": 0, "               \
+    "\"beta2\": 0.5, \"alpha\": 0, \"epsilon\": 0, \"amsgrad\": 0, \"centered\": 0, "              \
+    "\"clip_norm\": 0}"
+    write_changed("", NULL,
+                  "{\"name\": \"adam\", \"groups\": [" GROUP("0.25") ", " GROUP("0.5") "]}");
+    const cb_optimizer_options options = {.lr = 0.1, .own = {3}};
+    trainee t = begin("adam", &options, CB_F32);
+    cb_error error;
+    cb_safetensors *file = cb_safetensors_read(path, &error);
+    cr_assert_eq(cb_optimizer_restore(t.optimizer, file, &error), CB_OK, "%s", error.message);
+    const cb_optimizer_options *second = cb_optimizer_group_options(t.optimizer, 1);
+    cr_expect(second->lr == 0.5 && second->initial_lr == 0.5 && second->own[0] == 0);
+    cb_safetensors_free(file);
+    end(&t);
 }

@@ -30,6 +30,7 @@ import numpy as np
 import torch
 
 import cell_cases
+import convolution_cases
 import layer_cases
 import loss_cases
 import optimizer_cases
@@ -40,6 +41,7 @@ DTYPE_NAMES = {"float64": "F64", "float32": "F32", "int64": "I64"}
 CASES = {
     **layer_cases.CASES,
     **cell_cases.CASES,
+    **convolution_cases.CASES,
     **loss_cases.CASES,
     **optimizer_cases.CASES,
     **text_cell_cases.CASES,
