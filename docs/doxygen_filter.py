@@ -6,7 +6,7 @@ become Doxygen's, with these rules:
 - a comment before several declarations that follow without an empty line is about each of them;
 - what is indented further than the comment's text is shown as it is;
 - `---- Title ----` begins a group of declarations;
-- the rows of tables of macros (elementwise.h, the status codes) become the declarations that they stand for."""
+- the rows of the table of status codes become enumerators."""
 import pathlib
 import re
 import sys
@@ -37,45 +37,6 @@ def doc_text(comment, column):
 
 def doc(comment, column, start='/**'):
     return f'{start} {doc_text(comment, column).strip()}\n*/'
-
-
-def split_arguments(row):
-    """The arguments of a row of a table: at commas outside of parentheses and quotes."""
-    parts, depth, quoted = [''], 0, False
-    for c in row:
-        quoted ^= c == '"'
-        depth += (c in '([') - (c in ')]')
-        if c == ',' and depth == 0 and not quoted:
-            parts.append('')
-        else:
-            parts[-1] += c
-    return [' '.join(part.split()) for part in parts]
-
-
-def formula(value):
-    """The value of a row as one would write it: no casts, functions in lower case."""
-    value = re.sub(r'\b[A-Z][A-Z0-9]+\b', lambda name: name.group().lower(), value.replace('(real)', ''))
-    return re.sub(r'(\w) \*(\w)', r'\1 * \2', value)
-
-
-def elementwise(text):
-    """The functions of elementwise.h with their formulas, from its rows."""
-    rows = re.compile(r'(?:^/\*((?:[^*]|\*(?!/))*)\*/\n)?^CB_(FLAT_)?(\w+)\((cb_.*?)\)\n(?=CB_|/\*|#)', re.S | re.M)
-    inputs = {'UNARY': ['x'], 'BINARY': ['a', 'b'], 'TERNARY': ['c', 'a', 'b']}
-    out = ''
-    for remark, flat, arity, row in rows.findall(text):
-        function, _, kind, *rest = split_arguments(row)
-        parameters = re.findall(r'(\w+), [-\d.]+', rest.pop(0)) if arity == 'UNARY' else []
-        operands = inputs[arity]
-        slopes = zip([name for name in operands if name != 'c'], rest[1:])
-        gradients = [f'Gradient of {name}: {slope}.' for name, slope in slopes if 'cbi_' not in slope]
-        about = [f'y = {formula(rest[0])}. ' + ('Any dtype.' if kind == 'ANY' else 'f32 or f64.'),
-                 ' '.join(remark.replace('\n *', ' ').split()),
-                 'No gradient flows through it.' if flat else ' '.join(gradients)]
-        arguments = [f'cb_tensor *{name}' for name in operands] + [f'double {name}' for name in parameters]
-        out += '/** ' + '\n\n'.join(escaped(part) for part in about if part) + '\n*/\n'
-        out += f'cb_tensor *{function}({", ".join(arguments)});\n'
-    return out
 
 
 def status_codes(text):
@@ -158,24 +119,19 @@ def contents(path, text):
         header = path.with_name(name)
         if header.exists():
             about = re.match(r'/\* (.*?)[.:](?:\s|$)', header.read_text(encoding='utf-8'), re.S).group(1)
-            page += f'- @ref {name}: {escaped(" ".join(about.split()))}\n'
+            page += f'- @ref {name} "{name}": {escaped(" ".join(about.split()))}\n'
     return page + '*/\n'
 
 
 def main():
     path = pathlib.Path(sys.argv[1])
     text = without_private(path.read_text(encoding='utf-8'))
-    rows = ''
-    if path.name == 'ops.h':
-        start, end = text.index('#define P0()'), text.index('#undef P2\n') + len('#undef P2\n')
-        rows = elementwise(path.with_name('elementwise.h').read_text(encoding='utf-8'))
-        text = text[:start] + 'ELEMENTWISE\n' + text[end:]
-    elif path.name == 'status.h':
+    if path.name == 'status.h':
         text = status_codes(text)
     out = documented(one_each(text))
     if path.name == 'cerebra.h':
         out += contents(path, text)
-    sys.stdout.write(out.replace('ELEMENTWISE\n', '\n' + rows))
+    sys.stdout.write(out)
 
 
 main()

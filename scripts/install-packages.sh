@@ -4,7 +4,7 @@
 #     install-packages.sh [test] [check]
 #
 # Always what builds and runs the library and the command; with `test` what the test suite needs
-# too, with `check` the second compiler and the formatter. Packages that are there are left alone:
+# too, with `check` the second compiler, the formatter, Doxygen and valgrind. Packages that are there are left alone:
 # when nothing is missing, neither root nor a network is needed.
 set -eu
 
@@ -13,7 +13,7 @@ packages="build-essential pkgconf meson ninja-build libblis-openmp-dev libjansso
 for group in "$@"; do
     case $group in
     test) packages="$packages libcriterion-dev locales strace" ;;
-    check) packages="$packages clang libclang-rt-dev clang-format shellcheck" ;;
+    check) packages="$packages clang libclang-rt-dev clang-format shellcheck doxygen valgrind" ;;
     *)
         echo "install-packages.sh: no group \"$group\"; there are test and check" >&2
         exit 2

@@ -24,13 +24,14 @@ for macro in $(sed -nE 's/^#define ((CB|cb)_[A-Za-z_]+)\(.*/\1/p' "$source"/incl
         fail "arguments.c does not use $macro"
 done
 
-# try COMPILER FLAG ...: compiles the program and runs it.
+# try FILE COMPILER FLAG ...: compiles the program and runs it.
 try() {
     echo "$*"
-    compiler=$1
-    shift
+    file=$1
+    compiler=$2
+    shift 2
     # shellcheck disable=SC2086 # a list of words
-    "$compiler" "$@" $warnings -I"$source/include" -I"$build/include" -c "$source/tests/arguments.c" \
+    "$compiler" "$@" $warnings -I"$source/include" -I"$build/include" -c "$source/tests/$file" \
         -o "$work/arguments.o" || fail "$compiler $*"
     [ -z "$link" ] || {
         "$compiler" "$work/arguments.o" -o "$work/arguments" -L"$build" -lcerebra -lm &&
@@ -39,12 +40,13 @@ try() {
 }
 link=$([ $# -gt 0 ] || echo yes)
 for compiler in gcc clang; do
-    ! command -v $compiler >/dev/null || try $compiler -std=c11 -Wstrict-prototypes
+    ! command -v $compiler >/dev/null || try arguments.c $compiler -std=c11 -Wstrict-prototypes
 done
 for compiler in g++ clang++; do
     command -v $compiler >/dev/null || continue
     for standard in 11 14 17 20 2b; do # 23, by the name that older compilers know as well
-        try $compiler -std=c++$standard -Wold-style-cast -x c++
+        try arguments.c $compiler -std=c++$standard -Wold-style-cast -x c++
+        try arguments_in_class.cc $compiler -std=c++$standard -Wold-style-cast
     done
 done
 

@@ -25,6 +25,8 @@ prefix=$work/root$(sed -n 's/^prefix=//p' "$pc")
 flags() {
     PKG_CONFIG_PATH=$(dirname "$pc") pkg-config --define-variable=prefix="$prefix" "$@" cerebra
 }
+env -i "$prefix/bin/cerebra" --version >/dev/null || fail "the command does not start by itself"
+[ -f "$prefix/share/cerebra/valgrind.supp" ] || fail "there is no valgrind.supp"
 LD_LIBRARY_PATH=$(flags --variable=libdir)
 OMP_NUM_THREADS=1
 export LD_LIBRARY_PATH OMP_NUM_THREADS

@@ -35,14 +35,14 @@ project('program', 'c')
 executable('model', 'model.c', dependencies: dependency('cerebra'), install: true)
 END
 # Without optimisation, for the time.
+alone "$meson" setup "$work/build" --prefix="$prefix" --buildtype=debug --force-fallback-for=cerebra \
+    -Dcerebra:c_args=-DCBI_NO_MULTIVERSION >setup.out || fail "setup: $(cat setup.out)"
 build() {
-    alone "$meson" setup "$work/$1" --prefix="$prefix" --buildtype=debug --force-fallback-for=cerebra \
-        -Dcerebra:c_args=-DCBI_NO_MULTIVERSION "-Ddefault_library=$1" >setup.out || fail "setup: $(cat setup.out)"
-    alone ninja -C "$work/$1" >ninja.out || fail "build: $(tail ninja.out)"
-    alone "$work/$1/model" >model.out || fail "the program of the subproject"
+    alone ninja -C "$work/build" >ninja.out || fail "build: $(tail ninja.out)"
+    alone "$work/build/model" >model.out || fail "the program of the subproject"
 }
-build shared
-alone "$meson" install -C "$work/shared" --no-rebuild --quiet
+build
+alone "$meson" install -C "$work/build" --no-rebuild --quiet
 
 # From the folder that it is installed in, shared and static. A static libgomp has a dlopen that ld warns of.
 pc=$(dirname "$(find "$prefix" -name cerebra.pc)")
@@ -72,8 +72,8 @@ for file in model.c model.cc; do
     cmp found.out static.out
     [ $file = model.cc ] || cmp found.out model.out
 done
-# Within the program, with nothing to be found.
-sed -i "s/dependency('cerebra')/dependency('cerebra', default_options: ['default_library=static'])/" meson.build
-build static
-! ldd "$work/static/model" | grep libcerebra || fail "the static subproject is shared"
+# The subproject within the program.
+alone "$meson" configure "$work/build" -Ddefault_library=static -Dcerebra:default_library=static
+build
+! ldd "$work/build/model" | grep libcerebra || fail "the static subproject is shared"
 echo "a stranger's programs are built, and run"

@@ -4,9 +4,10 @@
    In C they are compound literals. C++ has none, and designated initialisers only since C++20, in
    the order of declaration; so there, from C++11 on, each `.member = value` becomes an assignment
    to a temporary struct that lives until the call returns. The two differ in this:
-   - in C++ a value with a comma outside of parentheses is no value. A member that is a struct is
-   set member by member, as C allows too: .weight_init.kind = CB_INIT_NORMAL, .weight_init.b = 0.02;
-   - in C++ at most 32 members are set at once, and only within functions. */
+   - in C++ a value with a comma outside of parentheses is no value. A member that is a struct or an
+     array is set piece by piece, as in C: .weight_init.kind = CB_INIT_ZEROS, .stride[0] = 2;
+   - in C++ at most 32 members are set at once, in functions and classes;
+   - clang before 16 wants structured bindings, auto [a, b] = ..., copied before they are used. */
 #ifndef CEREBRA_ARGUMENTS_H
 #define CEREBRA_ARGUMENTS_H
 

@@ -86,6 +86,7 @@ typedef struct cb_layer_norm_options {
 CB_API cb_module *cb_layer_norm_new_with(cb_params *params, const char *name,
                                          const cb_layer_norm_options *options);
 
+/* Options of cb_batch_norm_new. */
 typedef struct cb_batch_norm_options {
     int64_t width;   /* channels */
     bool no_affine;  /* no weight, no bias */
@@ -109,13 +110,13 @@ CB_API cb_module *cb_batch_norm_new_with(cb_params *params, const char *name,
 
 /* Entries are for the axes in their order: 1d uses the first. */
 typedef struct cb_conv_module_options {
-    int64_t out;
-    int64_t size[2];
+    int64_t out;         /* output channels */
+    int64_t size[2];     /* of the window, along each axis */
     int64_t stride[2];   /* 0: 1 */
     int64_t padding[2];  /* zeros at either end */
     int64_t dilation[2]; /* 0: 1 */
     int64_t groups;      /* 0: 1 */
-    bool no_bias;
+    bool no_bias;        /* the convolution alone */
     cb_init weight_init; /* default: uniform +-1 / sqrt(in / groups * size), as PyTorch */
     cb_init bias_init;   /* default: the same */
 } cb_conv_module_options;

@@ -20,7 +20,8 @@ CB_BEGIN_DECLS
 
 /* Axes as two arguments: cb_sum(x, CB_AXES(0, -1), true). */
 #define CB_AXES(...) CBI_ARRAY(int, __VA_ARGS__)
-#define CB_ALL_AXES  (-1), NULL
+/* All axes. */
+#define CB_ALL_AXES (-1), NULL
 
 /* y = sum of x over the axes. keepdim leaves them with extent 1, else they go. The sum of no
    elements is 0. Any dtype. CB_ERROR_SHAPE: an axis outside the rank, or given twice. */
@@ -247,7 +248,7 @@ CB_API cb_tensor *cb_conv_with(int axes, cb_tensor *x, cb_tensor *weight,
 
 /* Entries are for the axes in their order: 1d uses the first. */
 typedef struct cb_pool_options {
-    int64_t size[2];
+    int64_t size[2];      /* of the window, along each axis */
     int64_t stride[2];    /* 0: the size */
     int64_t padding[2];   /* at either end, at most half the size */
     int64_t dilation[2];  /* 0: 1 */

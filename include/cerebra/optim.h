@@ -124,6 +124,7 @@ typedef struct cb_optimizer_update {
     void *state[CB_OPTIMIZER_STATES];    /* the same; NULL where the rule needs none */
 } cb_optimizer_update;
 
+/* How an optimizer moves parameters. */
 typedef struct cb_optimizer_rule {
     const char *name;              /* in messages and files */
     cb_optimizer_options defaults; /* of options that are not given */
