@@ -57,8 +57,7 @@ static cb_status train(cb_module *network, cb_params *params, const data *d, int
     if (status != CB_OK)
         fprintf(stderr, "%s\n", cb_params_error(params));
     for (int epoch = 0; epoch < EPOCHS && status == CB_OK; epoch++) {
-        for (int group = 0; group < cb_optimizer_group_count(adamw); group++)
-            cb_optimizer_group_options(adamw, group)->lr = cb_schedule_lr(&schedule, 0.005);
+        cb_optimizer_schedule(adamw, &schedule); /* the rates of all groups */
         for (int64_t batch = 0; batch < train_count / BATCH && status == CB_OK; batch++) {
             int64_t chosen[BATCH];
             cb_random_choice(&random, train_count, BATCH, chosen);

@@ -19,9 +19,9 @@ typedef struct model {
 } model;
 
 static char written[BATCH][64];
-static int32_t letters[TIME * BATCH], lengths[BATCH];          /* [time, batch] */
+/* [time, batch], 0 where a text is over */
+static int32_t letters[TIME * BATCH], lengths[BATCH];
 static int32_t before[DIGITS * BATCH], digits[DIGITS * BATCH]; /* [digit, batch] */
-static float over[BATCH * TIME]; /* [batch, 1, time]: large and negative where a text is over */
 
 static void write_out(int n, char *text) {
     static const char *const small[] = {
@@ -39,10 +39,8 @@ static void fill(const int64_t *numbers) {
         int n = (int)numbers[b] + 1;
         write_out(n, written[b]);
         lengths[b] = (int32_t)strlen(written[b]);
-        for (int t = 0; t < TIME; t++) {
+        for (int t = 0; t < TIME; t++)
             letters[t * BATCH + b] = t < lengths[b] ? written[b][t] : 0;
-            over[b * TIME + t] = t < lengths[b] ? 0 : -1e9f;
-        }
         for (int d = 0, unit = 100; d < DIGITS; d++, unit /= 10) {
             digits[d * BATCH + b] = n / unit % 10;
             before[d * BATCH + b] = d == 0 ? BEGIN : n / (10 * unit) % 10;
@@ -55,14 +53,13 @@ static cb_tensor *translate(const model *m, cb_tape *tape) {
     const cb_tensor text = cb_tensor_wrap(CB_I32, CB_SHAPE(TIME, BATCH), letters);
     const cb_tensor length = cb_tensor_wrap(CB_I32, CB_SHAPE(BATCH), lengths);
     const cb_tensor so_far = cb_tensor_wrap(CB_I32, CB_SHAPE(DIGITS, BATCH), before);
-    const cb_tensor mask = cb_tensor_wrap(CB_F32, CB_SHAPE(BATCH, 1, TIME), over);
+    cb_tensor *x = cb_input(tape, &text), *mask = cb_unsqueeze(cb_transpose(x, 0, 1), 1);
     cb_rnn_io io = {.lengths = cb_input(tape, &length)};
-    cb_tensor *k = cb_rnn_forward(m->encoder, cb_forward(m->letters, cb_input(tape, &text)), &io);
+    cb_tensor *k = cb_rnn_forward(m->encoder, cb_forward(m->letters, x), &io);
     cb_tensor *h = cb_rnn_forward(m->decoder, cb_forward(m->digits, cb_input(tape, &so_far)), NULL);
     k = cb_transpose(k, 0, 1); /* [batch, time, features]: a product for each sequence */
     h = cb_transpose(h, 0, 1);
-    cb_tensor *scores = cb_add(cb_matmul(h, cb_transpose(k, 1, 2)), cb_input(tape, &mask));
-    cb_tensor *context = cb_matmul(cb_softmax(scores, -1), k);
+    cb_tensor *context = cb_attention(h, k, k, .mask = mask, .scale = 1);
     cb_tensor *both = cb_concat(2, (cb_tensor *[]){h, context}, -1);
     return cb_transpose(cb_forward(m->head, both), 0, 1);
 }

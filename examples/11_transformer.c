@@ -2,9 +2,8 @@
    their order, one after the other, each seeing only what is before it. Blocks are normalised first
    (Xiong et al. 2020), and made of modules and ops that are there already.
 
-       cc 11_transformer.c -o 11_transformer $(pkg-config --cflags --libs cerebra) -lm */
+       cc 11_transformer.c -o 11_transformer $(pkg-config --cflags --libs cerebra) */
 #include <cerebra/cerebra.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,27 +41,22 @@ static model model_new(cb_params *params) {
     return m;
 }
 
-/* softmax(Q K' / sqrt(HEAD) + mask) V, for each head: [batch, time, WIDTH] -> the same. */
-static cb_tensor *attention(const block *b, cb_tensor *x, cb_tensor *mask) {
+/* Each head attends to what is before: [batch, time, WIDTH] -> the same. */
+static cb_tensor *attention(const block *b, cb_tensor *x) {
     cb_tensor *qkv = cb_reshape(cb_forward(b->qkv, x), CB_SHAPE(BATCH, TIME, 3, HEADS, HEAD));
     qkv = cb_permute(qkv, 5, (const int[]){2, 0, 3, 1, 4}); /* [3, batch, head, time, HEAD] */
     cb_tensor *q = cb_select(qkv, 0, 0), *k = cb_select(qkv, 0, 1), *v = cb_select(qkv, 0, 2);
-    cb_tensor *scores = cb_scale(cb_matmul(q, cb_transpose(k, 2, 3)), 1 / sqrt(HEAD));
-    cb_tensor *seen = cb_matmul(cb_softmax(cb_add(scores, mask), -1), v);
-    seen = cb_reshape(cb_transpose(seen, 1, 2), CB_SHAPE(BATCH, TIME, WIDTH));
-    return cb_forward(b->out, seen);
+    cb_tensor *seen = cb_transpose(cb_attention(q, k, v, .causal = true), 1, 2);
+    return cb_forward(b->out, cb_reshape(seen, CB_SHAPE(BATCH, TIME, WIDTH)));
 }
 
 /* tokens [batch, time] -> logits of the next ones, [batch, time, KINDS]. */
 static cb_tensor *logits_of(const model *m, cb_tensor *tokens) {
     cb_tape *tape = cb_tape_of(tokens);
-    /* Row t of the mask is -1e9 behind t: what is computed there is not yet known. */
-    cb_tensor *t = cb_arange(tape, CB_F32, 0, 1, TIME);
-    cb_tensor *mask = cb_scale(cb_greater(t, cb_unsqueeze(t, 1)), -1e9);
     cb_tensor *x = cb_add(cb_forward(m->embedding, tokens), cb_parameter(tape, m->positions));
     for (int i = 0; i < BLOCKS; i++) {
         const block *b = &m->blocks[i];
-        x = cb_add(x, attention(b, cb_forward(b->norm, x), mask));
+        x = cb_add(x, attention(b, cb_forward(b->norm, x)));
         cb_tensor *up = cb_gelu(cb_forward(b->up, cb_forward(b->norm_mlp, x)));
         x = cb_add(x, cb_forward(b->down, up));
     }
