@@ -107,7 +107,8 @@ template <class... Given> char (&counted(const Given &...))[sizeof...(Given)];
 #define CBI_ARRAY(type, ...)                                                                       \
     static_cast<int>(sizeof(cbi::counted(__VA_ARGS__))), cbi::array_of<type>(__VA_ARGS__)
 
-#define CBI_LIST(list, type, ...) cbi::list_of<list, type>(__VA_ARGS__)
+/* In parentheses, for a comma outside of them ends a member. */
+#define CBI_LIST(list, type, ...) (cbi::list_of<list, type>(__VA_ARGS__))
 
 #define CBI_MEMBER(type, member) type::member
 

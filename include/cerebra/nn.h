@@ -54,10 +54,10 @@ CB_API cb_module *cb_linear_new_with(cb_params *params, const char *name, int64_
 
 /* Options of cb_embedding_new. */
 typedef struct cb_embedding_options {
-    int64_t width;       /* elements of a row */
-    cb_init weight_init; /* default: normal, deviation 1, as PyTorch */
-    bool padded;         /* whether padding_index is a row for what is no symbol */
-    int64_t padding_index;
+    int64_t width;         /* elements of a row */
+    cb_init weight_init;   /* default: normal, deviation 1, as PyTorch */
+    bool padded;           /* whether padding_index is a row for what is no symbol */
+    int64_t padding_index; /* that row; read when padded is set */
 } cb_embedding_options;
 /* y = the rows of weight [count, width] that the integers x point at; x [...] -> [..., width].
    cb_embedding_new(params, "embedding", count, width, options...). With .padded = true, row
