@@ -23,6 +23,23 @@ bool cbi_is_poisoned(const cb_tensor *t) {
            t == cbi_poison(t->node->tape);
 }
 
+/* Puts a text in front of the message, which is cut at its end. */
+static void put_in_front(cb_tape *tape, const char *format, const char *name) {
+    char message[sizeof(tape->message)];
+    memcpy(message, tape->message, sizeof(message));
+    int length = cbi_format(tape->message, sizeof(tape->message), format, name);
+    int room = (int)sizeof(tape->message) - length;
+    if (length > 0 && room > 1)
+        snprintf(tape->message + length, (size_t)room, "%.*s", room - 1, message);
+}
+
+/* "NAME: " in front, unless it is there. */
+static void name_function(cb_tape *tape) {
+    size_t length = strlen(tape->function);
+    if (strncmp(tape->message, tape->function, length) != 0 || tape->message[length] != ':')
+        put_in_front(tape, "%.60s: ", tape->function);
+}
+
 void cbi_tape_record(cb_tape *tape, cb_status status, const char *prefix, const char *format,
                      va_list arguments) {
     if (tape == NULL || tape->status != CB_OK)
@@ -32,6 +49,22 @@ void cbi_tape_record(cb_tape *tape, cb_status status, const char *prefix, const 
     if (length >= 0 && (size_t)length < sizeof(tape->message))
         cbi_vformat(tape->message + length, sizeof(tape->message) - (size_t)length, format,
                     arguments);
+    if (tape->function != NULL)
+        name_function(tape);
+}
+
+cbi_within cbi_function_begin(const cb_tensor *x, const char *name) {
+    cb_tape *tape = x != NULL ? cb_tape_of(x) : NULL;
+    if (tape == NULL || tape->function != NULL)
+        return (cbi_within){NULL};
+    tape->function = name;
+    return (cbi_within){tape};
+}
+
+cb_tensor *cbi_function_end(cbi_within function, cb_tensor *y) {
+    if (function.tape != NULL)
+        function.tape->function = NULL;
+    return y;
 }
 
 cb_tensor *cbi_tape_fail(cb_tape *tape, cb_status status, const char *format, ...) {
@@ -44,14 +77,8 @@ cb_tensor *cbi_tape_fail(cb_tape *tape, cb_status status, const char *format, ..
 
 void cbi_tape_name_layer(cb_tape *tape, const char *name) {
     static const char begin[] = "in layer \"";
-    char message[sizeof(tape->message)];
-    if (name[0] == '\0' || strncmp(tape->message, begin, sizeof(begin) - 1) == 0)
-        return;
-    memcpy(message, tape->message, sizeof(message));
-    int length = snprintf(tape->message, sizeof(tape->message), "%s%.100s\": ", begin, name);
-    int room = (int)sizeof(tape->message) - length;
-    if (length > 0 && room > 1)
-        snprintf(tape->message + length, (size_t)room, "%.*s", room - 1, message);
+    if (name[0] != '\0' && strncmp(tape->message, begin, sizeof(begin) - 1) != 0)
+        put_in_front(tape, "in layer \"%.100s\": ", name);
 }
 
 cb_tensor *cb_fail(const cb_tensor *t, cb_status status, const char *format, ...) {

@@ -88,6 +88,7 @@ struct cb_tape {
                                 gradients, and on those that work for one */
     bool detecting;          /* an op that makes a NaN fails */
     const char *gradient_of; /* the op whose gradient is computed now; NULL: none */
+    const char *function;    /* made of ops, that is called now, the outermost; NULL: none */
     struct cbi_trace *trace; /* of a symbolic tape, see trace.h; NULL of others */
     bool recording;          /* ops note themselves for gradients; off in a first-order sweep */
     bool sweeping;           /* a first-order sweep runs: blocks are reused */
@@ -127,6 +128,14 @@ void cbi_tape_name_layer(cb_tape *tape, const char *name);
    does, with the function's name and x's shape, and ends with the op's number. */
 cb_tensor *cbi_function_fail(const cb_tensor *x, const char *function, cb_status status,
                              const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* Around a function that is made of ops: what fails within begins with the function's name, as in
+   "linear: matmul: [2,3] x ...". Of functions within each other it is the outermost. x may be NULL,
+   and end returns y. */
+typedef struct cbi_within {
+    cb_tape *tape; /* NULL: another function is named */
+} cbi_within;
+cbi_within cbi_function_begin(const cb_tensor *x, const char *name);
+cb_tensor *cbi_function_end(cbi_within function, cb_tensor *y);
 /* The poisoned tensor of a tape, or the one that belongs to none. */
 cb_tensor *cbi_poison(cb_tape *tape);
 bool cbi_is_poisoned(const cb_tensor *t);

@@ -455,7 +455,7 @@ const cb_op cbi_attention_op = {
     OPTIONS(attention_option_list),
 };
 
-cb_tensor *cb_attention_with(cb_tensor *q, cb_tensor *k, const cb_attention_options *o) {
+static cb_tensor *attention(cb_tensor *q, cb_tensor *k, const cb_attention_options *o) {
     cb_tape *tape = cb_tape_of(q);
     if (tape == NULL || cbi_is_poisoned(q) || q->rank < 1 || o->values == NULL)
         return cb_apply(&cbi_attention_op, 3, (cb_tensor *[]){q, k, o->values},
@@ -466,8 +466,13 @@ cb_tensor *cb_attention_with(cb_tensor *q, cb_tensor *k, const cb_attention_opti
         options.scale = depth > 0 ? 1 / sqrt(depth) : 1;
     cb_tensor *in[] = {q, k, o->values, o->mask};
     if (o->mask != NULL)
-        in[3] = cb_stop_gradient(cb_cast(o->mask, q->dtype));
+        in[3] = cb_cast(cb_not_equal(o->mask, cb_full_like(o->mask, 0)), q->dtype);
     if (tape->trace == NULL)
         return cb_apply(&cbi_attention_op, options.masked ? 4 : 3, in, &options);
     return cb_matmul(plain_weights(q, k, in[3], &options), o->values);
+}
+
+cb_tensor *cb_attention_with(cb_tensor *q, cb_tensor *k, const cb_attention_options *o) {
+    cbi_within f = cbi_function_begin(q, "attention");
+    return cbi_function_end(f, attention(q, k, o));
 }

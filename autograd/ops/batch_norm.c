@@ -17,8 +17,8 @@ static bool is_of_channels(const cb_tensor *t, const cb_tensor *x) {
     return t == NULL || cbi_is_poisoned(t) || (t->rank == 1 && t->shape[0] == x->shape[1]);
 }
 
-cb_tensor *cb_batch_norm(cb_tensor *x, cb_tensor *mean, cb_tensor *variance, cb_tensor *weight,
-                         cb_tensor *bias, double epsilon) {
+static cb_tensor *batch_norm_in_ops(cb_tensor *x, cb_tensor *mean, cb_tensor *variance,
+                                    cb_tensor *weight, cb_tensor *bias, double epsilon) {
     if (x == NULL)
         return cb_fail(weight != NULL ? weight : mean, CB_ERROR_TAPE, "batch_norm: x is NULL");
     if (cbi_is_poisoned(x))
@@ -47,4 +47,10 @@ cb_tensor *cb_batch_norm(cb_tensor *x, cb_tensor *mean, cb_tensor *variance, cb_
         scale = cb_mul(scale, over_channels(weight, x));
     cb_tensor *y = cb_mul(centred, scale);
     return bias != NULL ? cb_add(y, over_channels(bias, x)) : y;
+}
+
+cb_tensor *cb_batch_norm(cb_tensor *x, cb_tensor *mean, cb_tensor *variance, cb_tensor *weight,
+                         cb_tensor *bias, double epsilon) {
+    cbi_within f = cbi_function_begin(x, "batch_norm");
+    return cbi_function_end(f, batch_norm_in_ops(x, mean, variance, weight, bias, epsilon));
 }

@@ -80,7 +80,7 @@ static cb_tensor *columns_of(int axes, cb_tensor *x, const cb_tensor *weight, in
     return cb_reshape(windows, CB_SHAPE(groups, grouped[2] * window, count));
 }
 
-cb_tensor *cb_conv_with(int axes, cb_tensor *x, cb_tensor *weight, const cb_conv_options *options) {
+static cb_tensor *conv(int axes, cb_tensor *x, cb_tensor *weight, const cb_conv_options *options) {
     cb_conv_options none = {0};
     const cb_conv_options *o = options == NULL ? &none : options;
     if (axes < 1 || axes > 2)
@@ -103,6 +103,11 @@ cb_tensor *cb_conv_with(int axes, cb_tensor *x, cb_tensor *weight, const cb_conv
     if (o->bias == NULL)
         return cb_contiguous(y);
     return cb_add(y, cb_reshape(o->bias, axes + 1, (const int64_t[]){out, 1, 1}));
+}
+
+cb_tensor *cb_conv_with(int axes, cb_tensor *x, cb_tensor *weight, const cb_conv_options *options) {
+    cbi_within f = cbi_function_begin(x, axes == 1 ? "conv1d" : "conv2d");
+    return cbi_function_end(f, conv(axes, x, weight, options));
 }
 
 /* ---- Pooling --------------------------------------------------------------------------------- */
@@ -146,14 +151,19 @@ static cb_tensor *pool_windows(int axes, cb_tensor *x, const cb_pool_options *o,
     return cb_windows(pad_last(x, axes, o->padding, margin), axes, o->size, o->stride, o->dilation);
 }
 
-cb_tensor *cb_max_pool_with(int axes, cb_tensor *x, const cb_pool_options *options) {
+static cb_tensor *max_pool(int axes, cb_tensor *x, const cb_pool_options *options) {
     const cb_pool_options o = filled(options);
     if (!pool_good("max_pool", axes, x, &o))
         return cbi_poison(cb_tape_of(x));
     return cb_max(pool_windows(axes, x, &o, -HUGE_VAL), axes, (const int[]){0, 1}, false);
 }
 
-cb_tensor *cb_avg_pool_with(int axes, cb_tensor *x, const cb_pool_options *options) {
+cb_tensor *cb_max_pool_with(int axes, cb_tensor *x, const cb_pool_options *options) {
+    cbi_within f = cbi_function_begin(x, "max_pool");
+    return cbi_function_end(f, max_pool(axes, x, options));
+}
+
+static cb_tensor *avg_pool(int axes, cb_tensor *x, const cb_pool_options *options) {
     const cb_pool_options o = filled(options);
     if (!pool_good("avg_pool", axes, x, &o))
         return cbi_poison(cb_tape_of(x));
@@ -164,4 +174,9 @@ cb_tensor *cb_avg_pool_with(int axes, cb_tensor *x, const cb_pool_options *optio
     cb_tensor *ones = cb_full(cb_tape_of(x), x->dtype, axes, x->shape + x->rank - axes, 1);
     cb_tensor *elements = cb_sum(pool_windows(axes, ones, &o, 0), axes, first, false);
     return cb_div(cb_sum(windows, axes, first, false), elements);
+}
+
+cb_tensor *cb_avg_pool_with(int axes, cb_tensor *x, const cb_pool_options *options) {
+    cbi_within f = cbi_function_begin(x, "avg_pool");
+    return cbi_function_end(f, avg_pool(axes, x, options));
 }

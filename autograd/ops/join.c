@@ -314,7 +314,7 @@ cb_tensor *cb_concat(int count, cb_tensor *const *inputs, int axis) {
     return cb_apply(&cbi_concat_op, count, inputs, &axis);
 }
 
-cb_tensor *cb_stack(int count, cb_tensor *const *inputs, int axis) {
+static cb_tensor *stack_in_ops(int count, cb_tensor *const *inputs, int axis) {
     for (int i = 0; i < count; i++) /* what concat says of it */
         if (inputs[i] == NULL || cb_tape_of(inputs[i]) == NULL)
             return cb_concat(count, inputs, 0);
@@ -329,6 +329,11 @@ cb_tensor *cb_stack(int count, cb_tensor *const *inputs, int axis) {
     for (int i = 0; i < count; i++)
         wide[i] = cb_unsqueeze(inputs[i], axis);
     return cb_concat(count, wide, axis);
+}
+
+cb_tensor *cb_stack(int count, cb_tensor *const *inputs, int axis) {
+    cbi_within f = cbi_function_begin(count > 0 ? inputs[0] : NULL, "stack");
+    return cbi_function_end(f, stack_in_ops(count, inputs, axis));
 }
 
 /* ---- sum_to ---------------------------------------------------------------------------------- */

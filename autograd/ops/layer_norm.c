@@ -262,7 +262,8 @@ static cb_tensor *one_pass(cb_tensor *x, cb_tensor *weight, cb_tensor *bias, dou
     return cb_reshape(y, x->rank, x->shape);
 }
 
-cb_tensor *cb_layer_norm(cb_tensor *x, cb_tensor *weight, cb_tensor *bias, double epsilon) {
+static cb_tensor *layer_norm_in_ops(cb_tensor *x, cb_tensor *weight, cb_tensor *bias,
+                                    double epsilon) {
     int axes[CB_MAX_RANK] = {0}, count = weight != NULL ? weight->rank
                                          : bias != NULL ? bias->rank
                                                         : 1;
@@ -279,4 +280,9 @@ cb_tensor *cb_layer_norm(cb_tensor *x, cb_tensor *weight, cb_tensor *bias, doubl
     return traced || x->rank < count || cb_tensor_count(x) == 0
                ? plain(x, weight, bias, epsilon, count, axes)
                : one_pass(x, weight, bias, epsilon, count);
+}
+
+cb_tensor *cb_layer_norm(cb_tensor *x, cb_tensor *weight, cb_tensor *bias, double epsilon) {
+    cbi_within f = cbi_function_begin(x, "layer_norm");
+    return cbi_function_end(f, layer_norm_in_ops(x, weight, bias, epsilon));
 }

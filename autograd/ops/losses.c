@@ -119,7 +119,7 @@ static cb_tensor *shares(const cb_tensor *logits, const cb_cross_entropy_options
     return cb_masked_fill(weights, ignored, 0);
 }
 
-cb_tensor *cb_cross_entropy_with(cb_tensor *logits, const cb_cross_entropy_options *options) {
+static cb_tensor *cross_entropy(cb_tensor *logits, const cb_cross_entropy_options *options) {
     cb_cross_entropy_options own = *options;
     cb_tensor *ignored = NULL;
     bool mean = own.reduction == CB_REDUCE_MEAN;
@@ -142,12 +142,20 @@ cb_tensor *cb_cross_entropy_with(cb_tensor *logits, const cb_cross_entropy_optio
     return cb_div(cb_sum(terms, CB_ALL_AXES, false), cb_sum(share, CB_ALL_AXES, false));
 }
 
+cb_tensor *cb_cross_entropy_with(cb_tensor *logits, const cb_cross_entropy_options *options) {
+    cbi_within f = cbi_function_begin(logits, "cross_entropy");
+    return cbi_function_end(f, cross_entropy(logits, options));
+}
+
 cb_tensor *cb_binary_cross_entropy(cb_tensor *logits, cb_tensor *target, cb_reduction reduction) {
-    return reduce_terms(cb_sub(cb_softplus(logits), cb_mul(logits, target)), reduction);
+    cbi_within f = cbi_function_begin(logits, "binary_cross_entropy");
+    cb_tensor *terms = cb_sub(cb_softplus(logits), cb_mul(logits, target));
+    return cbi_function_end(f, reduce_terms(terms, reduction));
 }
 
 cb_tensor *cb_mse(cb_tensor *prediction, cb_tensor *target, cb_reduction reduction) {
-    return reduce_terms(cb_square(cb_sub(prediction, target)), reduction);
+    cbi_within f = cbi_function_begin(prediction, "mse");
+    return cbi_function_end(f, reduce_terms(cb_square(cb_sub(prediction, target)), reduction));
 }
 
 cb_tensor *cb_huber(cb_tensor *prediction, cb_tensor *target, double delta,
@@ -155,5 +163,7 @@ cb_tensor *cb_huber(cb_tensor *prediction, cb_tensor *target, double delta,
     if (!(delta > 0))
         return cbi_function_fail(prediction, "huber", CB_ERROR_VALUE,
                                  "a delta of %g is not above 0", delta);
-    return reduce_terms(cb_huber_residual(cb_sub(prediction, target), delta), reduction);
+    cbi_within f = cbi_function_begin(prediction, "huber");
+    cb_tensor *terms = cb_huber_residual(cb_sub(prediction, target), delta);
+    return cbi_function_end(f, reduce_terms(terms, reduction));
 }

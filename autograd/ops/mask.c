@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-cb_tensor *cb_masked_fill(cb_tensor *x, cb_tensor *mask, double value) {
+static cb_tensor *masked_fill_in_ops(cb_tensor *x, cb_tensor *mask, double value) {
     if (x != NULL && !cbi_is_poisoned(x) && !cb_dtype_is_float(x->dtype) && value != trunc(value))
         return cbi_function_fail(x, "masked_fill", CB_ERROR_VALUE,
                                  "%g is not a whole number; cast to f32 or f64", value);
@@ -14,6 +14,11 @@ cb_tensor *cb_masked_fill(cb_tensor *x, cb_tensor *mask, double value) {
         x == NULL ? NULL
                   : cb_full(cb_tape_of(x), x->dtype, CB_SCALAR, value); /* broadcast, not written */
     return cb_where(mask, one, x);
+}
+
+cb_tensor *cb_masked_fill(cb_tensor *x, cb_tensor *mask, double value) {
+    cbi_within f = cbi_function_begin(x, "masked_fill");
+    return cbi_function_end(f, masked_fill_in_ops(x, mask, value));
 }
 
 /* Fills what lies outside of a triangle: element (i, j) where j is beyond i + diagonal. */

@@ -192,9 +192,14 @@ cb_tensor *cb_matmul(cb_tensor *a, cb_tensor *b) {
     return cb_apply(&cbi_matmul_op, 2, (cb_tensor *[]){a, b}, NULL);
 }
 
-cb_tensor *cb_linear(cb_tensor *x, cb_tensor *weight, cb_tensor *bias) {
+static cb_tensor *linear_in_ops(cb_tensor *x, cb_tensor *weight, cb_tensor *bias) {
     bool row = x != NULL && x->rank == 1; /* one row, and none in the result */
     cb_tensor *y = cb_matmul(row ? cb_unsqueeze(x, 0) : x, cb_transpose(weight, 0, 1));
     y = row ? cb_squeeze(y, 0) : y;
     return bias != NULL ? cb_add(y, bias) : y;
+}
+
+cb_tensor *cb_linear(cb_tensor *x, cb_tensor *weight, cb_tensor *bias) {
+    cbi_within f = cbi_function_begin(x, "linear");
+    return cbi_function_end(f, linear_in_ops(x, weight, bias));
 }

@@ -81,7 +81,8 @@ cb_tensor *cb_sort(cb_tensor *x, int axis, bool descending, cb_tensor **indices)
     return values_at(x, axis, order_of(x, "sort", axis, -1, descending), indices);
 }
 
-cb_tensor *cb_topk(cb_tensor *x, int axis, int64_t k, bool largest, cb_tensor **indices) {
+static cb_tensor *topk_in_ops(cb_tensor *x, int axis, int64_t k, bool largest,
+                              cb_tensor **indices) {
     int resolved = axis;
     if (x != NULL && !cbi_is_poisoned(x) && cbi_axis_resolve(x, "topk", x->rank, &resolved) &&
         (k < 0 || k > x->shape[resolved]))
@@ -89,4 +90,9 @@ cb_tensor *cb_topk(cb_tensor *x, int axis, int64_t k, bool largest, cb_tensor **
                           (long long)k, (long long)x->shape[resolved]);
     cb_tensor *order = order_of(x, "topk", axis, k, largest);
     return values_at(x, axis, order, indices);
+}
+
+cb_tensor *cb_topk(cb_tensor *x, int axis, int64_t k, bool largest, cb_tensor **indices) {
+    cbi_within f = cbi_function_begin(x, "topk");
+    return cbi_function_end(f, topk_in_ops(x, axis, k, largest, indices));
 }

@@ -261,7 +261,8 @@ cb_tensor *cb_mean(cb_tensor *x, int count, const int *axes, bool keepdim) {
     return cb_scale(cb_sum(x, count, axes, keepdim), 1 / reduced_count(x, &set));
 }
 
-cb_tensor *cb_var(cb_tensor *x, int count, const int *axes, double correction, bool keepdim) {
+static cb_tensor *var_in_ops(cb_tensor *x, int count, const int *axes, double correction,
+                             bool keepdim) {
     cbi_axes set;
     if (!cbi_axes_resolve(x, "var", count, axes, &set))
         return cbi_poison(cb_tape_of(x));
@@ -269,4 +270,9 @@ cb_tensor *cb_var(cb_tensor *x, int count, const int *axes, double correction, b
     double freedom = reduced_count(x, &set) - correction;
     return cb_scale(cb_sum(cb_square(centred), count, axes, keepdim),
                     1 / (freedom > 0 ? freedom : 0));
+}
+
+cb_tensor *cb_var(cb_tensor *x, int count, const int *axes, double correction, bool keepdim) {
+    cbi_within f = cbi_function_begin(x, "var");
+    return cbi_function_end(f, var_in_ops(x, count, axes, correction, keepdim));
 }

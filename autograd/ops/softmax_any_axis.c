@@ -23,7 +23,7 @@ static cb_tensor *along(const cb_op *op, cb_tensor *x, int axis) {
     return cb_contiguous(cb_transpose(cb_apply(op, 1, &rows, NULL), axis, -1));
 }
 
-cb_tensor *cb_softmax(cb_tensor *x, int axis) {
+static cb_tensor *softmax_in_ops(cb_tensor *x, int axis) {
     if (!cbi_axis_resolve(x, "softmax", x != NULL ? x->rank : 0, &axis))
         return cbi_poison(cb_tape_of(x));
     if (cb_tensor_count(x) == 0)
@@ -34,7 +34,12 @@ cb_tensor *cb_softmax(cb_tensor *x, int axis) {
     return cb_div(e, cb_sum(e, 1, &axis, true));
 }
 
-cb_tensor *cb_log_softmax(cb_tensor *x, int axis) {
+cb_tensor *cb_softmax(cb_tensor *x, int axis) {
+    cbi_within f = cbi_function_begin(x, "softmax");
+    return cbi_function_end(f, softmax_in_ops(x, axis));
+}
+
+static cb_tensor *log_softmax_in_ops(cb_tensor *x, int axis) {
     if (!cbi_axis_resolve(x, "log_softmax", x != NULL ? x->rank : 0, &axis))
         return cbi_poison(cb_tape_of(x));
     if (cb_tensor_count(x) == 0)
@@ -44,6 +49,11 @@ cb_tensor *cb_log_softmax(cb_tensor *x, int axis) {
     /* Not x - logsumexp(x), which loses the digits that x and its logsumexp have in common. */
     cb_tensor *centred = cb_sub(x, cb_stop_gradient(cb_max(x, 1, &axis, true)));
     return cb_sub(centred, cb_log(cb_sum(cb_exp(centred), 1, &axis, true)));
+}
+
+cb_tensor *cb_log_softmax(cb_tensor *x, int axis) {
+    cbi_within f = cbi_function_begin(x, "log_softmax");
+    return cbi_function_end(f, log_softmax_in_ops(x, axis));
 }
 
 /* ---- The logarithm of a sum of exponentials -------------------------------------------------- */
@@ -77,7 +87,7 @@ static cb_tensor *logsumexp(cb_tensor *x, int count, const int *axes, const cbi_
     return cb_add(cb_log(cb_sum(cb_exp(cb_sub(x, shift)), count, axes, true)), shift);
 }
 
-cb_tensor *cb_logsumexp(cb_tensor *x, int count, const int *axes, bool keepdim) {
+static cb_tensor *logsumexp_in_ops(cb_tensor *x, int count, const int *axes, bool keepdim) {
     cbi_axes set;
     if (!cbi_axes_resolve(x, "logsumexp", count, axes, &set))
         return cbi_poison(cb_tape_of(x));
@@ -93,4 +103,9 @@ cb_tensor *cb_logsumexp(cb_tensor *x, int count, const int *axes, bool keepdim) 
         if (!set.in[i])
             shape[rank++] = x->shape[i];
     return keepdim || cbi_is_poisoned(y) ? y : cb_reshape(y, rank, shape);
+}
+
+cb_tensor *cb_logsumexp(cb_tensor *x, int count, const int *axes, bool keepdim) {
+    cbi_within f = cbi_function_begin(x, "logsumexp");
+    return cbi_function_end(f, logsumexp_in_ops(x, count, axes, keepdim));
 }
