@@ -12,8 +12,8 @@ The stored files were written with Python 3.11, torch 2.15.0, numpy 2.4.6, cereb
 (the package of the paper's author), torchrecurrent 0.2.5.
 
 Inputs and parameters are drawn as numbers that f32 holds exactly. PyTorch then computes in f64, and
-the results are rounded once, to f32, when they are written (but those of the schedules and of cells
-that are files of equations): what is stored is within half an ulp of the true value (up to the
+the results are rounded once, to f32, when they are written (but those of the schedules, of second
+order and of cells that are files of equations): what is stored is within half an ulp of the true value (up to the
 error of f64), and a difference seen in a test is the library's own.
 Each case seeds its own generator with the CRC-32 of its name, so adding a case changes no other,
 and uses NumPy's RandomState, whose streams are frozen.
@@ -34,6 +34,7 @@ import convolution_cases
 import layer_cases
 import loss_cases
 import optimizer_cases
+import second_order_cases
 import text_cell_cases
 
 FOLDER = pathlib.Path(__file__).resolve().parent
@@ -44,6 +45,7 @@ CASES = {
     **convolution_cases.CASES,
     **loss_cases.CASES,
     **optimizer_cases.CASES,
+    **second_order_cases.CASES,
     **text_cell_cases.CASES,
 }
 
