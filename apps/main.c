@@ -34,9 +34,8 @@ static void print_help(FILE *stream) {
           "       cerebra --help | --version\n"
           "Trains and compares recurrent networks that predict text character by character.\n\n",
           stream);
-    for (int i = 0; i < SUBCOMMANDS; i++) {
+    for (int i = 0; i < SUBCOMMANDS; i++)
         fprintf(stream, "  %-10s %s\n", subcommands[i].name, subcommands[i].summary);
-    }
     fputs("\n`cerebra SUBCOMMAND --help` lists a subcommand's options.\n"
           "Exit status: 0 done, 1 failure, 2 wrong usage, 3 training diverged, 130 interrupted.\n",
           stream);
@@ -44,16 +43,14 @@ static void print_help(FILE *stream) {
 
 static int unknown_subcommand(const char *name) {
     const char *names[SUBCOMMANDS + 1] = {NULL};
-    for (int i = 0; i < SUBCOMMANDS; i++) {
+    for (int i = 0; i < SUBCOMMANDS; i++)
         names[i] = subcommands[i].name;
-    }
     const char *nearest = cbi_nearest_name(name, names);
     fprintf(stderr, "cerebra: unknown %s \"%s\"", name[0] == '-' ? "option" : "subcommand", name);
-    if (nearest != NULL) {
+    if (nearest != NULL)
         fprintf(stderr, " (did you mean %s?)\n", nearest);
-    } else {
+    else
         fputs(" (see cerebra --help)\n", stderr);
-    }
     return EXIT_USAGE;
 }
 
@@ -70,11 +67,9 @@ static int run(int argc, char **argv) {
         printf("cerebra %s\n", cb_version());
         return EXIT_SUCCESS;
     }
-    for (int i = 0; i < SUBCOMMANDS; i++) {
-        if (strcmp(argv[1], subcommands[i].name) == 0) {
+    for (int i = 0; i < SUBCOMMANDS; i++)
+        if (strcmp(argv[1], subcommands[i].name) == 0)
             return subcommands[i].run(argc - 1, argv + 1);
-        }
-    }
     return unknown_subcommand(argv[1]);
 }
 

@@ -22,12 +22,11 @@ typedef struct model {
 
 /* Sets the states to zero, or to what a run left on its tape. */
 static void carry(model *m, cb_tensor *const *from) {
-    for (int i = 0; i < cb_rnn_state_count(m->rnn); i++) {
+    for (int i = 0; i < cb_rnn_state_count(m->rnn); i++)
         if (from == NULL)
             cb_tensor_fill(m->state[i], 0);
         else
             cb_tensor_assign(m->state[i], from[i]);
-    }
 }
 
 /* One pass over the verse: truncated back-propagation through time. */

@@ -40,11 +40,9 @@ static cb_tensor *train(const batch_norm *self, cb_tensor *x, cb_tensor *weight,
                        self->module.name);
     }
     int axes[CB_MAX_RANK], count = 0;
-    for (int i = 0; i < x->rank; i++) {
-        if (i != 1) {
+    for (int i = 0; i < x->rank; i++)
+        if (i != 1)
             axes[count++] = i;
-        }
-    }
     cb_tensor *mean = cb_mean(x, count, axes, false), *variance = cb_var(x, count, axes, 0, false);
     cb_tensor *y = cb_batch_norm(x, mean, variance, weight, bias, self->epsilon);
     bool again = tape->drawing_again || tape->stand_ins != NULL;
@@ -61,16 +59,14 @@ static cb_tensor *batch_norm_forward(const cb_module *module, cb_tensor *x) {
     bool affine = self->weight != NULL;
     cb_tensor *weight = affine ? cb_parameter(tape, self->weight) : NULL;
     cb_tensor *bias = affine ? cb_parameter(tape, self->bias) : NULL;
-    if (tape == NULL || cb_tape_status(tape) != CB_OK) {
+    if (tape == NULL || cb_tape_status(tape) != CB_OK)
         return cb_batch_norm(x, NULL, NULL, weight, bias, self->epsilon);
-    }
     if (x->rank < 2 || x->shape[1] != self->width) {
         return cb_fail(x, CB_ERROR_SHAPE, "batch norm %s: axis 1 is not %lld channels",
                        module->name, (long long)self->width);
     }
-    if (!cb_tape_evaluates(tape)) {
+    if (!cb_tape_evaluates(tape))
         return train(self, x, weight, bias);
-    }
     return cb_batch_norm(x, cb_parameter(tape, self->running_mean),
                          cb_parameter(tape, self->running_var), weight, bias, self->epsilon);
 }
@@ -96,9 +92,8 @@ static bool options_good(cb_params *params, const char *name, const cb_batch_nor
 static cb_param *add_buffer(cb_params *params, const char *name, const char *suffix, int64_t width,
                             cb_init init) {
     cb_param *param = cbi_module_parameter(params, name, suffix, CB_SHAPE(width), init, init);
-    if (param != NULL) {
+    if (param != NULL)
         param->buffer = true;
-    }
     return param;
 }
 
@@ -106,13 +101,11 @@ cb_module *cb_batch_norm_new_with(cb_params *params, const char *name,
                                   const cb_batch_norm_options *options) {
     cb_batch_norm_options none = {0};
     const cb_batch_norm_options *o = options == NULL ? &none : options;
-    if (!options_good(params, name == NULL ? "" : name, o)) {
+    if (!options_good(params, name == NULL ? "" : name, o))
         return NULL;
-    }
     batch_norm *self = cbi_module_new(params, name, sizeof *self, batch_norm_forward);
-    if (self == NULL) {
+    if (self == NULL)
         return NULL;
-    }
     const cb_init one = {.kind = CB_INIT_CONSTANT, .a = 1}, zero = {.kind = CB_INIT_ZEROS};
     self->width = o->width;
     self->epsilon = o->epsilon == 0 ? 1e-5 : o->epsilon;

@@ -48,13 +48,11 @@ cb_module *cb_conv_new_with(cb_params *params, const char *name, int axes, int64
                             const cb_conv_module_options *options) {
     cb_conv_module_options none = {0};
     const cb_conv_module_options *o = options == NULL ? &none : options;
-    if (!options_good(params, name == NULL ? "" : name, axes, in, o)) {
+    if (!options_good(params, name == NULL ? "" : name, axes, in, o))
         return NULL;
-    }
     convolution *self = cbi_module_new(params, name, sizeof *self, convolution_forward);
-    if (self == NULL) {
+    if (self == NULL)
         return NULL;
-    }
     int64_t shape[4] = {o->out, in / (o->groups == 0 ? 1 : o->groups)};
     double fan_in = (double)shape[1];
     self->axes = axes;
@@ -97,9 +95,8 @@ static cb_module *pool_new(cb_params *params, const char *name,
                                                const cb_pool_options *options),
                            int axes, const cb_pool_options *options) {
     pool *self = cbi_module_new(params, name, sizeof *self, pool_forward);
-    if (self == NULL) {
+    if (self == NULL)
         return NULL;
-    }
     self->apply = apply;
     self->axes = axes;
     self->options = options == NULL ? (cb_pool_options){0} : *options;

@@ -27,9 +27,8 @@ cb_module *cb_linear_new_with(cb_params *params, const char *name, int64_t in,
     double bound = in < 1 ? 0 : 1 / sqrt((double)in);
     cb_init uniform = {.kind = CB_INIT_UNIFORM, .a = -bound, .b = bound};
     linear *self = cbi_module_new(params, name, sizeof *self, linear_forward);
-    if (self == NULL) {
+    if (self == NULL)
         return NULL;
-    }
     self->weight =
         cbi_module_parameter(params, name, "weight", CB_SHAPE(o->out, in), o->weight_init, uniform);
     if (!o->no_bias && self->weight != NULL) {
@@ -50,9 +49,8 @@ typedef struct embedding {
 static cb_tensor *embedding_forward(const cb_module *module, cb_tensor *x) {
     const embedding *self = (const embedding *)module;
     cb_tensor *weight = cb_parameter(cb_tape_of(x), self->weight);
-    if (self->padding >= 0) {
+    if (self->padding >= 0)
         weight = cb_stop_gradient_at(weight, 0, self->padding);
-    }
     return cb_gather_rows(weight, x);
 }
 
@@ -68,15 +66,13 @@ cb_module *cb_embedding_new_with(cb_params *params, const char *name, int64_t co
         return NULL;
     }
     embedding *self = cbi_module_new(params, name, sizeof *self, embedding_forward);
-    if (self == NULL) {
+    if (self == NULL)
         return NULL;
-    }
     self->padding = o->padded ? o->padding_index : -1;
     self->weight = cbi_module_parameter(params, name, "weight", CB_SHAPE(count, o->width),
                                         o->weight_init, normal);
-    for (int64_t i = 0; self->weight != NULL && o->padded && i < o->width; i++) {
+    for (int64_t i = 0; self->weight != NULL && o->padded && i < o->width; i++)
         cb_tensor_set(self->weight->value, (int64_t[]){self->padding, i}, 0);
-    }
     return self->weight == NULL ? NULL : &self->module;
 }
 
@@ -119,14 +115,12 @@ cb_module *cb_layer_norm_new_with(cb_params *params, const char *name,
         return NULL;
     }
     layer_norm *self = cbi_module_new(params, name, sizeof *self, layer_norm_forward);
-    if (self == NULL) {
+    if (self == NULL)
         return NULL;
-    }
     self->width = o->width;
     self->epsilon = o->epsilon == 0 ? 1e-5 : o->epsilon;
-    if (o->no_affine) {
+    if (o->no_affine)
         return &self->module;
-    }
     cb_init one = {.kind = CB_INIT_CONSTANT, .a = 1}, zero = {.kind = CB_INIT_ZEROS};
     self->weight = cbi_module_parameter(params, name, "weight", CB_SHAPE(o->width), one, one);
     self->bias = cbi_module_parameter(params, name, "bias", CB_SHAPE(o->width), zero, zero);

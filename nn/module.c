@@ -33,15 +33,13 @@ cb_param *cbi_module_parameter(cb_params *params, const char *name, const char *
 }
 
 cb_tensor *cb_forward(const cb_module *module, cb_tensor *x) {
-    if (module == NULL || module->forward == NULL) {
+    if (module == NULL || module->forward == NULL)
         return cb_fail(x, CB_ERROR_NOT_FOUND, "the module is NULL: see cb_params_error");
-    }
     cb_tape *tape = cb_tape_of(x);
     bool good = cb_tape_status(tape) == CB_OK;
     cb_tensor *y = module->forward(module, x);
-    if (good && cb_tape_status(tape) != CB_OK) {
+    if (good && cb_tape_status(tape) != CB_OK)
         cbi_tape_name_layer(tape, module->name);
-    }
     return y;
 }
 
@@ -66,9 +64,8 @@ cb_module *cb_dropout_new(cb_params *params, const char *name, double rate) {
         return NULL;
     }
     dropout *self = cbi_module_new(params, name, sizeof *self, dropout_forward);
-    if (self == NULL) {
+    if (self == NULL)
         return NULL;
-    }
     self->rate = rate;
     self->random = cb_params_random(params);
     return &self->module;
@@ -92,9 +89,8 @@ cb_module *cb_function_new(cb_params *params, const char *name, cb_tensor *(*app
         return NULL;
     }
     function *self = cbi_module_new(params, name, sizeof *self, function_forward);
-    if (self == NULL) {
+    if (self == NULL)
         return NULL;
-    }
     self->apply = apply;
     return &self->module;
 }
@@ -109,9 +105,8 @@ typedef struct sequential {
 
 static cb_tensor *sequential_forward(const cb_module *module, cb_tensor *x) {
     const sequential *self = (const sequential *)module;
-    for (int i = 0; i < self->count; i++) {
+    for (int i = 0; i < self->count; i++)
         x = cb_forward(self->modules[i], x);
-    }
     return x;
 }
 
@@ -131,12 +126,10 @@ cb_module *cb_sequential_new(cb_params *params, const char *name, int count,
     }
     sequential *self = cbi_module_new(params, name, sizeof *self, sequential_forward);
     cb_module **copy = cb_params_allocate(params, (size_t)count * sizeof *copy);
-    if (self == NULL || copy == NULL) {
+    if (self == NULL || copy == NULL)
         return NULL;
-    }
-    if (count > 0) {
+    if (count > 0)
         memcpy(copy, modules, (size_t)count * sizeof *copy);
-    }
     self->count = count;
     self->modules = copy;
     return &self->module;

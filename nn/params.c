@@ -49,9 +49,8 @@ cb_params *cb_params_new(uint64_t seed) {
 
 cb_params *cb_params_new_dtype(uint64_t seed, cb_dtype dtype) {
     cb_params *params = cb_dtype_is_float(dtype) ? cbi_allocate(sizeof *params) : NULL;
-    if (params == NULL) {
+    if (params == NULL)
         return NULL;
-    }
     params->seed = seed;
     params->dtype = dtype;
     /* No parameter has an empty name, so this stream is free. */
@@ -68,18 +67,15 @@ static void param_free(cb_param *param) {
 }
 
 void cb_params_free(cb_params *params) {
-    if (params == NULL) {
+    if (params == NULL)
         return;
-    }
-    for (int i = 0; i < params->count; i++) {
+    for (int i = 0; i < params->count; i++)
         param_free(params->items[i]);
-    }
     cbi_free(params->items);
     for (block *b = params->blocks, *next; b != NULL; b = next) {
         next = b->next;
-        if (b->end != NULL) {
+        if (b->end != NULL)
             b->end(b->object);
-        }
         cbi_free(b);
     }
     cbi_free(params);
@@ -94,9 +90,8 @@ const char *cb_params_error(const cb_params *params) {
 }
 
 void cb_params_clear_error(cb_params *params) {
-    if (params != NULL) {
+    if (params != NULL)
         params->error = (cb_error){CB_OK, ""};
-    }
 }
 
 cb_dtype cb_params_dtype(const cb_params *params) {
@@ -104,9 +99,8 @@ cb_dtype cb_params_dtype(const cb_params *params) {
 }
 
 void cbi_params_fail(cb_params *params, cb_status status, const char *format, ...) {
-    if (params == NULL || params->error.status != CB_OK) {
+    if (params == NULL || params->error.status != CB_OK)
         return;
-    }
     params->error.status = status;
     va_list arguments;
     va_start(arguments, format);
@@ -115,9 +109,8 @@ void cbi_params_fail(cb_params *params, cb_status status, const char *format, ..
 }
 
 void *cb_params_allocate(cb_params *params, size_t bytes) {
-    if (params == NULL) {
+    if (params == NULL)
         return NULL;
-    }
     block *b = bytes > SIZE_MAX - sizeof *b ? NULL : cbi_allocate(sizeof *b + bytes);
     if (b == NULL) {
         cbi_params_fail(params, CB_ERROR_MEMORY, "no memory for %zu bytes of a module", bytes);
@@ -130,9 +123,8 @@ void *cb_params_allocate(cb_params *params, size_t bytes) {
 
 bool cbi_params_own(cb_params *params, void *object, void (*end)(void *object)) {
     void *memory = object == NULL ? NULL : cb_params_allocate(params, 0);
-    if (memory == NULL) {
+    if (memory == NULL)
         return false;
-    }
     params->blocks->end = end;
     params->blocks->object = object;
     return true;
@@ -186,9 +178,8 @@ static bool arguments_good(cb_params *params, const char *name, int rank, const 
 static cb_param *param_new(const char *name, cb_dtype dtype, int rank, const int64_t *shape) {
     size_t length = strlen(name) + 1;
     cb_param *param = cbi_allocate(sizeof *param + length);
-    if (param == NULL) {
+    if (param == NULL)
         return NULL;
-    }
     param->name = memcpy(param + 1, name, length);
     param->value = cb_tensor_new(dtype, rank, shape);
     param->gradient = cb_tensor_new(dtype, rank, shape);
@@ -201,17 +192,14 @@ static cb_param *param_new(const char *name, cb_dtype dtype, int rank, const int
 
 /* Makes room for one more parameter. */
 static bool reserve(cb_params *params) {
-    if (params->count < params->capacity) {
+    if (params->count < params->capacity)
         return true;
-    }
     int capacity = params->capacity == 0 ? 16 : 2 * params->capacity;
     cb_param **items = cbi_allocate((size_t)capacity * sizeof *items);
-    if (items == NULL) {
+    if (items == NULL)
         return false;
-    }
-    if (params->count > 0) {
+    if (params->count > 0)
         memcpy(items, params->items, (size_t)params->count * sizeof *items);
-    }
     cbi_free(params->items);
     params->items = items;
     params->capacity = capacity;
@@ -234,12 +222,10 @@ static cb_status initialise_blocks(cb_tensor *value, int64_t blocks, const cb_in
 
 cb_param *cb_params_add(cb_params *params, const char *name, int rank, const int64_t *shape,
                         int64_t blocks, const cb_init *init) {
-    if (blocks == 0) {
+    if (blocks == 0)
         blocks = 1;
-    }
-    if (params == NULL || !arguments_good(params, name, rank, shape, blocks, init)) {
+    if (params == NULL || !arguments_good(params, name, rank, shape, blocks, init))
         return NULL;
-    }
     cb_param *param = reserve(params) ? param_new(name, params->dtype, rank, shape) : NULL;
     if (param == NULL) {
         cbi_params_fail(params, CB_ERROR_MEMORY, "parameter %s: no memory", name);
@@ -260,20 +246,17 @@ cb_param *cb_params_add(cb_params *params, const char *name, int rank, const int
 cb_param *cb_params_add_buffer(cb_params *params, const char *name, int rank, const int64_t *shape,
                                const cb_init *init) {
     cb_param *param = cb_params_add(params, name, rank, shape, 1, init);
-    if (param != NULL) {
+    if (param != NULL)
         param->buffer = true;
-    }
     return param;
 }
 
 /* ---- Reading the set ------------------------------------------------------------------------- */
 
 cb_param *cb_params_find(const cb_params *params, const char *name) {
-    for (int i = 0; name != NULL && i < cb_params_count(params); i++) {
-        if (strcmp(params->items[i]->name, name) == 0) {
+    for (int i = 0; name != NULL && i < cb_params_count(params); i++)
+        if (strcmp(params->items[i]->name, name) == 0)
             return params->items[i];
-        }
-    }
     return NULL;
 }
 
@@ -287,16 +270,14 @@ cb_param *cb_params_at(const cb_params *params, int i) {
 
 int64_t cb_params_elements(const cb_params *params) {
     int64_t total = 0;
-    for (int i = 0; i < cb_params_count(params); i++) {
+    for (int i = 0; i < cb_params_count(params); i++)
         total += params->items[i]->buffer ? 0 : cb_tensor_count(params->items[i]->value);
-    }
     return total;
 }
 
 void cb_params_zero_gradients(cb_params *params) {
-    for (int i = 0; i < cb_params_count(params); i++) {
+    for (int i = 0; i < cb_params_count(params); i++)
         cb_tensor_fill(params->items[i]->gradient, 0);
-    }
 }
 
 /* Whether a leaf is what the parameter is now: it may have been frozen, and another parameter may

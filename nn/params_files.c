@@ -32,14 +32,12 @@ static void clear(cb_error *error) {
 
 cb_status cb_params_save(const cb_params *params, const char *path, cb_error *error) {
     clear(error);
-    if (params == NULL || path == NULL) {
+    if (params == NULL || path == NULL)
         return fail(error, CB_ERROR_VALUE, "saving weights: no parameter set or no path");
-    }
     int count = cb_params_count(params);
     cb_named_tensor *entries = cbi_allocate(cbi_multiply((size_t)count + 1, sizeof *entries));
-    if (entries == NULL) {
+    if (entries == NULL)
         return fail(error, CB_ERROR_MEMORY, "%s: no memory for a list of %d weights", path, count);
-    }
     for (int i = 0; i < count; i++) {
         const cb_param *param = cb_params_at(params, i);
         entries[i] = (cb_named_tensor){param->name, param->value};
@@ -52,9 +50,8 @@ cb_status cb_params_save(const cb_params *params, const char *path, cb_error *er
 /* Whether the file's entry fits the parameter. */
 static cb_status check_entry(const char *path, const cb_param *param, const cb_tensor *entry,
                              cb_error *error) {
-    if (entry == NULL) {
+    if (entry == NULL)
         return fail(error, CB_ERROR_NOT_FOUND, "%s: there is no entry %s", path, param->name);
-    }
     if (!cb_dtype_is_float(entry->dtype)) {
         return fail(error, CB_ERROR_DTYPE, "%s: entry %s is %s, not a float", path, param->name,
                     cb_dtype_name(entry->dtype));
@@ -99,39 +96,33 @@ static cb_status copy(cb_params *params, const char *path, const cb_safetensors 
     for (int i = 0; status == CB_OK && i < cb_params_count(params); i++) {
         cb_param *param = cb_params_at(params, i);
         status = cb_tensor_assign(param->value, cb_safetensors_find(file, param->name));
-        if (status != CB_OK) {
+        if (status != CB_OK)
             fail(error, status, "%s: entry %s cannot be copied", path, param->name);
-        }
     }
     return status;
 }
 
 cb_status cb_params_restore(cb_params *params, const cb_safetensors *file, cb_error *error) {
     clear(error);
-    if (params == NULL || file == NULL) {
+    if (params == NULL || file == NULL)
         return fail(error, CB_ERROR_VALUE, "restoring weights: no parameter set or no file");
-    }
     cb_status status = check_params(params, "weights", file, error);
     return status == CB_OK ? copy(params, "weights", file, error) : status;
 }
 
 cb_status cb_params_load(cb_params *params, const char *path, cb_error *error) {
     clear(error);
-    if (params == NULL || path == NULL) {
+    if (params == NULL || path == NULL)
         return fail(error, CB_ERROR_VALUE, "loading weights: no parameter set or no path");
-    }
     cb_error reading = {CB_OK, ""};
     cb_safetensors *file = cb_safetensors_read(path, &reading);
-    if (file == NULL) {
+    if (file == NULL)
         return fail(error, reading.status, "%s", reading.message);
-    }
     cb_status status = check_params(params, path, file, error);
-    if (status == CB_OK) {
+    if (status == CB_OK)
         status = check_rest(params, path, file, error);
-    }
-    if (status == CB_OK) {
+    if (status == CB_OK)
         status = copy(params, path, file, error);
-    }
     cb_safetensors_free(file);
     return status;
 }

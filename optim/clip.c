@@ -44,15 +44,13 @@ typedef struct squares {
 CBI_MULTIVERSION static double sum_of_squares(const cb_tensor *t, double scale, int64_t i,
                                               int64_t end) {
     double lane[LANES] = {0};
-    if (t->dtype == CB_F64) {
+    if (t->dtype == CB_F64)
         SUM_LOOP(double);
-    } else {
+    else
         SUM_LOOP(float);
-    }
     double sum = 0;
-    for (int k = 0; k < LANES; k++) {
+    for (int k = 0; k < LANES; k++)
         sum += lane[k];
-    }
     return sum;
 }
 
@@ -90,18 +88,16 @@ static double scaled_norm(const cb_params *params, int count, double scale) {
     int64_t pieces = (s.count + s.piece - 1) / s.piece;
     cbi_parallel_for(pieces, 1, sum_pieces, &s);
     double sum = 0;
-    for (int64_t p = 0; p < pieces; p++) {
+    for (int64_t p = 0; p < pieces; p++)
         sum += s.sum[p];
-    }
     return sqrt(sum) / scale;
 }
 
 double cbi_gradient_norm(const cb_params *params, int count) {
     double norm = scaled_norm(params, count, 1);
     /* The square of an f64 above 1e154 overflows and that of one below 1e-154 loses digits. */
-    if (cb_params_dtype(params) != CB_F64 || isnan(norm) || (norm > 0x1p-450 && norm < 0x1p500)) {
+    if (cb_params_dtype(params) != CB_F64 || isnan(norm) || (norm > 0x1p-450 && norm < 0x1p500))
         return norm;
-    }
     return scaled_norm(params, count, norm > 1 ? 0x1p-600 : 0x1p600);
 }
 
@@ -114,14 +110,12 @@ CBI_MULTIVERSION static void scale_elements(const cb_tensor *t, double by, int64
                                             int64_t end) {
     if (t->dtype == CB_F64) {
         double *x = t->data;
-        for (int64_t i = begin; i < end; i++) {
+        for (int64_t i = begin; i < end; i++)
             x[i] *= by;
-        }
     } else {
         float *x = t->data, scale = (float)by;
-        for (int64_t i = begin; i < end; i++) {
+        for (int64_t i = begin; i < end; i++)
             x[i] *= scale;
-        }
     }
 }
 
@@ -129,14 +123,12 @@ CBI_MULTIVERSION static void limit_elements(const cb_tensor *t, double to, int64
                                             int64_t end) {
     if (t->dtype == CB_F64) {
         double *x = t->data, limit = to;
-        for (int64_t i = begin; i < end; i++) {
+        for (int64_t i = begin; i < end; i++)
             x[i] = x[i] > limit ? limit : x[i] < -limit ? -limit : x[i];
-        }
     } else {
         float *x = t->data, limit = (float)to;
-        for (int64_t i = begin; i < end; i++) {
+        for (int64_t i = begin; i < end; i++)
             x[i] = x[i] > limit ? limit : x[i] < -limit ? -limit : x[i];
-        }
     }
 }
 
@@ -164,15 +156,13 @@ double cb_clip_gradient_norm(cb_params *params, double max_norm) {
     int count = cb_params_count(params);
     double norm = cbi_gradient_norm(params, count);
     change c = {params, cbi_clip_scale(norm, max_norm)};
-    if (c.number != 1) {
+    if (c.number != 1)
         cbi_flat_for(params, count, scale_part, &c);
-    }
     return norm;
 }
 
 void cb_clip_gradient_value(cb_params *params, double limit) {
     change c = {params, limit};
-    if (limit >= 0) {
+    if (limit >= 0)
         cbi_flat_for(params, cb_params_count(params), limit_part, &c);
-    }
 }

@@ -5,9 +5,8 @@
 
 int64_t cbi_flat_count(const cb_params *params, int count) {
     int64_t elements = 0;
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count; i++)
         elements += cb_tensor_count(cb_params_at(params, i)->value);
-    }
     return elements;
 }
 
@@ -18,9 +17,8 @@ void cbi_flat_walk(const cb_params *params, int count, int64_t begin, int64_t en
         int64_t elements = cb_tensor_count(cb_params_at(params, i)->value);
         int64_t first = begin > start ? begin - start : 0;
         int64_t last = end - start < elements ? end - start : elements;
-        if (first < last) {
+        if (first < last)
             visit(context, i, first, last);
-        }
         start += elements;
     }
 }

@@ -21,9 +21,8 @@ static bool is_digit(char c) {
 
 bool cbi_optimizer_options_good(const cb_optimizer_rule *rule, cb_params *params,
                                 const cb_optimizer_options *options) {
-    if (!cbi_options_in_range(rule->name, params, options)) {
+    if (!cbi_options_in_range(rule->name, params, options))
         return false;
-    }
     const char *fault = rule->fault == NULL ? NULL : rule->fault(options);
     if (fault != NULL) {
         cbi_params_fail(params, CB_ERROR_VALUE, "%s: %s", rule->name, fault);
@@ -41,9 +40,8 @@ static int add_group(cb_optimizer *optimizer, const cb_optimizer_options *option
         optimizer->group_count > 0 ? optimizer->groups[0] : &optimizer->rule->defaults;
     cb_optimizer_options filled;
     if (!cbi_options_fill(optimizer->rule->name, optimizer->params, defaults, options, &filled) ||
-        !cbi_optimizer_options_good(optimizer->rule, optimizer->params, &filled)) {
+        !cbi_optimizer_options_good(optimizer->rule, optimizer->params, &filled))
         return -1;
-    }
     int count = optimizer->group_count;
     cb_optimizer_options *added = cbi_allocate(sizeof *added);
     cb_optimizer_options **groups = cbi_allocate(((size_t)count + 1) * sizeof(*groups));
@@ -55,9 +53,8 @@ static int add_group(cb_optimizer *optimizer, const cb_optimizer_options *option
         return -1;
     }
     *added = filled;
-    if (count > 0) {
+    if (count > 0)
         memcpy(groups, optimizer->groups, (size_t)count * sizeof(*groups));
-    }
     groups[count] = added;
     cbi_free(optimizer->groups);
     optimizer->groups = groups;
@@ -67,12 +64,10 @@ static int add_group(cb_optimizer *optimizer, const cb_optimizer_options *option
 
 /* What is wrong with a rule for parameters of this dtype; NULL when it is fine. */
 static const char *rule_fault(const cb_optimizer_rule *rule, cb_dtype dtype) {
-    if (rule->name == NULL || *rule->name == '\0') {
+    if (rule->name == NULL || *rule->name == '\0')
         return "the rule has no name";
-    }
-    if ((dtype == CB_F64 ? rule->update_f64 : rule->update_f32) == NULL) {
+    if ((dtype == CB_F64 ? rule->update_f64 : rule->update_f32) == NULL)
         return "the rule has no update function for the set's dtype";
-    }
     for (int i = 0; i < CB_OPTIMIZER_STATES; i++) {
         const char *name = rule->state_names[i];
         bool taken = name != NULL && (*name == '\0' || strcmp(name, "step") == 0);
@@ -80,9 +75,8 @@ static const char *rule_fault(const cb_optimizer_rule *rule, cb_dtype dtype) {
             taken =
                 taken || rule->state_names[k] == NULL || strcmp(rule->state_names[k], name) == 0;
         }
-        if (taken) {
+        if (taken)
             return "state names must be without a gap, not empty, not step, and no two the same";
-        }
     }
     return NULL;
 }
@@ -129,12 +123,10 @@ cb_optimizer *cb_optimizer_new_rule(const cb_optimizer_rule *rule, cb_params *pa
 }
 
 void cb_optimizer_free(cb_optimizer *optimizer) {
-    if (optimizer == NULL) {
+    if (optimizer == NULL)
         return;
-    }
-    for (int i = 0; i < optimizer->group_count; i++) {
+    for (int i = 0; i < optimizer->group_count; i++)
         cbi_free(optimizer->groups[i]);
-    }
     cbi_free(optimizer->groups);
     cbi_slots_free(optimizer);
     cbi_free(optimizer);
@@ -146,9 +138,8 @@ void cb_optimizer_free(cb_optimizer *optimizer) {
 static bool starts_with(const cb_param *param, void *prefix) {
     const char *text = prefix;
     size_t length = strlen(text);
-    if (strncmp(param->name, text, length) != 0) {
+    if (strncmp(param->name, text, length) != 0)
         return false;
-    }
     bool in_number = length > 0 && is_digit(text[length - 1]) && is_digit(param->name[length]);
     return !in_number;
 }
@@ -157,27 +148,22 @@ static bool starts_with(const cb_param *param, void *prefix) {
 static int group_chosen(cb_optimizer *optimizer, cb_param_choice *chosen, void *context,
                         const cb_optimizer_options *options, bool *any) {
     *any = !cbi_slots_take(optimizer);
-    if (*any) {
+    if (*any)
         return -1;
-    }
-    for (int i = 0; i < optimizer->slot_count; i++) {
+    for (int i = 0; i < optimizer->slot_count; i++)
         *any = *any || chosen(optimizer->slots[i]->param, context);
-    }
     int group = *any ? add_group(optimizer, options) : -1;
-    for (int i = 0; group >= 0 && i < optimizer->slot_count; i++) {
-        if (chosen(optimizer->slots[i]->param, context)) {
+    for (int i = 0; group >= 0 && i < optimizer->slot_count; i++)
+        if (chosen(optimizer->slots[i]->param, context))
             optimizer->slots[i]->group = group;
-        }
-    }
     return group;
 }
 
 int cb_optimizer_group(cb_optimizer *optimizer, const char *prefix,
                        const cb_optimizer_options *options) {
     bool any;
-    if (optimizer == NULL || prefix == NULL) {
+    if (optimizer == NULL || prefix == NULL)
         return -1;
-    }
     int group = group_chosen(optimizer, starts_with, (void *)(uintptr_t)prefix, options, &any);
     if (!any) {
         cbi_params_fail(optimizer->params, CB_ERROR_NOT_FOUND,
@@ -189,9 +175,8 @@ int cb_optimizer_group(cb_optimizer *optimizer, const char *prefix,
 int cb_optimizer_group_where(cb_optimizer *optimizer, cb_param_choice *chosen, void *context,
                              const cb_optimizer_options *options) {
     bool any;
-    if (optimizer == NULL || chosen == NULL) {
+    if (optimizer == NULL || chosen == NULL)
         return -1;
-    }
     int group = group_chosen(optimizer, chosen, context, options, &any);
     if (!any) {
         cbi_params_fail(optimizer->params, CB_ERROR_NOT_FOUND, "%s: no parameter is chosen",
@@ -221,32 +206,25 @@ static bool prepare(const cb_optimizer *optimizer, cbi_slot *s) {
     const cb_optimizer_options *options = optimizer->groups[s->group];
     const cb_tensor *value = s->param->value;
     for (int k = 0; k < CB_OPTIMIZER_STATES; k++) {
-        if (s->state[k] != NULL || !cbi_rule_needs(optimizer->rule, options, k)) {
+        if (s->state[k] != NULL || !cbi_rule_needs(optimizer->rule, options, k))
             continue;
-        }
         s->state[k] = cb_tensor_new(value->dtype, value->rank, value->shape);
-        if (s->state[k] == NULL) {
+        if (s->state[k] == NULL)
             return false;
-        }
-        if (optimizer->rule->state_start != NULL) {
+        if (optimizer->rule->state_start != NULL)
             cb_tensor_fill(s->state[k], optimizer->rule->state_start(options, k));
-        }
     }
     return true;
 }
 
 cb_status cb_optimizer_step(cb_optimizer *optimizer) {
-    if (optimizer == NULL) {
+    if (optimizer == NULL)
         return CB_ERROR_VALUE;
-    }
-    for (int i = 0; i < optimizer->group_count; i++) {
-        if (!cbi_optimizer_options_good(optimizer->rule, optimizer->params, optimizer->groups[i])) {
+    for (int i = 0; i < optimizer->group_count; i++)
+        if (!cbi_optimizer_options_good(optimizer->rule, optimizer->params, optimizer->groups[i]))
             return CB_ERROR_VALUE;
-        }
-    }
-    if (!cbi_slots_take(optimizer)) {
+    if (!cbi_slots_take(optimizer))
         return CB_ERROR_MEMORY;
-    }
     for (int i = 0; i < optimizer->slot_count; i++) {
         cbi_slot *s = optimizer->slots[i];
         if (!cbi_is_fixed(s->param) && !prepare(optimizer, s)) {
@@ -255,9 +233,8 @@ cb_status cb_optimizer_step(cb_optimizer *optimizer) {
             return CB_ERROR_MEMORY;
         }
     }
-    for (int i = 0; i < optimizer->slot_count; i++) {
+    for (int i = 0; i < optimizer->slot_count; i++)
         optimizer->slots[i]->steps += !cbi_is_fixed(optimizer->slots[i]->param);
-    }
     double max_norm = optimizer->groups[0]->clip_norm, scale = 1;
     optimizer->norm = NAN;
     if (max_norm > 0) {

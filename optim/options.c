@@ -60,11 +60,10 @@ static double get(const cb_optimizer_options *options, const option *o) {
 
 static void set(cb_optimizer_options *options, const option *o, double number) {
     char *at = (char *)options + o->offset;
-    if (o->flag) {
+    if (o->flag)
         *(bool *)at = number != 0;
-    } else {
+    else
         *(double *)(void *)at = number;
-    }
 }
 
 /* ---- Which are given ------------------------------------------------------------------------- */
@@ -87,15 +86,13 @@ static const char *item_end(const char *text) {
    a length of 0 where the item begins with something else. */
 static bool next_name(const char **text, const char **name, size_t *length) {
     const char *at = *text + strspn(*text, " \t\r\n,");
-    if (*at == '\0') {
+    if (*at == '\0')
         return false;
-    }
     *length = 0;
     if (*at == '.') {
         *name = at + 1 + strspn(at + 1, " ");
-        while (is_name((*name)[*length])) {
+        while (is_name((*name)[*length]))
             (*length)++;
-        }
     }
     *text = item_end(at);
     return true;
@@ -107,11 +104,9 @@ static bool is_called(const option *o, const char *name, size_t length) {
 }
 
 static const option *find(const char *name, size_t length) {
-    for (const option *o = table; o < table + OPTION_COUNT; o++) {
-        if (is_called(o, name, length)) {
+    for (const option *o = table; o < table + OPTION_COUNT; o++)
+        if (is_called(o, name, length))
             return o;
-        }
-    }
     return NULL;
 }
 
@@ -119,9 +114,8 @@ static bool is_given(const cb_optimizer_options *options, const option *o) {
     const char *text = options->named == NULL ? "" : options->named, *name = NULL;
     size_t length = 0;
     bool given = get(options, o) != 0;
-    while (!given && next_name(&text, &name, &length)) {
+    while (!given && next_name(&text, &name, &length))
         given = is_called(o, name, length);
-    }
     return given;
 }
 
@@ -142,22 +136,17 @@ static bool names_good(const char *rule, cb_params *params, const cb_optimizer_o
 bool cbi_options_fill(const char *rule, cb_params *params, const cb_optimizer_options *defaults,
                       const cb_optimizer_options *given, cb_optimizer_options *filled) {
     cb_optimizer_options none = {0};
-    if (given == NULL) {
+    if (given == NULL)
         given = &none;
-    }
-    if (!names_good(rule, params, given)) {
+    if (!names_good(rule, params, given))
         return false;
-    }
     *filled = *defaults;
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        if (is_given(given, &table[i])) {
+    for (size_t i = 0; i < OPTION_COUNT; i++)
+        if (is_given(given, &table[i]))
             set(filled, &table[i], get(given, &table[i]));
-        }
-    }
     const option *rate = find("lr", 2), *initial = find("initial_lr", 10);
-    if (!is_given(given, initial) && (is_given(given, rate) || filled->initial_lr == 0)) {
+    if (!is_given(given, initial) && (is_given(given, rate) || filled->initial_lr == 0))
         filled->initial_lr = filled->lr;
-    }
     filled->named = NULL;
     return true;
 }
@@ -191,9 +180,8 @@ double cbi_infinite(double number) {
 
 size_t cbi_text_copy(char *text, char *buffer, size_t size) {
     size_t length = text == NULL ? 0 : strlen(text);
-    if (size > 0) {
+    if (size > 0)
         snprintf(buffer, size, "%s", text == NULL ? "" : text);
-    }
     free(text);
     return length;
 }
@@ -206,9 +194,8 @@ json_t *cbi_options_json(const cb_optimizer_options *options) {
         json_t *value = json_real(cbi_finite(number));
         ok = json_object_set_new(object, table[i].name, value) == 0;
     }
-    if (!ok) {
+    if (!ok)
         json_decref(object);
-    }
     return ok ? object : NULL;
 }
 
@@ -216,13 +203,11 @@ bool cbi_options_read(const json_t *object, cb_optimizer_options *options) {
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         const json_t *value = json_object_get(object, table[i].name);
         double number = json_number_value(value);
-        if (!json_is_number(value) && !(table[i].late && value == NULL)) {
+        if (!json_is_number(value) && !(table[i].late && value == NULL))
             return false;
-        }
         set(options, &table[i], cbi_infinite(number));
     }
-    if (json_object_get(object, "initial_lr") == NULL) {
+    if (json_object_get(object, "initial_lr") == NULL)
         options->initial_lr = options->lr;
-    }
     return true;
 }

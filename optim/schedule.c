@@ -19,14 +19,11 @@ static double threshold_of(const cb_schedule *s) {
 }
 
 static bool milestones_good(const cb_schedule *s) {
-    if (s->milestone_count < 0 || (s->milestone_count > 0 && s->milestones == NULL)) {
+    if (s->milestone_count < 0 || (s->milestone_count > 0 && s->milestones == NULL))
         return false;
-    }
-    for (int i = 1; i < s->milestone_count; i++) {
-        if (s->milestones[i] < s->milestones[i - 1]) {
+    for (int i = 1; i < s->milestone_count; i++)
+        if (s->milestones[i] < s->milestones[i - 1])
             return false;
-        }
-    }
     return true;
 }
 
@@ -38,9 +35,8 @@ static bool schedule_good(const cb_schedule *s);
 
 static bool parts_good(const cb_schedule *s) {
     bool good = milestones_good(s) && s->parts != NULL;
-    for (int i = 0; good && i <= s->milestone_count; i++) {
+    for (int i = 0; good && i <= s->milestone_count; i++)
         good = s->parts[i].kind != CB_SCHEDULE_SEQUENCE && schedule_good(&s->parts[i]);
-    }
     return good;
 }
 
@@ -48,9 +44,8 @@ static bool parts_good(const cb_schedule *s) {
 static bool schedule_good(const cb_schedule *s) {
     bool gamma = gamma_of(s) > 0 && isfinite(gamma_of(s));
     bool minimum = s->minimum >= 0 && isfinite(s->minimum);
-    if (s->epoch < 0 || !(scale_of(s) > 0 && isfinite(scale_of(s)))) {
+    if (s->epoch < 0 || !(scale_of(s) > 0 && isfinite(scale_of(s))))
         return false;
-    }
     switch (s->kind) {
     case CB_SCHEDULE_CONSTANT:
         return true;
@@ -75,9 +70,8 @@ static bool schedule_good(const cb_schedule *s) {
 
 static int milestones_passed(const cb_schedule *s) {
     int passed = 0;
-    while (passed < s->milestone_count && s->epoch >= s->milestones[passed]) {
+    while (passed < s->milestone_count && s->epoch >= s->milestones[passed])
         passed++;
-    }
     return passed;
 }
 
@@ -91,9 +85,8 @@ static cb_schedule part_now(const cb_schedule *s, int *place) {
 }
 
 double cb_schedule_lr(const cb_schedule *s, double initial_lr) {
-    if (s == NULL || !schedule_good(s)) {
+    if (s == NULL || !schedule_good(s))
         return NAN;
-    }
     double n = (double)s->epoch, period = (double)s->period;
     initial_lr *= scale_of(s);
     switch (s->kind) {
@@ -106,9 +99,8 @@ double cb_schedule_lr(const cb_schedule *s, double initial_lr) {
     case CB_SCHEDULE_EXPONENTIAL:
         return initial_lr * pow(gamma_of(s), n);
     case CB_SCHEDULE_COSINE:
-        if (n >= period && !s->repeat) {
+        if (n >= period && !s->repeat)
             return s->minimum;
-        }
         return s->minimum + (initial_lr - s->minimum) * (1 + cos(pi * n / period)) / 2;
     case CB_SCHEDULE_WARM_UP:
         return initial_lr * (start_of(s) + (1 - start_of(s)) * fmin(1, n / period));
@@ -134,9 +126,8 @@ static bool improved(const cb_schedule *s, double metric) {
 }
 
 void cb_schedule_advance(cb_schedule *s, double metric) {
-    if (s == NULL || !schedule_good(s)) {
+    if (s == NULL || !schedule_good(s))
         return;
-    }
     if (s->kind == CB_SCHEDULE_SEQUENCE) {
         int place;
         cb_schedule part = part_now(s, &place);
@@ -144,9 +135,8 @@ void cb_schedule_advance(cb_schedule *s, double metric) {
         s->parts[place] = part;
     }
     if (s->kind == CB_SCHEDULE_PLATEAU) {
-        if (s->epoch == 0) {
+        if (s->epoch == 0)
             s->best = s->maximise ? -INFINITY : INFINITY;
-        }
         if (improved(s, metric)) {
             s->best = metric;
             s->bad = 0;

@@ -13,9 +13,8 @@
 #include <string.h>
 
 cb_status cb_optimizer_schedule(cb_optimizer *optimizer, const cb_schedule *schedule) {
-    if (optimizer == NULL) {
+    if (optimizer == NULL)
         return CB_ERROR_VALUE;
-    }
     if (isnan(cb_schedule_lr(schedule, 1))) {
         cbi_params_fail(optimizer->params, CB_ERROR_VALUE,
                         "%s: an option of the schedule is outside its range",
@@ -46,9 +45,8 @@ static json_t *own_state(const cb_schedule *s) {
 static char *state_text(const cb_schedule *s) {
     json_t *object = own_state(s), *parts = json_array();
     bool ok = object != NULL && parts != NULL;
-    for (int i = 0; ok && i < part_count(s); i++) {
+    for (int i = 0; ok && i < part_count(s); i++)
         ok = json_array_append_new(parts, own_state(&s->parts[i])) == 0;
-    }
     ok = ok && json_object_set(object, "parts", parts) == 0;
     json_decref(parts);
     if (!ok) {
@@ -69,9 +67,8 @@ static cb_status read_state(const json_t *object, cb_schedule *s) {
     json_int_t epoch, bad, cooling;
     double best, factor;
     if (json_unpack((json_t *)(uintptr_t)object, "{s:I, s:F, s:I, s:I, s:F}", "epoch", &epoch,
-                    "best", &best, "bad", &bad, "cooling", &cooling, "factor", &factor) != 0) {
+                    "best", &best, "bad", &bad, "cooling", &cooling, "factor", &factor) != 0)
         return CB_ERROR_FORMAT;
-    }
     s->epoch = epoch;
     s->best = cbi_infinite(best);
     s->bad = bad;
@@ -84,37 +81,31 @@ static cb_status read_state(const json_t *object, cb_schedule *s) {
 /* The same for a sequence's parts, in a copy of them. */
 static cb_status read_parts(const json_t *array, cb_schedule *parts, int count) {
     cb_status status = json_array_size(array) == (size_t)count ? CB_OK : CB_ERROR_FORMAT;
-    for (int i = 0; status == CB_OK && i < count; i++) {
+    for (int i = 0; status == CB_OK && i < count; i++)
         status = read_state(json_array_get(array, (size_t)i), &parts[i]);
-    }
     return status;
 }
 
 cb_status cb_schedule_restore(cb_schedule *schedule, const char *text, cb_error *error) {
     cbi_file_error_clear(error);
-    if (schedule == NULL) {
+    if (schedule == NULL)
         return cbi_file_error(error, CB_ERROR_VALUE, "schedule", "there is none");
-    }
     int count = part_count(schedule);
     cb_schedule *parts = cbi_allocate(((size_t)count + 1) * sizeof *parts);
-    if (parts == NULL) {
+    if (parts == NULL)
         return cbi_file_error(error, CB_ERROR_MEMORY, "schedule", "no memory");
-    }
-    if (count > 0) {
+    if (count > 0)
         memcpy(parts, schedule->parts, (size_t)count * sizeof *parts);
-    }
     json_t *object = text == NULL ? NULL : json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     cb_schedule read = *schedule;
     cb_status status = object == NULL ? CB_ERROR_FORMAT : read_state(object, &read);
-    if (status == CB_OK) {
+    if (status == CB_OK)
         status = read_parts(json_object_get(object, "parts"), parts, count);
-    }
     json_decref(object);
     if (status == CB_OK) {
         *schedule = read;
-        if (count > 0) {
+        if (count > 0)
             memcpy(schedule->parts, parts, (size_t)count * sizeof *parts);
-        }
     } else {
         cbi_file_error(error, status, "schedule",
                        status == CB_ERROR_VALUE

@@ -10,9 +10,8 @@
 static char *name_entry(char *memory, size_t *at, const char *name, const char *what) {
     char *entry = memory == NULL ? NULL : memory + *at;
     size_t size = sizeof CBI_STATE_PREFIX - 1 + strlen(name) + 1 + strlen(what) + 1;
-    if (entry != NULL) {
+    if (entry != NULL)
         snprintf(entry, size, CBI_STATE_PREFIX "%s.%s", name, what);
-    }
     *at += size;
     return entry;
 }
@@ -44,12 +43,10 @@ static cbi_slot *slot_new(const cb_optimizer_rule *rule, cb_param *param) {
 /* Makes room for as many slots. */
 static bool reserve(cb_optimizer *optimizer, int count) {
     cbi_slot **slots = cbi_allocate((size_t)count * sizeof *slots);
-    if (slots == NULL) {
+    if (slots == NULL)
         return false;
-    }
-    if (optimizer->slot_count > 0) {
+    if (optimizer->slot_count > 0)
         memcpy(slots, optimizer->slots, (size_t)optimizer->slot_count * sizeof *slots);
-    }
     cbi_free(optimizer->slots);
     optimizer->slots = slots;
     return true;
@@ -62,9 +59,8 @@ bool cbi_slots_take(cb_optimizer *optimizer) {
         cb_param *param = cb_params_at(optimizer->params, optimizer->slot_count);
         cbi_slot *s = slot_new(optimizer->rule, param);
         good = s != NULL;
-        if (good) {
+        if (good)
             optimizer->slots[optimizer->slot_count++] = s;
-        }
     }
     if (!good) {
         cbi_params_fail(optimizer->params, CB_ERROR_MEMORY, "%s: no memory for its parameters",
@@ -75,9 +71,8 @@ bool cbi_slots_take(cb_optimizer *optimizer) {
 
 void cbi_slots_free(cb_optimizer *optimizer) {
     for (int i = 0; i < optimizer->slot_count; i++) {
-        for (int k = 0; k < CB_OPTIMIZER_STATES; k++) {
+        for (int k = 0; k < CB_OPTIMIZER_STATES; k++)
             cb_tensor_free(optimizer->slots[i]->state[k]);
-        }
         cbi_free(optimizer->slots[i]);
     }
     cbi_free(optimizer->slots);

@@ -17,14 +17,11 @@ static const char settings_key[] = "optimizer";
 
 /* Entry `wanted` of a slot's; counts down past those that it has. */
 static cb_named_tensor entry_of(const cbi_slot *s, int *wanted) {
-    if (s->steps > 0 && (*wanted)-- == 0) {
+    if (s->steps > 0 && (*wanted)-- == 0)
         return (cb_named_tensor){s->step_name, &s->step_tensor};
-    }
-    for (int k = 0; k < CB_OPTIMIZER_STATES; k++) {
-        if (s->steps > 0 && s->state[k] != NULL && (*wanted)-- == 0) {
+    for (int k = 0; k < CB_OPTIMIZER_STATES; k++)
+        if (s->steps > 0 && s->state[k] != NULL && (*wanted)-- == 0)
             return (cb_named_tensor){s->state_entry_name[k], s->state[k]};
-        }
-    }
     return (cb_named_tensor){NULL, NULL};
 }
 
@@ -33,9 +30,8 @@ int cb_optimizer_state_count(const cb_optimizer *optimizer) {
     for (int i = 0; optimizer != NULL && i < optimizer->slot_count; i++) {
         const cbi_slot *s = optimizer->slots[i];
         count += s->steps > 0;
-        for (int k = 0; k < CB_OPTIMIZER_STATES; k++) {
+        for (int k = 0; k < CB_OPTIMIZER_STATES; k++)
             count += s->steps > 0 && s->state[k] != NULL;
-        }
     }
     return count;
 }
@@ -44,9 +40,8 @@ cb_named_tensor cb_optimizer_state_at(const cb_optimizer *optimizer, int i) {
     cb_named_tensor found = {NULL, NULL};
     for (int k = 0; optimizer != NULL && i >= 0 && k < optimizer->slot_count; k++) {
         found = entry_of(optimizer->slots[k], &i);
-        if (found.name != NULL) {
+        if (found.name != NULL)
             break;
-        }
     }
     return found;
 }
@@ -56,9 +51,8 @@ cb_named_tensor cb_optimizer_state_at(const cb_optimizer *optimizer, int i) {
 static char *settings_text(const cb_optimizer *optimizer) {
     json_t *groups = json_array();
     bool ok = groups != NULL;
-    for (int i = 0; ok && i < optimizer->group_count; i++) {
+    for (int i = 0; ok && i < optimizer->group_count; i++)
         ok = json_array_append_new(groups, cbi_options_json(optimizer->groups[i])) == 0;
-    }
     if (!ok) {
         json_decref(groups);
         return NULL;
@@ -114,12 +108,10 @@ typedef struct restored {
 static cb_status read_steps(const cb_safetensors *file, const cbi_slot *s, restored *r,
                             cb_error *error) {
     const cb_tensor *stored = cb_safetensors_find(file, s->step_name);
-    if (stored == NULL) {
+    if (stored == NULL)
         return CB_OK; /* no step yet */
-    }
-    if (stored->dtype != CB_I64 || stored->rank != 0) {
+    if (stored->dtype != CB_I64 || stored->rank != 0)
         return cbi_file_error(error, CB_ERROR_DTYPE, s->step_name, "it is no single i64");
-    }
     r->steps = *(const int64_t *)stored->data;
     return r->steps > 0 ? CB_OK
                         : cbi_file_error(error, CB_ERROR_VALUE, s->step_name,
@@ -132,9 +124,8 @@ static cb_status read_state(const cb_optimizer *optimizer, const cb_optimizer_op
     const char *name = s->state_entry_name[k];
     const cb_tensor *stored = name == NULL ? NULL : cb_safetensors_find(file, name);
     const cb_tensor *value = s->param->value;
-    if (stored != NULL && r->steps == 0) {
+    if (stored != NULL && r->steps == 0)
         return cbi_file_error(error, CB_ERROR_NOT_FOUND, s->step_name, "there is no such entry");
-    }
     if (stored == NULL) {
         bool needed = r->steps > 0 && cbi_rule_needs(optimizer->rule, options, k);
         return !needed ? CB_OK
@@ -150,9 +141,8 @@ static cb_status read_state(const cb_optimizer *optimizer, const cb_optimizer_op
                               cb_dtype_name(value->dtype));
     }
     r->state[k] = cb_tensor_new(value->dtype, value->rank, value->shape);
-    if (r->state[k] == NULL) {
+    if (r->state[k] == NULL)
         return cbi_file_error(error, CB_ERROR_MEMORY, name, "no memory");
-    }
     cb_status status = cb_tensor_assign(r->state[k], stored);
     for (int64_t i = 0; status == CB_OK && i < cb_tensor_count(stored); i++) {
         const char *at = (const char *)r->state[k]->data + (size_t)i * cb_dtype_size(value->dtype);
@@ -175,9 +165,8 @@ static bool is_known(const cb_optimizer *optimizer, const char *name) {
             same = same ||
                    (s->state_entry_name[k] != NULL && strcmp(name, s->state_entry_name[k]) == 0);
         }
-        if (same) {
+        if (same)
             return true;
-        }
     }
     return false;
 }
@@ -196,9 +185,8 @@ static cb_status read_slots(const cb_optimizer *optimizer, const cb_safetensors 
     for (int i = 0; i < optimizer->slot_count && status == CB_OK; i++) {
         const cbi_slot *s = optimizer->slots[i];
         status = read_steps(file, s, &all[i], error);
-        for (int k = 0; k < CB_OPTIMIZER_STATES && status == CB_OK; k++) {
+        for (int k = 0; k < CB_OPTIMIZER_STATES && status == CB_OK; k++)
             status = read_state(optimizer, &options[s->group], file, s, k, &all[i], error);
-        }
     }
     return status;
 }
@@ -219,12 +207,10 @@ static void exchange(cb_optimizer *optimizer, restored *all) {
 cb_status cb_optimizer_restore(cb_optimizer *optimizer, const cb_safetensors *file,
                                cb_error *error) {
     cbi_file_error_clear(error);
-    if (optimizer == NULL || file == NULL) {
+    if (optimizer == NULL || file == NULL)
         return cbi_file_error(error, CB_ERROR_VALUE, "optimizer", "no optimizer or no file");
-    }
-    if (!cbi_slots_take(optimizer)) {
+    if (!cbi_slots_take(optimizer))
         return cbi_file_error(error, CB_ERROR_MEMORY, "optimizer", "no memory");
-    }
     restored *all = cbi_allocate(sizeof *all * ((size_t)optimizer->slot_count + 1));
     cb_optimizer_options *options =
         cbi_allocate(sizeof *options * ((size_t)optimizer->group_count + 1));
@@ -232,20 +218,16 @@ cb_status cb_optimizer_restore(cb_optimizer *optimizer, const cb_safetensors *fi
         all == NULL || options == NULL
             ? cbi_file_error(error, CB_ERROR_MEMORY, "optimizer", "no memory")
             : read_settings(optimizer, cb_safetensors_metadata(file, settings_key), options, error);
-    if (status == CB_OK) {
+    if (status == CB_OK)
         status = read_slots(optimizer, file, options, all, error);
-    }
     if (status == CB_OK) {
         exchange(optimizer, all);
-        for (int i = 0; i < optimizer->group_count; i++) {
+        for (int i = 0; i < optimizer->group_count; i++)
             *optimizer->groups[i] = options[i];
-        }
     }
-    for (int i = 0; all != NULL && i < optimizer->slot_count; i++) {
-        for (int k = 0; k < CB_OPTIMIZER_STATES; k++) {
+    for (int i = 0; all != NULL && i < optimizer->slot_count; i++)
+        for (int k = 0; k < CB_OPTIMIZER_STATES; k++)
             cb_tensor_free(all[i].state[k]);
-        }
-    }
     cbi_free(all);
     cbi_free(options);
     return status;

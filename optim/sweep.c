@@ -44,9 +44,8 @@ static void scale_and_update(const sweep *run, const cbi_slot *s, int64_t first,
     int64_t block = run->scale == 1 ? last - first : BLOCK;
     for (int64_t begin = first; begin < last; begin += block) {
         int64_t end = last - begin < block ? last : begin + block;
-        if (run->scale != 1) {
+        if (run->scale != 1)
             cbi_clip_scale_elements(s->param->gradient, run->scale, begin, end);
-        }
         update(run->optimizer, s, begin, end);
     }
 }
@@ -58,9 +57,8 @@ static void scale_and_update(const sweep *run, const cbi_slot *s, int64_t first,
         const type *x = t->data;                                                                   \
         while (begin < end && !any) {                                                              \
             int64_t stop = end - begin < LOOKED_AT ? end : begin + LOOKED_AT;                      \
-            for (; begin < stop; begin++) {                                                        \
+            for (; begin < stop; begin++)                                                          \
                 any |= x[begin] != 0;                                                              \
-            }                                                                                      \
         }                                                                                          \
     } while (0)
 
@@ -70,11 +68,10 @@ static void scale_and_update(const sweep *run, const cbi_slot *s, int64_t first,
 CBI_MULTIVERSION static bool optimizer_any_gradient(const cb_tensor *t, int64_t begin,
                                                     int64_t end) {
     int any = 0;
-    if (t->dtype == CB_F64) {
+    if (t->dtype == CB_F64)
         ANY_LOOP(double);
-    } else {
+    else
         ANY_LOOP(float);
-    }
     return any != 0;
 }
 
@@ -86,12 +83,10 @@ static void update_touched_rows(const sweep *run, const cbi_slot *s, int64_t fir
     int64_t row = (first + width - 1) / width, end = (last + width - 1) / width;
     while (row < end) {
         int64_t begin = row;
-        while (row < end && optimizer_any_gradient(gradient, row * width, (row + 1) * width)) {
+        while (row < end && optimizer_any_gradient(gradient, row * width, (row + 1) * width))
             row++;
-        }
-        if (begin < row) {
+        if (begin < row)
             scale_and_update(run, s, begin * width, row * width);
-        }
         row++;
     }
 }

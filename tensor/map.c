@@ -88,11 +88,10 @@ void cbi_map(cbi_kernel *kernel, const cb_tensor *out, int count, const cb_tenso
         const type one = *b;                                                                       \
         int64_t n = rows->n;                                                                       \
         (void)parameters;                                                                          \
-        if ((rows->single & 2) != 0) {                                                             \
+        if ((rows->single & 2) != 0)                                                               \
             _Pragma("omp simd") for (int64_t i = 0; i < n; i++) y[i] = a[i] + one;                 \
-        } else {                                                                                   \
+        else                                                                                       \
             _Pragma("omp simd") for (int64_t i = 0; i < n; i++) y[i] = a[i] + b[i];                \
-        }                                                                                          \
     }
 ADD_INTO(add_into_f32, float)
 ADD_INTO(add_into_f64, double)

@@ -21,9 +21,8 @@ size_t cbi_name_distance(const char *a, const char *b) {
     size_t rows[3][LONGEST + 1];
     size_t a_length = bounded_length(a);
     size_t b_length = bounded_length(b);
-    for (size_t j = 0; j <= b_length; j++) {
+    for (size_t j = 0; j <= b_length; j++)
         rows[0][j] = j;
-    }
     for (size_t i = 1; i <= a_length; i++) {
         size_t *row = rows[i % 3];
         const size_t *above = rows[(i - 1) % 3];
@@ -32,9 +31,8 @@ size_t cbi_name_distance(const char *a, const char *b) {
         for (size_t j = 1; j <= b_length; j++) {
             size_t replaced = above[j - 1] + (a[i - 1] != b[j - 1]);
             row[j] = smaller(replaced, smaller(above[j], row[j - 1]) + 1);
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
                 row[j] = smaller(row[j], two_above[j - 2] + 1);
-            }
         }
     }
     return rows[a_length % 3][b_length];

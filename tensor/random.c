@@ -41,9 +41,8 @@ uint64_t cb_random_u64(cb_random *random) {
 }
 
 uint64_t cb_random_below(cb_random *random, uint64_t n) {
-    if (n == 0) {
+    if (n == 0)
         return 0;
-    }
     uint64_t incomplete = (0 - n) % n; /* 2^64 mod n */
     uint64_t draw;
     do {
@@ -111,9 +110,8 @@ static void fill_chunks(void *context, int64_t begin, int64_t end) {
 }
 
 static void run_fill(fill *f, cb_random *random) {
-    if (f->n <= 0) {
+    if (f->n <= 0)
         return;
-    }
     f->random = *random;
     int64_t chunks = (f->n - 1) / f->chunk_elements + 1;
     cbi_parallel_for(chunks, CHUNKS_PER_THREAD, fill_chunks, f);
@@ -277,9 +275,8 @@ static void shuffle(cb_random *random, int64_t n, int64_t *items) {
 }
 
 void cb_random_permutation(cb_random *random, int64_t n, int64_t *out) {
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n; i++)
         out[i] = i;
-    }
     shuffle(random, n, out);
 }
 
@@ -289,11 +286,9 @@ void cb_random_permutation(cb_random *random, int64_t n, int64_t *out) {
 static bool insert(int64_t *slots, unsigned log2_slots, int64_t item) {
     uint64_t mask = ((uint64_t)1 << log2_slots) - 1;
     uint64_t i = ((uint64_t)item * 0x9e3779b97f4a7c15u) >> (64 - log2_slots);
-    for (; slots[i] != -1; i = (i + 1) & mask) {
-        if (slots[i] == item) {
+    for (; slots[i] != -1; i = (i + 1) & mask)
+        if (slots[i] == item)
             return false;
-        }
-    }
     slots[i] = item;
     return true;
 }
@@ -301,29 +296,24 @@ static bool insert(int64_t *slots, unsigned log2_slots, int64_t item) {
 /* Floyd's algorithm (Bentley and Floyd, "A sample of brilliance", CACM 30(9), 1987): for j from n-k
    to n-1, take a random t <= j, or j itself if t is taken already. */
 bool cb_random_choice(cb_random *random, int64_t n, int64_t k, int64_t *out) {
-    if (k < 0 || n < k || k > INT64_MAX / 64) {
+    if (k < 0 || n < k || k > INT64_MAX / 64)
         return false;
-    }
     unsigned log2_slots = 1;
-    while ((int64_t)1 << log2_slots < 2 * k) {
+    while ((int64_t)1 << log2_slots < 2 * k)
         log2_slots++;
-    }
     size_t count = (size_t)1 << log2_slots;
-    if (count > SIZE_MAX / sizeof(int64_t)) {
+    if (count > SIZE_MAX / sizeof(int64_t))
         return false;
-    }
     int64_t *slots = malloc(count * sizeof *slots);
-    if (slots == NULL) {
+    if (slots == NULL)
         return false;
-    }
     memset(slots, 0xff, count * sizeof *slots); /* -1 in every slot */
     for (int64_t i = 0; i < k; i++) {
         int64_t j = n - k + i;
         int64_t t = (int64_t)cb_random_below(random, (uint64_t)j + 1);
         out[i] = insert(slots, log2_slots, t) ? t : j;
-        if (out[i] == j && t != j) {
+        if (out[i] == j && t != j)
             insert(slots, log2_slots, j);
-        }
     }
     free(slots);
     shuffle(random, k, out);

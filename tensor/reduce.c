@@ -132,12 +132,11 @@ typedef struct reducer {
             wide s = all[o];                                                                       \
             if (in_lanes > 0)                                                                      \
                 s = combine(s, name##_lanes(in_lanes, x));                                         \
-            if (step == 1) {                                                                       \
+            if (step == 1)                                                                         \
                 simd for (int64_t i = in_lanes; i < n; i++) s = combine(s, x[i]);                  \
-            } else {                                                                               \
+            else                                                                                   \
                 for (int64_t i = 0; i < n; i++)                                                    \
                     s = combine(s, x[i * step]);                                                   \
-            }                                                                                      \
             all[o] = s;                                                                            \
         }                                                                                          \
     }                                                                                              \

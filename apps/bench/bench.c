@@ -89,12 +89,10 @@ static bool choose_models(const request *asked, bench_run *run, char *error) {
         }
         return count > 0;
     }
-    if (asked->set != NULL) {
+    if (asked->set != NULL)
         return failure(error, FAILURE_SIZE, "--set means nothing without --cell");
-    }
-    if (asked->layers_given) {
+    if (asked->layers_given)
         return failure(error, FAILURE_SIZE, "--layers means nothing without --cell");
-    }
     run->models[run->model_count++] = (bench_model){"lstm", &cb_lstm, 1, NULL};
     run->models[run->model_count++] = (bench_model){"stacked-lstm", &cb_lstm, 2, NULL};
     run->models[run->model_count++] = (bench_model){"cerebral-lstm", &cb_cerebral_lstm, 1, NULL};
@@ -104,15 +102,12 @@ static bool choose_models(const request *asked, bench_run *run, char *error) {
 static bool check(const request *asked, bench_run *run, char *error) {
     static const char *const dtypes[] = {"f32", "f64", NULL};
     if (!options_check_name("dtype", asked->dtype, dtypes, error) ||
-        (asked->step != NULL &&
-         !options_check_name("step", asked->step, bench_step_names, error))) {
+        (asked->step != NULL && !options_check_name("step", asked->step, bench_step_names, error)))
         return false;
-    }
     run->sizes = asked->sizes;
     run->sizes.dtype = strcmp(asked->dtype, "f64") == 0 ? CB_F64 : CB_F32;
-    for (bench_step step = 0; step < BENCH_STEPS; step++) {
+    for (bench_step step = 0; step < BENCH_STEPS; step++)
         run->wanted[step] = asked->step == NULL || strcmp(asked->step, bench_step_names[step]) == 0;
-    }
     return choose_models(asked, run, error);
 }
 
@@ -121,25 +116,21 @@ static bool measure(const bench_run *run, const bench_model *timed, bench_step s
                     bench_result *result, char *error) {
     char what[128];
     snprintf(what, sizeof what, "%s, %s", timed->name, bench_step_names[step]);
-    if (!quiet) {
+    if (!quiet)
         fprintf(stderr, "cerebra bench: %s\n", what);
-    }
     bench_in_process(&run->sizes, timed, step, result);
     /* Once for each model. */
-    if (step == BENCH_TRAINING || !run->wanted[BENCH_TRAINING]) {
+    if (step == BENCH_TRAINING || !run->wanted[BENCH_TRAINING])
         fputs(result->eager_layers, stderr);
-    }
     return result->ok || failure(error, FAILURE_SIZE, "%s: %s", what, result->error);
 }
 
 static bool measure_all(bench_run *run, bool quiet, char *error) {
     for (int i = 0; i < run->model_count; i++) {
-        for (bench_step step = 0; step < BENCH_STEPS; step++) {
+        for (bench_step step = 0; step < BENCH_STEPS; step++)
             if (run->wanted[step] &&
-                !measure(run, &run->models[i], step, quiet, &run->results[i][step], error)) {
+                !measure(run, &run->models[i], step, quiet, &run->results[i][step], error))
                 return false;
-            }
-        }
     }
     return true;
 }
@@ -149,23 +140,18 @@ int cerebra_bench(int argc, char **argv) {
     request asked = defaults;
     bench_run run = {0};
     options_outcome outcome = parse(&asked, argc, argv, error);
-    if (outcome == OPTIONS_HELP) {
+    if (outcome == OPTIONS_HELP)
         return EXIT_SUCCESS;
-    }
-    if (outcome == OPTIONS_BAD || !check(&asked, &run, error)) {
+    if (outcome == OPTIONS_BAD || !check(&asked, &run, error))
         return command_fail("bench", cell_file_is_wrong() ? EXIT_FAILURE : EXIT_USAGE, error);
-    }
-    if (asked.threads > 0) {
+    if (asked.threads > 0)
         cb_set_threads((int)asked.threads);
-    }
-    if (!measure_all(&run, asked.quiet, error)) {
+    if (!measure_all(&run, asked.quiet, error))
         return command_fail("bench", EXIT_FAILURE, error);
-    }
     run.threads = cb_threads();
-    if (!asked.json) {
+    if (!asked.json)
         bench_print_table(&run);
-    } else if (!bench_print_json(&run)) {
+    else if (!bench_print_json(&run))
         return command_fail("bench", EXIT_FAILURE, "cannot write standard output");
-    }
     return EXIT_SUCCESS;
 }

@@ -39,18 +39,16 @@ static bool make(subject *made, const bench_sizes *sizes, const bench_model *mod
     made->y = calloc(count, sizeof *made->y);
     made->params = cb_params_new_dtype(1, sizes->dtype);
     made->tape = step == BENCH_TRAINING ? cb_tape_new() : cb_tape_new_no_grad();
-    if (made->x == NULL || made->y == NULL || made->params == NULL || made->tape == NULL) {
+    if (made->x == NULL || made->y == NULL || made->params == NULL || made->tape == NULL)
         return out_of_memory(result);
-    }
     int64_t hidden = sizes->hidden;
     made->embedding = cb_embedding_new(made->params, "embedding", sizes->symbols, hidden);
     made->rnn =
         cb_rnn_new(made->params, "rnn", model->cell, hidden, hidden, .layers = (int)model->layers,
                    .recompute = sizes->recompute, .settings = model->settings);
     made->head = cb_linear_new(made->params, "head", cb_rnn_output_size(made->rnn), sizes->symbols);
-    if (step == BENCH_TRAINING) {
+    if (step == BENCH_TRAINING)
         made->optimizer = cb_adagrad_new(made->params, .lr = 0.05, .initial_accumulator = 0.1);
-    }
     result->parameter_bytes =
         cb_params_elements(made->params) * (int64_t)cb_dtype_size(sizes->dtype);
     return cb_params_status(made->params) == CB_OK ||
@@ -79,9 +77,8 @@ static bool run_step(subject *s, bench_step step, bench_result *result) {
     cb_tensor *logits = cb_forward(s->head, h);
     if (step == BENCH_TRAINING) {
         cb_status status = cb_backward(cb_cross_entropy(logits, cb_input(s->tape, &y)));
-        if (status == CB_OK && cb_optimizer_step(s->optimizer) != CB_OK) {
+        if (status == CB_OK && cb_optimizer_step(s->optimizer) != CB_OK)
             return failure(result->error, sizeof result->error, "%s", cb_params_error(s->params));
-        }
     }
     return cb_tape_status(s->tape) == CB_OK ||
            failure(result->error, sizeof result->error, "%s", cb_tape_error(s->tape));
@@ -112,9 +109,8 @@ void bench_summarise(double *times, double *rates, int64_t count, bench_result *
         result->ok = failure(result->error, sizeof result->error, "out of memory");
         return;
     }
-    for (int64_t i = 0; i < count; i++) {
+    for (int64_t i = 0; i < count; i++)
         work[i] = 1e-3 * times[i] * rates[i];
-    }
     result->product_gflop = median(work, count);
     result->median = median(times, count);
     result->least = times[0];
@@ -135,9 +131,8 @@ static int64_t peak_bytes(void) {
     while (status != NULL && fgets(line, sizeof line, status) != NULL &&
            sscanf(line, "VmHWM: %lld kB", &kilobytes) != 1) {
     }
-    if (status != NULL) {
+    if (status != NULL)
         fclose(status);
-    }
     return (int64_t)kilobytes * 1024;
 }
 
@@ -149,11 +144,10 @@ typedef struct product {
 
 static cb_tensor *random_matrix(cb_dtype dtype, cb_random *random) {
     cb_tensor *t = cb_tensor_new(dtype, CB_SHAPE(BENCH_GEMM_SIZE, BENCH_GEMM_SIZE));
-    if (t != NULL && dtype == CB_F32) {
+    if (t != NULL && dtype == CB_F32)
         cb_random_uniform_f32(random, cb_tensor_count(t), t->data, -1, 1);
-    } else if (t != NULL) {
+    else if (t != NULL)
         cb_random_uniform_f64(random, cb_tensor_count(t), t->data, -1, 1);
-    }
     return t;
 }
 
@@ -174,9 +168,8 @@ static bool make_product(product *p, cb_dtype dtype, bench_result *result) {
     p->a = random_matrix(dtype, &random);
     p->b = random_matrix(dtype, &random);
     p->c = random_matrix(dtype, &random);
-    if (p->a == NULL || p->b == NULL || p->c == NULL) {
+    if (p->a == NULL || p->b == NULL || p->c == NULL)
         return out_of_memory(result);
-    }
     product_rate(p); /* finds memory for what BLIS packs */
     return true;
 }

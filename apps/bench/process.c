@@ -15,12 +15,10 @@ static bool write_all(int file, const void *data, size_t size) {
     const char *bytes = data;
     while (size > 0) {
         ssize_t written = write(file, bytes, size);
-        if (written < 0 && errno == EINTR) {
+        if (written < 0 && errno == EINTR)
             continue;
-        }
-        if (written <= 0) {
+        if (written <= 0)
             return false;
-        }
         bytes += written;
         size -= (size_t)written;
     }
@@ -31,12 +29,10 @@ static bool read_all(int file, void *data, size_t size) {
     char *bytes = data;
     while (size > 0) {
         ssize_t got = read(file, bytes, size);
-        if (got < 0 && errno == EINTR) {
+        if (got < 0 && errno == EINTR)
             continue;
-        }
-        if (got <= 0) {
+        if (got <= 0)
             return false;
-        }
         bytes += got;
         size -= (size_t)got;
     }
@@ -50,9 +46,8 @@ static bool ended_well(pid_t child, char *error) {
     do {
         ended = waitpid(child, &status, 0);
     } while (ended < 0 && errno == EINTR);
-    if (ended < 0) {
+    if (ended < 0)
         return failure(error, FAILURE_SIZE, "cannot wait for a process: %s", strerror(errno));
-    }
     if (WIFSIGNALED(status)) {
         return failure(error, FAILURE_SIZE, "the measuring process was ended by signal %d",
                        WTERMSIG(status));

@@ -133,11 +133,9 @@ static json_t *model_json(const bench_run *run, int model) {
     const bench_model *m = &run->models[model];
     json_t *object = json_pack("{s:s, s:s, s:I}", "name", m->name, "cell", m->cell->name, "layers",
                                (json_int_t)m->layers);
-    for (bench_step step = 0; step < BENCH_STEPS; step++) {
-        if (run->wanted[step]) {
+    for (bench_step step = 0; step < BENCH_STEPS; step++)
+        if (run->wanted[step])
             json_object_set_new(object, bench_step_names[step], step_json(run, model, step));
-        }
-    }
     return object;
 }
 
@@ -146,9 +144,8 @@ bool bench_print_json(const bench_run *run) {
     json_t *models = json_array();
     double lowest, highest;
     find_rates(run, &lowest, &highest);
-    for (int i = 0; i < run->model_count; i++) {
+    for (int i = 0; i < run->model_count; i++)
         json_array_append_new(models, model_json(run, i));
-    }
     json_t *object = json_pack(
         "{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:i, s:f, s:f}, s:o}", "version",
         cb_version(), "dtype", cb_dtype_name(sizes->dtype), "threads", run->threads, "batch",

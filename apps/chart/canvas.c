@@ -30,12 +30,10 @@ struct canvas {
 
 canvas_format canvas_format_of_path(const char *path) {
     size_t length = strlen(path);
-    if (strcmp(path, "-") == 0 || (length > 4 && strcasecmp(path + length - 4, ".png") == 0)) {
+    if (strcmp(path, "-") == 0 || (length > 4 && strcasecmp(path + length - 4, ".png") == 0))
         return CANVAS_PNG;
-    }
-    if (length > 4 && strcasecmp(path + length - 4, ".svg") == 0) {
+    if (length > 4 && strcasecmp(path + length - 4, ".svg") == 0)
         return CANVAS_SVG;
-    }
     return CANVAS_UNKNOWN;
 }
 
@@ -44,9 +42,8 @@ static cairo_status_t append_svg(void *closure, const unsigned char *data, unsig
     if (page->svg_capacity - page->svg_length < length) {
         size_t capacity = page->svg_capacity * 2 + length;
         char *grown = capacity > page->svg_capacity ? realloc(page->svg, capacity) : NULL;
-        if (grown == NULL) {
+        if (grown == NULL)
             return CAIRO_STATUS_NO_MEMORY;
-        }
         page->svg = grown;
         page->svg_capacity = capacity;
     }
@@ -57,9 +54,8 @@ static cairo_status_t append_svg(void *closure, const unsigned char *data, unsig
 
 canvas *canvas_new(canvas_format format, int width, int height) {
     canvas *page = calloc(1, sizeof *page);
-    if (page == NULL) {
+    if (page == NULL)
         return NULL;
-    }
     page->format = format;
     page->surface = format == CANVAS_SVG
                         ? cairo_svg_surface_create_for_stream(append_svg, page, width, height)
@@ -136,11 +132,10 @@ void canvas_polyline(canvas *page, const canvas_point *points, size_t count, can
     cairo_new_path(page->cairo);
     for (size_t i = 0; i < count; i++) {
         bool gap = isnan(points[i].x) || isnan(points[i].y);
-        if (!gap && connected) {
+        if (!gap && connected)
             cairo_line_to(page->cairo, points[i].x, points[i].y);
-        } else if (!gap) {
+        else if (!gap)
             cairo_move_to(page->cairo, points[i].x, points[i].y);
-        }
         connected = !gap;
     }
     cairo_stroke(page->cairo);
@@ -183,9 +178,8 @@ void canvas_text(canvas *page, canvas_point at, const char *text, canvas_text_st
     set_color(page, style.color);
     cairo_save(page->cairo);
     cairo_translate(page->cairo, at.x, at.y);
-    if (style.upwards) {
+    if (style.upwards)
         cairo_rotate(page->cairo, -3.14159265358979323846 / 2);
-    }
     cairo_move_to(page->cairo, -style.horizontal * width, down);
     cairo_show_text(page->cairo, text);
     cairo_restore(page->cairo);
@@ -207,9 +201,8 @@ static bool save_png(canvas *page, const char *path, const canvas_metadata *meta
     size_t stride = (size_t)cairo_image_surface_get_stride(page->surface);
     const unsigned char *data = cairo_image_surface_get_data(page->surface);
     unsigned char *pixels = malloc(width * height * 3);
-    if (pixels == NULL) {
+    if (pixels == NULL)
         return failure(error, error_size, "cannot write %s: out of memory", path);
-    }
     unsigned char *to = pixels;
     for (size_t row = 0; row < height; row++) {
         for (size_t column = 0; column < width; column++, to += 3) {
@@ -231,17 +224,15 @@ static bool save_png(canvas *page, const char *path, const canvas_metadata *meta
 
 /* <name>text</name>, with what XML reserves escaped and what it forbids left out. */
 static void write_element(FILE *stream, const char *name, const char *text) {
-    if (text == NULL) {
+    if (text == NULL)
         return;
-    }
     fprintf(stream, "<%s>", name);
     for (; *text != '\0'; text++) {
         unsigned char c = (unsigned char)*text;
-        if (c == '&' || c == '<' || c == '>') {
+        if (c == '&' || c == '<' || c == '>')
             fputs(c == '&' ? "&amp;" : c == '<' ? "&lt;" : "&gt;", stream);
-        } else if (c >= ' ' || c == '\n' || c == '\t') {
+        else if (c >= ' ' || c == '\n' || c == '\t')
             fputc(c, stream);
-        }
     }
     fprintf(stream, "</%s>\n", name);
 }
@@ -260,9 +251,8 @@ static size_t after_root_tag(const canvas *page) {
 static bool save_svg(canvas *page, const char *path, const canvas_metadata *metadata, char *error,
                      size_t error_size) {
     replacement file;
-    if (!replacement_open(&file, path, error, error_size)) {
+    if (!replacement_open(&file, path, error, error_size))
         return false;
-    }
     size_t head = after_root_tag(page);
     fwrite(page->svg, 1, head, file.stream);
     fputc('\n', file.stream);
@@ -277,14 +267,12 @@ bool canvas_save(canvas *page, const char *path, const canvas_metadata *metadata
     cairo_status_t status = cairo_status(page->cairo);
     if (status == CAIRO_STATUS_SUCCESS) {
         cairo_surface_flush(page->surface);
-        if (page->format == CANVAS_SVG) {
+        if (page->format == CANVAS_SVG)
             cairo_surface_finish(page->surface);
-        }
         status = cairo_surface_status(page->surface);
     }
-    if (status != CAIRO_STATUS_SUCCESS) {
+    if (status != CAIRO_STATUS_SUCCESS)
         return drawing_failure(status, path, error, error_size);
-    }
     return page->format == CANVAS_SVG ? save_svg(page, path, metadata, error, error_size)
                                       : save_png(page, path, metadata, error, error_size);
 }

@@ -21,19 +21,16 @@ bool chart_path_supported(const char *path) {
 
 static bool allocate_curves(chart *c) {
     c->curves = calloc(c->series_count, sizeof *c->curves);
-    if (c->curves == NULL) {
+    if (c->curves == NULL)
         return false;
-    }
     for (size_t i = 0; i < c->series_count; i++) {
         curve *one = &c->curves[i];
         one->count = c->series[i].count;
         one->points = calloc(one->count, sizeof *one->points);
-        if (c->options->smooth > 1) {
+        if (c->options->smooth > 1)
             one->faint = calloc(one->count, sizeof *one->faint);
-        }
-        if (one->points == NULL || (c->options->smooth > 1 && one->faint == NULL)) {
+        if (one->points == NULL || (c->options->smooth > 1 && one->faint == NULL))
             return false;
-        }
     }
     return true;
 }
@@ -51,9 +48,8 @@ static void append_text(char **text, const char *format, ...) __attribute__((for
 
 static void append_text(char **text, const char *format, ...) {
     va_list arguments;
-    if (*text == NULL) {
+    if (*text == NULL)
         return;
-    }
     va_start(arguments, format);
     int added = vsnprintf(NULL, 0, format, arguments);
     va_end(arguments);
@@ -88,9 +84,8 @@ static void replace_invalid_bytes(char *text) {
 static char *describe(const chart *c) {
     const chart_options *options = c->options;
     char *text = calloc(1, 1);
-    if (chart_has_text(options->description)) {
+    if (chart_has_text(options->description))
         append_text(&text, "%s\n", options->description);
-    }
     append_text(&text, "Line chart of %s%s over %s%s.",
                 chart_has_text(options->y_label) ? options->y_label : "y",
                 options->log_y ? " (logarithmic)" : "",
@@ -101,9 +96,8 @@ static char *describe(const chart *c) {
                     c->series[i].label == NULL ? "unnamed" : c->series[i].label,
                     c->series[i].count);
     }
-    if (options->smooth > 1) {
+    if (options->smooth > 1)
         append_text(&text, "; moving averages over %zu points", options->smooth);
-    }
     append_text(&text, ".");
     for (size_t i = 0; i < options->vline_count; i++) {
         if (chart_has_text(options->vlines[i].label)) {
@@ -111,16 +105,14 @@ static char *describe(const chart *c) {
                         options->vlines[i].label);
         }
     }
-    if (text != NULL) {
+    if (text != NULL)
         replace_invalid_bytes(text);
-    }
     return text;
 }
 
 static bool check_request(const chart *c, const char *path, char *error, size_t error_size) {
-    if (c->series_count == 0) {
+    if (c->series_count == 0)
         return failure(error, error_size, "there is no series to draw");
-    }
     if (!chart_path_supported(path)) {
         return failure(error, error_size, "cannot write %s: its name must end in .png or .svg",
                        path);
@@ -144,14 +136,12 @@ static void choose_sizes(chart *c) {
 
 static bool compose(chart *c, const char *path, char *error, size_t error_size) {
     c->page = canvas_new(canvas_format_of_path(path), (int)c->width, (int)c->height);
-    if (c->page == NULL || !allocate_curves(c)) {
+    if (c->page == NULL || !allocate_curves(c))
         return failure(error, error_size, "cannot draw %s: out of memory", path);
-    }
     choose_sizes(c);
     chart_lay_out(c);
-    if (!chart_project_curves(c) || !chart_place_legend(c)) {
+    if (!chart_project_curves(c) || !chart_place_legend(c))
         return failure(error, error_size, "cannot draw %s: out of memory", path);
-    }
     chart_draw(c);
     return true;
 }
@@ -164,14 +154,12 @@ bool chart_write(const chart_series *series, size_t series_count, const chart_op
                .width = options->width == 0 ? CHART_WIDTH : options->width,
                .height = options->height == 0 ? CHART_HEIGHT : options->height};
     if (!check_request(&c, path, error, error_size) ||
-        !chart_find_scales(series, series_count, options, &c.x, &c.y, error, error_size)) {
+        !chart_find_scales(series, series_count, options, &c.x, &c.y, error, error_size))
         return false;
-    }
     bool ok = compose(&c, path, error, error_size);
     char *description = ok ? describe(&c) : NULL;
-    if (ok && description == NULL) {
+    if (ok && description == NULL)
         ok = failure(error, error_size, "cannot draw %s: out of memory", path);
-    }
     if (ok) {
         canvas_metadata metadata = {options->title, description, 96 * c.unit};
         ok = canvas_save(c.page, path, &metadata, error, error_size);

@@ -68,9 +68,8 @@ static bool find_extents(const chart_series *series, size_t series_count,
             double at_x = series[i].x[j];
             double at_y = series[i].y[j];
             if (!chart_value_shown(at_x, options->log_x) ||
-                !chart_value_shown(at_y, options->log_y)) {
+                !chart_value_shown(at_y, options->log_y))
                 continue;
-            }
             shown++;
             if (inside_limits(at_x, options->x_min, options->x_max) &&
                 inside_limits(at_y, options->y_min, options->y_max)) {
@@ -118,9 +117,8 @@ static void add_margin(axis_scale *scale, double margin, chart_limit low, chart_
 static bool check_limits(const char *axis, bool logarithmic, chart_limit low, chart_limit high,
                          char *error, size_t error_size) {
     if ((low.set && !chart_value_shown(low.value, false)) ||
-        (high.set && !chart_value_shown(high.value, false))) {
+        (high.set && !chart_value_shown(high.value, false)))
         return failure(error, error_size, "a limit of the %s axis is not a finite number", axis);
-    }
     if (logarithmic && ((low.set && low.value <= 0) || (high.set && high.value <= 0))) {
         return failure(error, error_size, "the %s axis is logarithmic; its limits must be positive",
                        axis);
@@ -149,16 +147,14 @@ bool chart_find_scales(const chart_series *series, size_t series_count,
     extent y_data = {0};
     if (!check_limits("x", options->log_x, options->x_min, options->x_max, error, error_size) ||
         !check_limits("y", options->log_y, options->y_min, options->y_max, error, error_size) ||
-        !find_extents(series, series_count, options, &x_data, &y_data, error, error_size)) {
+        !find_extents(series, series_count, options, &x_data, &y_data, error, error_size))
         return false;
-    }
     *x = make_scale(&x_data, options->log_x, 0.015, options->x_min, options->x_max);
     *y = make_scale(&y_data, options->log_y, 0.04, options->y_min, options->y_max);
     x->integer = x_data.integer && x->maximum - x->minimum >= 1;
     if (!options->log_y && !options->y_min.set && y_data.minimum >= 0 &&
-        y_data.minimum < 0.15 * y_data.maximum) {
+        y_data.minimum < 0.15 * y_data.maximum)
         y->minimum = 0;
-    }
     if (x->minimum >= x->maximum || y->minimum >= y->maximum) {
         return failure(error, error_size, "the range of the %s axis is too small to be shown",
                        x->minimum >= x->maximum ? "x" : "y");
@@ -178,13 +174,12 @@ bool chart_point_isolated(const canvas_point *points, size_t count, size_t i) {
 /* Narrows [*enter, *leave], the part of a segment still inside, by the half plane
    start + t * delta >= 0. */
 static void clip_half_plane(double start, double delta, double *enter, double *leave) {
-    if (delta > 0) {
+    if (delta > 0)
         *enter = fmax(*enter, -start / delta);
-    } else if (delta < 0) {
+    else if (delta < 0)
         *leave = fmin(*leave, -start / delta);
-    } else if (start < 0) {
+    else if (start < 0)
         *leave = -1;
-    }
 }
 
 static double segment_length_inside(canvas_point a, canvas_point b, canvas_rectangle area) {

@@ -151,9 +151,8 @@ static canvas_stroke curve_stroke(const chart *c, size_t index, double dashes[MO
     /* After a round through the palette each colour comes with the next dash style. */
     size_t style = companions > 0 ? companion : (index + index / PALETTE_SIZE) % DASH_STYLES;
     size_t count = dash_styles[style].count;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         dashes[i] = dash_styles[style].lengths[i] * curve_width(c);
-    }
     return (canvas_stroke){.width = curve_width(c),
                            .color = palette[index % PALETTE_SIZE],
                            .dashes = count == 0 ? NULL : dashes,
@@ -175,11 +174,9 @@ static void draw_curves(const chart *c) {
         const curve *one = &c->curves[i];
         canvas_stroke stroke = curve_stroke(c, i, dashes);
         canvas_polyline(c->page, one->points, one->count, stroke);
-        for (size_t j = 0; j < one->count; j++) {
-            if (chart_point_isolated(one->points, one->count, j)) {
+        for (size_t j = 0; j < one->count; j++)
+            if (chart_point_isolated(one->points, one->count, j))
                 canvas_disc(c->page, one->points[j], 2 * curve_width(c), stroke.color);
-            }
-        }
     }
 }
 
@@ -201,9 +198,8 @@ static void draw_vline_notes(const chart *c) {
     double line_height = canvas_line_height(c->page, c->tick_size);
     for (size_t i = 0; i < c->options->vline_count; i++) {
         const chart_vline *line = &c->options->vlines[i];
-        if (!chart_vline_shown(c, line) || !chart_has_text(line->label)) {
+        if (!chart_vline_shown(c, line) || !chart_has_text(line->label))
             continue;
-        }
         chart_fit_text(c, line->label, c->tick_size, false, c->plot.height * 0.6, text);
         double x = c->plot.x + axis_fraction(&c->x, line->x) * c->plot.width;
         bool on_left = x + line_height + 3 * c->unit > c->plot.x + c->plot.width;
@@ -272,7 +268,6 @@ void chart_draw(const chart *c) {
     canvas_unclip(c->page);
     draw_axes(c);
     draw_titles(c);
-    if (c->legend.shown) {
+    if (c->legend.shown)
         draw_legend(c);
-    }
 }

@@ -22,9 +22,8 @@ void chart_fit_text(const chart *c, const char *text, double size, bool bold, do
         do {
             kept--;
         } while (kept > 0 && ((unsigned char)fitted[kept] & 0xc0) == 0x80);
-        while (kept > 0 && fitted[kept - 1] == ' ') {
+        while (kept > 0 && fitted[kept - 1] == ' ')
             kept--;
-        }
         if (kept + sizeof "…" <= CHART_LONGEST_TEXT) {
             snprintf(fitted + kept, CHART_LONGEST_TEXT - kept, "…");
             complete = true;
@@ -60,9 +59,8 @@ static bool x_labels_fit(const chart *c, const tick_list *ticks) {
             double centre = axis_fraction(&c->x, ticks->items[i].value) * c->plot.width;
             double half =
                 canvas_text_width(c->page, ticks->items[i].label, c->tick_size, false) / 2;
-            if (centre - half < last_end + 1.1 * c->tick_size) {
+            if (centre - half < last_end + 1.1 * c->tick_size)
                 return false;
-            }
             last_end = centre + half;
         }
     }
@@ -88,20 +86,16 @@ static void place_plot(chart *c) {
     double bottom = edge + chart_tick_length(c) + 5 * u + canvas_cap_height(c->page, c->tick_size);
     double left = edge + chart_tick_length(c) + 4 * u + widest_label(c, &c->y_ticks);
     double right = edge;
-    if (chart_has_text(c->options->title)) {
+    if (chart_has_text(c->options->title))
         top += canvas_cap_height(c->page, c->title_size) + 11 * u;
-    } else {
+    else
         top += canvas_cap_height(c->page, c->tick_size) / 2;
-    }
-    if (c->legend.shown && c->legend.above) {
+    if (c->legend.shown && c->legend.above)
         top += (double)c->legend.rows * c->legend.row_height + 4 * u;
-    }
-    if (chart_has_text(c->options->x_label)) {
+    if (chart_has_text(c->options->x_label))
         bottom += canvas_line_height(c->page, c->label_size) + 3 * u;
-    }
-    if (chart_has_text(c->options->y_label)) {
+    if (chart_has_text(c->options->y_label))
         left += canvas_line_height(c->page, c->label_size) + 3 * u;
-    }
     c->plot = (canvas_rectangle){left, top, fmax(1, c->width - left - right),
                                  fmax(1, c->height - top - bottom)};
     /* A label under the last tick may reach beyond the plot's right end. */
@@ -126,9 +120,8 @@ void chart_lay_out(chart *c) {
 static canvas_point to_pixels(const chart *c, double x, double y) {
     /* Far outside the plot Cairo's fixed-point coordinates would overflow. */
     const double farthest = 1e6;
-    if (!chart_value_shown(x, c->x.logarithmic) || !chart_value_shown(y, c->y.logarithmic)) {
+    if (!chart_value_shown(x, c->x.logarithmic) || !chart_value_shown(y, c->y.logarithmic))
         return (canvas_point){NAN, NAN};
-    }
     double right = axis_fraction(&c->x, x) * c->plot.width;
     double up = axis_fraction(&c->y, y) * c->plot.height;
     return (canvas_point){c->plot.x + fmax(-farthest, fmin(farthest, right)),
@@ -139,14 +132,12 @@ static canvas_point to_pixels(const chart *c, double x, double y) {
 static void project_curve(const chart *c, size_t index, double *smoothed) {
     const chart_series *series = &c->series[index];
     curve *to = &c->curves[index];
-    if (to->faint != NULL) {
+    if (to->faint != NULL)
         chart_smooth(series->y, series->count, c->options->smooth, smoothed);
-    }
     for (size_t i = 0; i < series->count; i++) {
         to->points[i] = to_pixels(c, series->x[i], to->faint ? smoothed[i] : series->y[i]);
-        if (to->faint != NULL) {
+        if (to->faint != NULL)
             to->faint[i] = to_pixels(c, series->x[i], series->y[i]);
-        }
     }
 }
 
@@ -155,9 +146,8 @@ bool chart_project_curves(const chart *c) {
         double *smoothed = NULL;
         if (c->curves[i].faint != NULL) {
             smoothed = malloc(c->series[i].count * sizeof *smoothed);
-            if (smoothed == NULL) {
+            if (smoothed == NULL)
                 return false;
-            }
         }
         project_curve(c, i, smoothed);
         free(smoothed);

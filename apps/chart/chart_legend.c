@@ -118,14 +118,12 @@ static void size_legend_inside(chart *c) {
 /* Decides where the legend goes; lays the chart out again if it needs room above the plot. */
 bool chart_place_legend(chart *c) {
     size_legend_inside(c);
-    if (!c->legend.shown) {
+    if (!c->legend.shown)
         return true;
-    }
     bool fits = c->legend.box.height < c->plot.height * 0.75;
     double crowd = place_legend_inside(c);
-    if (fits && crowd <= 0) {
+    if (fits && crowd <= 0)
         return true;
-    }
     legend inside = c->legend;
     place_legend_above(c);
     double needed = (double)c->legend.rows * c->legend.row_height;
@@ -137,9 +135,8 @@ bool chart_place_legend(chart *c) {
         (void)measure_legend(c, fmax(0, c->plot.width * 0.55 - chart_sample_width(c)), &widest);
         return true;
     }
-    if (needed > 0.5 * c->height) {
+    if (needed > 0.5 * c->height)
         c->legend.shown = false;
-    }
     chart_lay_out(c);
     return chart_project_curves(c);
 }

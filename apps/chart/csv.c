@@ -37,11 +37,9 @@ static bool row_failure(const reader *in, const char *what, const char *detail) 
 
 /* Text has none but tabs; bytes of UTF-8 sequences are all above them. */
 static bool has_control_characters(const char *text) {
-    for (; *text != '\0'; text++) {
-        if ((unsigned char)*text < ' ' && *text != '\t') {
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text < ' ' && *text != '\t')
             return true;
-        }
-    }
     return false;
 }
 
@@ -59,20 +57,17 @@ static int next_line(reader *in) {
         }
         in->line_number++;
         bool is_text = strlen(in->line) == (size_t)length;
-        while (is_text && length > 0 && strchr("\r\n", in->line[length - 1]) != NULL) {
+        while (is_text && length > 0 && strchr("\r\n", in->line[length - 1]) != NULL)
             in->line[--length] = '\0';
-        }
         if (!is_text || has_control_characters(in->line)) {
             row_failure(in, "this is not a text file", "");
             return -1;
         }
-        if (in->line_number == 1 && strncmp(in->line, "\xef\xbb\xbf", 3) == 0) {
+        if (in->line_number == 1 && strncmp(in->line, "\xef\xbb\xbf", 3) == 0)
             memmove(in->line, in->line + 3, (size_t)length - 2);
-        }
         const char *start = in->line + strspn(in->line, " \t");
-        if (*start != '\0' && *start != '#') {
+        if (*start != '\0' && *start != '#')
             return 1;
-        }
     }
 }
 
@@ -85,9 +80,8 @@ static bool append_point(reader *in, double x, double y) {
         series->x = xs != NULL ? xs : series->x;
         double *ys = xs != NULL ? realloc(series->y, capacity * sizeof *ys) : NULL;
         series->y = ys != NULL ? ys : series->y;
-        if (ys == NULL) {
+        if (ys == NULL)
             return failure(in->error, in->error_size, "%s: out of memory", in->path);
-        }
         in->capacity = capacity;
     }
     series->x[series->count] = x;
@@ -106,9 +100,8 @@ static bool name_columns(reader *in, const char *x_name, const char *y_name) {
 static char *trim(char *text) {
     text += strspn(text, " \t");
     size_t length = strlen(text);
-    while (length > 0 && strchr(" \t", text[length - 1]) != NULL) {
+    while (length > 0 && strchr(" \t", text[length - 1]) != NULL)
         text[--length] = '\0';
-    }
     return text;
 }
 
@@ -119,9 +112,8 @@ static char *take_field(char **rest) {
     if (*start != '"') {
         char *comma = strchr(start, ',');
         *rest = comma == NULL ? NULL : comma + 1;
-        if (comma != NULL) {
+        if (comma != NULL)
             *comma = '\0';
-        }
         return trim(start);
     }
     char *from = start + 1;
@@ -130,14 +122,12 @@ static char *take_field(char **rest) {
         from += *from == '"';
         *to++ = *from++;
     }
-    if (*from != '"') {
+    if (*from != '"')
         return NULL;
-    }
     from++;
     from += strspn(from, " \t");
-    if (*from != ',' && *from != '\0') {
+    if (*from != ',' && *from != '\0')
         return NULL;
-    }
     *rest = *from == ',' ? from + 1 : NULL;
     *to = '\0';
     return start;
@@ -172,11 +162,9 @@ static bool parse_number(const char *text, double *value) {
 }
 
 static size_t find_column(char **fields, size_t count, const char *name) {
-    for (size_t i = 0; i < count; i++) {
-        if (strcasecmp(fields[i], name) == 0) {
+    for (size_t i = 0; i < count; i++)
+        if (strcasecmp(fields[i], name) == 0)
             return i;
-        }
-    }
     return SIZE_MAX;
 }
 
@@ -209,9 +197,8 @@ static size_t default_x(char **fields, size_t count, size_t other) {
     static const char *const usual[] = {"epoch", "step", "iteration"};
     for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
         size_t index = find_column(fields, count, usual[i]);
-        if (index != SIZE_MAX && index != other) {
+        if (index != SIZE_MAX && index != other)
             return index;
-        }
     }
     return count == 1 ? SIZE_MAX : other == 0 ? 1 : 0;
 }
@@ -220,24 +207,19 @@ static size_t default_x(char **fields, size_t count, size_t other) {
 static bool read_header(reader *in, const char *x_column, const char *y_column) {
     char *fields[MOST_COLUMNS];
     size_t count = split(in, fields);
-    if (count == 0) {
+    if (count == 0)
         return false;
-    }
     size_t x = x_column == NULL ? SIZE_MAX : find_column(fields, count, x_column);
-    if (x_column != NULL && x == SIZE_MAX) {
+    if (x_column != NULL && x == SIZE_MAX)
         return no_column(in, fields, count, x_column);
-    }
     size_t y = find_column(fields, count, y_column == NULL ? "loss" : y_column);
     double number;
-    if (y == SIZE_MAX && y_column == NULL && count <= 2 && !parse_number(fields[0], &number)) {
+    if (y == SIZE_MAX && y_column == NULL && count <= 2 && !parse_number(fields[0], &number))
         y = count == 1 ? 0 : x == SIZE_MAX ? 1 : 1 - x;
-    }
-    if (y == SIZE_MAX) {
+    if (y == SIZE_MAX)
         return no_column(in, fields, count, y_column == NULL ? "loss" : y_column);
-    }
-    if (x_column == NULL) {
+    if (x_column == NULL)
         x = default_x(fields, count, y);
-    }
     in->x_index = x;
     in->y_index = y;
     in->column_count = count;
@@ -247,9 +229,8 @@ static bool read_header(reader *in, const char *x_column, const char *y_column) 
 static bool read_row(reader *in) {
     char *fields[MOST_COLUMNS];
     size_t count = split(in, fields);
-    if (count == 0) {
+    if (count == 0)
         return false;
-    }
     if (count != in->column_count) {
         return failure(in->error, in->error_size,
                        "%s:%zu: expected %zu fields as in the header, "
@@ -258,12 +239,10 @@ static bool read_row(reader *in) {
     }
     double x = (double)in->series->count;
     double y;
-    if (in->x_index != SIZE_MAX && !parse_number(fields[in->x_index], &x)) {
+    if (in->x_index != SIZE_MAX && !parse_number(fields[in->x_index], &x))
         return row_failure(in, "not a number: ", fields[in->x_index]);
-    }
-    if (!parse_number(fields[in->y_index], &y)) {
+    if (!parse_number(fields[in->y_index], &y))
         return row_failure(in, "not a number: ", fields[in->y_index]);
-    }
     return append_point(in, x, y);
 }
 
@@ -275,29 +254,25 @@ static bool read_author_row(reader *in, const char *y_column) {
     unsigned long epoch = 0;
     double y;
     int found = sscanf(in->line, " [%9lu] %63[^: \t] : %63s %n", &epoch, name, value, &end);
-    if (found != 3 || in->line[end] != '\0' || end == 0 || !parse_number(value, &y)) {
+    if (found != 3 || in->line[end] != '\0' || end == 0 || !parse_number(value, &y))
         return row_failure(in, "expected a line like \"[12] loss : 3.56\", found: ", in->line);
-    }
     if (in->series->y_name == NULL) {
         if (y_column != NULL && strcasecmp(y_column, name) != 0) {
             char *fields[] = {"epoch", name};
             return no_column(in, fields, 2, y_column);
         }
-        if (!name_columns(in, "epoch", name)) {
+        if (!name_columns(in, "epoch", name))
             return false;
-        }
     }
-    if (strcmp(name, in->series->y_name) != 0) {
+    if (strcmp(name, in->series->y_name) != 0)
         return row_failure(in, "the quantity changes to ", name);
-    }
     return append_point(in, (double)epoch, y);
 }
 
 static bool read_all(reader *in, const char *x_column, const char *y_column) {
     int status = next_line(in);
-    if (status == 0) {
+    if (status == 0)
         return failure(in->error, in->error_size, "%s: the file is empty", in->path);
-    }
     bool author = status == 1 && in->line[strspn(in->line, " \t")] == '[';
     if (author && x_column != NULL && strcasecmp(x_column, "epoch") != 0) {
         char *fields[] = {"epoch"};
@@ -321,17 +296,14 @@ bool csv_read_series(const char *path, const char *x_column, const char *y_colum
                  .error_size = error_size,
                  .series = series};
     in.stream = is_stdin ? stdin : fopen(path, "r");
-    if (in.stream == NULL) {
+    if (in.stream == NULL)
         return failure(error, error_size, "cannot read %s: %s", path, strerror(errno));
-    }
     bool ok = read_all(&in, x_column, y_column);
     free(in.line);
-    if (!is_stdin) {
+    if (!is_stdin)
         fclose(in.stream);
-    }
-    if (!ok) {
+    if (!ok)
         csv_free_series(series);
-    }
     return ok;
 }
 

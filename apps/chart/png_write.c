@@ -33,20 +33,17 @@ static void on_warning(png_structp png, png_const_charp message) {
 }
 
 static bool is_ascii(const char *text) {
-    for (; *text != '\0'; text++) {
-        if ((unsigned char)*text >= 0x80) {
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text >= 0x80)
             return false;
-        }
-    }
     return true;
 }
 
 /* libpng's struct has no const, though it only reads. */
 static void collect_texts(writer *state, const raster_text *texts, size_t text_count) {
     for (size_t i = 0; i < text_count && state->text_count < MOST_TEXTS; i++) {
-        if (texts[i].text == NULL) {
+        if (texts[i].text == NULL)
             continue;
-        }
         png_textp row = &state->texts[state->text_count++];
         row->key = (png_charp)(void *)(size_t)texts[i].keyword;
         row->text = (png_charp)(void *)(size_t)texts[i].text;
@@ -62,9 +59,8 @@ static void collect_texts(writer *state, const raster_text *texts, size_t text_c
 
 /* Everything that may jump. Returns false with state->message set. */
 static bool encode(writer *state, const raster_image *image, FILE *stream) {
-    if (setjmp(png_jmpbuf(state->png)) != 0) {
+    if (setjmp(png_jmpbuf(state->png)) != 0)
         return false;
-    }
     png_init_io(state->png, stream);
     png_set_IHDR(state->png, state->info, (png_uint_32)image->width, (png_uint_32)image->height, 8,
                  image->channels == 4 ? PNG_COLOR_TYPE_RGBA : PNG_COLOR_TYPE_RGB,
@@ -75,9 +71,8 @@ static bool encode(writer *state, const raster_image *image, FILE *stream) {
     }
     png_set_text(state->png, state->info, state->texts, state->text_count);
     png_write_info(state->png, state->info);
-    for (size_t row = 0; row < image->height; row++) {
+    for (size_t row = 0; row < image->height; row++)
         png_write_row(state->png, image->pixels + row * image->width * image->channels);
-    }
     png_write_end(state->png, state->info);
     return true;
 }
@@ -90,20 +85,17 @@ bool raster_write_png(const char *path, const raster_image *image, const raster_
                        image->width, image->height, image->channels);
     }
     replacement file;
-    if (!replacement_open(&file, path, error, error_size)) {
+    if (!replacement_open(&file, path, error, error_size))
         return false;
-    }
     writer state = {.message = "out of memory"};
     collect_texts(&state, texts, text_count);
     state.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &state, on_error, on_warning);
-    if (state.png != NULL) {
+    if (state.png != NULL)
         state.info = png_create_info_struct(state.png);
-    }
     bool ok = state.info != NULL && encode(&state, image, file.stream);
     png_destroy_write_struct(&state.png, &state.info);
-    if (!ok && ferror(file.stream)) { /* libpng does not know why: who replaces the file does */
+    if (!ok && ferror(file.stream)) /* libpng does not know why: who replaces the file does */
         return replacement_commit(&file, error, error_size);
-    }
     if (!ok) {
         replacement_abandon(&file);
         return failure(error, error_size, "cannot write %s: %s", path, state.message);

@@ -60,9 +60,8 @@ static void format_scientific(char *label, size_t size, double value, int expone
 }
 
 static tick *append(tick_list *ticks, double value, bool major) {
-    if (ticks->count == TICKS_CAPACITY) {
+    if (ticks->count == TICKS_CAPACITY)
         return NULL;
-    }
     tick *added = &ticks->items[ticks->count++];
     *added = (tick){.value = value, .major = major};
     return added;
@@ -80,17 +79,15 @@ static step choose_step(const axis_scale *scale, size_t most) {
     static const int mantissas[] = {1, 2, 5};
     double span = scale->maximum - scale->minimum;
     int first = decimal_exponent(span / (double)most) - 1;
-    if (scale->integer && first < 0) {
+    if (scale->integer && first < 0)
         first = 0;
-    }
     for (int exponent = first;; exponent++) {
         for (size_t i = 0; i < 3; i++) {
             double value = scaled(mantissas[i], exponent);
             double count = floor(scale->maximum / value + END_TOLERANCE) -
                            ceil(scale->minimum / value - END_TOLERANCE) + 1;
-            if (count <= (double)most) {
+            if (count <= (double)most)
                 return (step){mantissas[i], exponent, value};
-            }
         }
     }
 }
@@ -128,9 +125,8 @@ static void linear_ticks(const axis_scale *scale, size_t most, tick_list *ticks)
         bool is_major = fmod(k, parts) == 0;
         double value = parts == 1 ? k * major.value : scaled(k * minor_mantissa, minor_exponent);
         tick *item = append(ticks, value, is_major);
-        if (is_major) {
+        if (is_major)
             format_linear(item, scale, &major);
-        }
     }
 }
 
@@ -145,11 +141,9 @@ static bool within(const axis_scale *scale, double value) {
 
 static size_t count_multiples(const axis_scale *scale, int low, int high, unsigned set) {
     size_t count = 0;
-    for (int exponent = low; exponent <= high; exponent++) {
-        for (int multiple = 1; multiple <= 9; multiple++) {
+    for (int exponent = low; exponent <= high; exponent++)
+        for (int multiple = 1; multiple <= 9; multiple++)
             count += (set >> multiple & 1U) != 0 && within(scale, scaled(multiple, exponent));
-        }
-    }
     return count;
 }
 
@@ -169,17 +163,15 @@ static void format_logarithmic(tick *item, int multiple, int exponent, bool plai
 static void decade_ticks(const axis_scale *scale, int low, int high, size_t most, bool plain,
                          tick_list *ticks) {
     int stride = 1;
-    while ((high - low) / stride + 1 > (int)most) {
+    while ((high - low) / stride + 1 > (int)most)
         stride++;
-    }
     for (int exponent = low; exponent <= high && ticks->count < TICKS_CAPACITY; exponent++) {
         double value = scaled(1, exponent);
         if (within(scale, value)) {
             bool major = exponent % stride == 0;
             tick *item = append(ticks, value, major);
-            if (major) {
+            if (major)
                 format_logarithmic(item, 1, exponent, plain);
-            }
         }
     }
 }
@@ -190,13 +182,11 @@ static void multiple_ticks(const axis_scale *scale, int low, int high, unsigned 
         for (int multiple = 1; multiple <= 9; multiple++) {
             double value = scaled(multiple, exponent);
             bool major = (set >> multiple & 1U) != 0;
-            if (!within(scale, value)) {
+            if (!within(scale, value))
                 continue;
-            }
             tick *item = append(ticks, value, major);
-            if (item != NULL && major) {
+            if (item != NULL && major)
                 format_logarithmic(item, multiple, exponent, plain);
-            }
         }
     }
 }
@@ -210,25 +200,21 @@ static void logarithmic_ticks(const axis_scale *scale, size_t most, tick_list *t
         return;
     }
     unsigned set = multiple_sets[0];
-    for (size_t i = 1; i < sizeof multiple_sets / sizeof *multiple_sets; i++) {
-        if (count_multiples(scale, low, high, multiple_sets[i]) <= most) {
+    for (size_t i = 1; i < sizeof multiple_sets / sizeof *multiple_sets; i++)
+        if (count_multiples(scale, low, high, multiple_sets[i]) <= most)
             set = multiple_sets[i];
-        }
-    }
     if (count_multiples(scale, low, high, set) >= 3 ||
-        count_multiples(scale, low, high, 0x3feU) >= 6) {
+        count_multiples(scale, low, high, 0x3feU) >= 6)
         multiple_ticks(scale, low, high, set, plain, ticks);
-    } else {
+    else
         linear_ticks(scale, most, ticks);
-    }
 }
 
 void ticks_make(const axis_scale *scale, size_t most, tick_list *ticks) {
     most = most < 2 ? 2 : most > TICKS_MOST ? TICKS_MOST : most;
     ticks->count = 0;
-    if (scale->logarithmic) {
+    if (scale->logarithmic)
         logarithmic_ticks(scale, most, ticks);
-    } else {
+    else
         linear_ticks(scale, most, ticks);
-    }
 }

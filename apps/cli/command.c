@@ -6,12 +6,10 @@
 
 int command_fail(const char *command, int status, const char *message) {
     fprintf(stderr, "cerebra %s: ", command);
-    for (const char *c = message; *c != '\0'; c++) {
+    for (const char *c = message; *c != '\0'; c++)
         fputc(((unsigned char)*c < ' ' && *c != '\n') || *c == 0x7f ? '?' : *c, stderr);
-    }
-    if (status == EXIT_USAGE && strchr(message, '\n') == NULL) {
+    if (status == EXIT_USAGE && strchr(message, '\n') == NULL)
         fprintf(stderr, " (see cerebra %s --help)", command);
-    }
     fputc('\n', stderr);
     return status;
 }

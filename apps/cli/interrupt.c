@@ -11,9 +11,8 @@ enum { BY_SIGNAL = 128 };
 static volatile sig_atomic_t interrupted_by;
 
 static void note(int signal_number) {
-    if (interrupted_by != 0) {
+    if (interrupted_by != 0)
         _exit(BY_SIGNAL + signal_number);
-    }
     interrupted_by = signal_number;
 }
 
@@ -26,9 +25,8 @@ void interrupt_watch(void) {
     for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
         bool nohup = signals[i] == SIGHUP && sigaction(SIGHUP, NULL, &before) == 0 &&
                      before.sa_handler == SIG_IGN;
-        if (!nohup) {
+        if (!nohup)
             (void)sigaction(signals[i], &action, NULL);
-        }
     }
     (void)sigaction(SIGXFSZ, &ignore, NULL);
 }

@@ -20,9 +20,8 @@ enum { FIRST_CODE = 256, HELP_CODE = 'h', HELP_COLUMN = 29 };
 
 bool options_parse_whole(const char *text, int64_t *value) {
     const char *digits = text[0] == '-' ? text + 1 : text;
-    if (!isdigit((unsigned char)digits[0])) {
+    if (!isdigit((unsigned char)digits[0]))
         return false;
-    }
     char *end;
     errno = 0;
     long long parsed = strtoll(text, &end, 10);
@@ -31,9 +30,8 @@ bool options_parse_whole(const char *text, int64_t *value) {
 }
 
 bool options_parse_seed(const char *text, uint64_t *value) {
-    if (!isdigit((unsigned char)text[0])) {
+    if (!isdigit((unsigned char)text[0]))
         return false;
-    }
     char *end;
     errno = 0;
     unsigned long long parsed = strtoull(text, &end, 10);
@@ -42,9 +40,8 @@ bool options_parse_seed(const char *text, uint64_t *value) {
 }
 
 bool options_parse_number(const char *text, double *value) {
-    if (text[0] == '\0' || text[strspn(text, "0123456789.eE+-")] != '\0' || text[0] == '+') {
+    if (text[0] == '\0' || text[strspn(text, "0123456789.eE+-")] != '\0' || text[0] == '+')
         return false;
-    }
     char *end;
     *value = strtod(text, &end);
     return *end == '\0' && isfinite(*value);
@@ -52,11 +49,9 @@ bool options_parse_number(const char *text, double *value) {
 
 bool options_check_name(const char *option, const char *name, const char *const *names,
                         char *error) {
-    for (size_t i = 0; names[i] != NULL; i++) {
-        if (strcmp(name, names[i]) == 0) {
+    for (size_t i = 0; names[i] != NULL; i++)
+        if (strcmp(name, names[i]) == 0)
             return true;
-        }
-    }
     const char *nearest = cbi_nearest_name(name, names);
     if (nearest != NULL) {
         return failure(error, FAILURE_SIZE, "--%s: there is no \"%s\" (did you mean %s?)", option,
@@ -97,9 +92,8 @@ static const char *joined(const char *first, const char *second) {
     static text *kept;
     size_t length = strlen(first) + strlen(second) + 2;
     text *new = malloc(sizeof *new + length);
-    if (new == NULL) {
+    if (new == NULL)
         return NULL;
-    }
     snprintf(new->both, length, "%s,%s", first, second);
     new->next = kept;
     kept = new;
@@ -107,9 +101,8 @@ static const char *joined(const char *first, const char *second) {
 }
 
 static bool take_value(option_row *row, const char *text, char *error) {
-    if (row->given != NULL) {
+    if (row->given != NULL)
         *row->given = true;
-    }
     if (row->flag != NULL) {
         *row->flag = true;
         return true;
@@ -135,23 +128,21 @@ static bool take_value(option_row *row, const char *text, char *error) {
         return true;
     }
     double value;
-    if (!options_parse_number(text, &value) || !within(row, value)) {
+    if (!options_parse_number(text, &value) || !within(row, value))
         return range_failure(row, text, error);
-    }
     *row->number = value;
     return true;
 }
 
 static void print_default(const option_row *row) {
-    if (row->string != NULL && *row->string != NULL && **row->string != '\0') {
+    if (row->string != NULL && *row->string != NULL && **row->string != '\0')
         printf(" (%s)", *row->string);
-    } else if (row->seed != NULL) {
+    else if (row->seed != NULL)
         printf(" (%" PRIu64 ")", *row->seed);
-    } else if (row->whole != NULL && within(row, (double)*row->whole)) {
+    else if (row->whole != NULL && within(row, (double)*row->whole))
         printf(" (%" PRId64 ")", *row->whole);
-    } else if (row->number != NULL && !isnan(*row->number)) {
+    else if (row->number != NULL && !isnan(*row->number))
         printf(" (%g)", *row->number);
-    }
 }
 
 static void print_help(const option_table *table) {
@@ -159,26 +150,23 @@ static void print_help(const option_table *table) {
     fputs("\n", stdout);
     for (const option_row *row = table->rows; row->name != NULL; row++) {
         char left[80] = "      ";
-        if (row->letter != 0) {
+        if (row->letter != 0)
             snprintf(left, sizeof left, "  -%c, ", row->letter);
-        }
         size_t length = strlen(left);
         snprintf(left + length, sizeof left - length, "--%s%s%s", row->name,
                  row->flag == NULL ? " " : "", row->flag == NULL ? row->value : "");
         printf("%-*s ", HELP_COLUMN, left);
         for (const char *c = row->help; *c != '\0'; c++) {
             putchar(*c);
-            if (*c == '\n') {
+            if (*c == '\n')
                 printf("%*s", HELP_COLUMN + 1, "");
-            }
         }
         print_default(row);
         fputs("\n", stdout);
     }
     printf("%-*s %s\n", HELP_COLUMN, "  -h, --help", "this text");
-    if (table->notes != NULL) {
+    if (table->notes != NULL)
         printf("\n%s", table->notes);
-    }
 }
 
 /* Fills getopt_long's own tables; returns the number of rows. */
@@ -191,9 +179,8 @@ static int fill_getopt(const option_table *table, struct option *options, char *
         options[count] = (struct option){row->name, argument, NULL, FIRST_CODE + count};
         if (row->letter != 0) {
             *letters++ = row->letter;
-            if (argument == required_argument) {
+            if (argument == required_argument)
                 *letters++ = ':';
-            }
         }
     }
     options[count] = (struct option){"help", no_argument, NULL, HELP_CODE};
@@ -204,11 +191,9 @@ static int fill_getopt(const option_table *table, struct option *options, char *
 }
 
 static option_row *row_of_code(const option_table *table, int count, int code) {
-    for (int i = 0; i < count; i++) {
-        if (code == FIRST_CODE + i || (code < FIRST_CODE && code == table->rows[i].letter)) {
+    for (int i = 0; i < count; i++)
+        if (code == FIRST_CODE + i || (code < FIRST_CODE && code == table->rows[i].letter))
             return &table->rows[i];
-        }
-    }
     return NULL;
 }
 
@@ -236,15 +221,13 @@ options_outcome options_parse(const option_table *table, int argc, char **argv, 
             print_help(table);
             return OPTIONS_HELP;
         }
-        if (!take_value(row, optarg, error)) {
+        if (!take_value(row, optarg, error))
             return OPTIONS_BAD;
-        }
     }
     for (;
          optind < argc && table->most_operands > 0 && *table->operand_count < table->most_operands;
-         optind++) {
+         optind++)
         table->operands[(*table->operand_count)++] = argv[optind];
-    }
     if (optind < argc) {
         failure(error, FAILURE_SIZE, "unexpected argument \"%s\"", argv[optind]);
         return OPTIONS_BAD;

@@ -69,30 +69,25 @@ void progress_line(const progress *p, int64_t epoch, int64_t step, double loss, 
     double done = (double)epoch * (double)p->steps_per_epoch + (double)step;
     int filled = (int)(BAR_WIDTH * done / ((double)p->epochs * (double)p->steps_per_epoch));
     char bar[BAR_WIDTH + 4] = " [", rest[256], held_out[48] = "";
-    for (int i = 0; i < BAR_WIDTH; i++) {
+    for (int i = 0; i < BAR_WIDTH; i++)
         bar[2 + i] = i < filled ? '#' : '-';
-    }
     bar[2 + BAR_WIDTH] = ']';
     bar[3 + BAR_WIDTH] = '\0';
-    if (!isnan(p->held_out_loss)) {
+    if (!isnan(p->held_out_loss))
         snprintf(held_out, sizeof held_out, ", held out %.4f", p->held_out_loss);
-    }
     snprintf(rest, sizeof rest, " epoch %" PRId64 "/%" PRId64 ", loss %.4f%s, %s", epoch + 1,
              p->epochs, loss, held_out, pace);
     int length = snprintf(line, size, "%s%s%s", p->label, bar, rest);
-    if (length > width) {
+    if (length > width)
         snprintf(line, size, "%s%s", p->label, rest);
-    }
-    if (width >= 0 && (size_t)width < size) {
+    if (width >= 0 && (size_t)width < size)
         line[width] = '\0';
-    }
 }
 
 void progress_step(progress *p, int64_t epoch, int64_t step, double loss) {
     double now = progress_clock();
-    if (p->quiet || !p->terminal || now - p->shown < redraw_seconds) {
+    if (p->quiet || !p->terminal || now - p->shown < redraw_seconds)
         return;
-    }
     char pace[80], line[512];
     format_pace(p, (double)epoch * (double)p->steps_per_epoch + (double)step, now, pace,
                 sizeof pace);
@@ -108,15 +103,13 @@ void progress_epoch(progress *p, int64_t epochs_done, double loss, double held_o
     double now = progress_clock();
     p->held_out_loss = held_out_loss;
     bool end = epochs_done == 1 || epochs_done == p->epochs;
-    if (p->quiet || p->terminal || (!end && now - p->shown < line_seconds)) {
+    if (p->quiet || p->terminal || (!end && now - p->shown < line_seconds))
         return;
-    }
     char pace[80];
     char held_out[48] = "";
     format_pace(p, (double)epochs_done * (double)p->steps_per_epoch, now, pace, sizeof pace);
-    if (!isnan(held_out_loss)) {
+    if (!isnan(held_out_loss))
         snprintf(held_out, sizeof held_out, ", held out %.4f", held_out_loss);
-    }
     fprintf(stderr, "%s: %" PRId64 " of %" PRId64 " epochs, loss %.4f%s, %s\n", p->label,
             epochs_done, p->epochs, loss, held_out, pace);
     p->shown = now;

@@ -28,19 +28,16 @@ static bool is_current(const run_lock *lock) {
 static int try_lock(run_lock *lock) {
     for (int i = 0; i < ATTEMPTS; i++) {
         lock->descriptor = open(lock->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-        if (lock->descriptor < 0) {
+        if (lock->descriptor < 0)
             return errno;
-        }
         int reason = flock(lock->descriptor, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
         /* A file system without locks is no reason to fail. */
-        if ((reason == 0 && is_current(lock)) || reason == ENOLCK || reason == EOPNOTSUPP) {
+        if ((reason == 0 && is_current(lock)) || reason == ENOLCK || reason == EOPNOTSUPP)
             return 0;
-        }
         close(lock->descriptor);
         lock->descriptor = -1;
-        if (reason != 0 && reason != EINTR) {
+        if (reason != 0 && reason != EINTR)
             return reason;
-        }
     }
     return EWOULDBLOCK;
 }
@@ -49,14 +46,12 @@ bool run_lock_take(run_lock *lock, const char *path, char *error) {
     struct stat status;
     *lock = RUN_LOCK_NONE;
     if (path == NULL || strcmp(path, "-") == 0 ||
-        (stat(path, &status) == 0 && !S_ISREG(status.st_mode))) {
+        (stat(path, &status) == 0 && !S_ISREG(status.st_mode)))
         return true;
-    }
     lock->path = cbi_replacement_side_name(path, "lock");
     int reason = lock->path == NULL ? errno : try_lock(lock);
-    if (reason == 0) {
+    if (reason == 0)
         return true;
-    }
     cbi_free(lock->path);
     *lock = RUN_LOCK_NONE;
     return reason == EWOULDBLOCK

@@ -18,32 +18,25 @@ static bool has_value(const option_row *row) {
 
 /* The row's value; NULL without memory, or when it has none. */
 static json_t *value_of(const option_row *row) {
-    if (row->flag != NULL) {
+    if (row->flag != NULL)
         return json_boolean(*row->flag);
-    }
-    if (row->string != NULL) {
+    if (row->string != NULL)
         return has_value(row) ? json_string(*row->string) : NULL;
-    }
-    if (row->whole != NULL) {
+    if (row->whole != NULL)
         return json_integer(*row->whole);
-    }
-    if (row->seed != NULL) {
+    if (row->seed != NULL)
         return json_sprintf("%" PRIu64, *row->seed);
-    }
     return isfinite(*row->number) ? json_real(*row->number) : NULL;
 }
 
 char *settings_text(const option_row *rows) {
     json_t *object = json_object();
     bool ok = object != NULL;
-    for (const option_row *row = rows; row->name != NULL && ok; row++) {
-        if (row->keep != OPTION_FORGOTTEN && has_value(row)) {
+    for (const option_row *row = rows; row->name != NULL && ok; row++)
+        if (row->keep != OPTION_FORGOTTEN && has_value(row))
             ok = json_object_set_new(object, row->name, value_of(row)) == 0;
-        }
-    }
-    if (!ok) {
+    if (!ok)
         json_decref(object);
-    }
     return ok ? cbi_json_text(object) : NULL;
 }
 
@@ -75,9 +68,8 @@ static bool set(const option_row *row, const json_t *value) {
         return json_is_integer(value) && (double)*row->whole >= row->low &&
                (double)*row->whole <= row->high;
     }
-    if (row->seed != NULL) {
+    if (row->seed != NULL)
         return json_is_string(value) && options_parse_seed(json_string_value(value), row->seed);
-    }
     *row->number = json_number_value(value);
     return json_is_number(value) && *row->number >= row->low && *row->number <= row->high;
 }
@@ -86,9 +78,8 @@ bool settings_apply(const settings *read, const option_row *rows, char *error) {
     for (const option_row *row = rows; row->name != NULL; row++) {
         const json_t *value =
             row->keep == OPTION_FORGOTTEN ? NULL : json_object_get(read->object, row->name);
-        if (value != NULL && !set(row, value)) {
+        if (value != NULL && !set(row, value))
             return failure(error, FAILURE_SIZE, "its setting \"%s\" is damaged", row->name);
-        }
     }
     return true;
 }
@@ -128,9 +119,8 @@ settings_outcome settings_match(const settings *read, const option_row *rows, co
             free(is);
         }
         json_decref(now);
-        if (!same) {
+        if (!same)
             return SETTINGS_DIFFER;
-        }
     }
     return SETTINGS_SAME;
 }

@@ -17,9 +17,8 @@ static int option_length(const char *argument) {
 static void unknown_option_message(const char *argument, const struct option *options,
                                    char *message, size_t message_size) {
     const char *names[MOST_OPTIONS + 1] = {NULL};
-    for (size_t i = 0; i < MOST_OPTIONS && options[i].name != NULL; i++) {
+    for (size_t i = 0; i < MOST_OPTIONS && options[i].name != NULL; i++)
         names[i] = options[i].name;
-    }
     char word[LONGEST + 1];
     const char *name = argument + strspn(argument, "-");
     snprintf(word, sizeof word, "%.*s", option_length(name), name);
@@ -38,9 +37,8 @@ void suggest_option_message(int result, const char *argument, const struct optio
     size_t length = strcspn(name, "=");
     size_t matches = 0;
     bool is_long = strncmp(argument, "--", 2) == 0;
-    for (size_t i = 0; is_long && options[i].name != NULL; i++) {
+    for (size_t i = 0; is_long && options[i].name != NULL; i++)
         matches += strncmp(options[i].name, name, length) == 0;
-    }
     if (result == ':') {
         snprintf(message, message_size, "option %s needs a value", argument);
     } else if (matches == 0 || length == 0) {

@@ -17,9 +17,8 @@ bool text_is_utf8(const char *string) {
     while (*at != '\0') {
         utf8proc_int32_t code_point;
         utf8proc_ssize_t length = utf8proc_iterate(at, -1, &code_point);
-        if (length < 1) {
+        if (length < 1)
             return false;
-        }
         at += length;
     }
     return true;
@@ -52,9 +51,8 @@ static bool read_stream(FILE *stream, unsigned char **bytes, size_t *size) {
 static bool decode(const unsigned char *bytes, size_t size, const char *name, text *loaded,
                    char *error) {
     loaded->code_points = malloc((size + 1) * sizeof *loaded->code_points);
-    if (loaded->code_points == NULL) {
+    if (loaded->code_points == NULL)
         return failure(error, FAILURE_SIZE, "%s: out of memory", name);
-    }
     size_t at = 0;
     while (at < size) {
         utf8proc_int32_t code_point = 0;
@@ -68,9 +66,8 @@ static bool decode(const unsigned char *bytes, size_t size, const char *name, te
             return failure(error, FAILURE_SIZE, "%s: not valid UTF-8 (byte 0x%02X at offset %zu)",
                            name, bytes[at], at);
         }
-        if (at > 0 || code_point != BYTE_ORDER_MARK) {
+        if (at > 0 || code_point != BYTE_ORDER_MARK)
             loaded->code_points[loaded->count++] = code_point;
-        }
         at += (size_t)length;
     }
     return true;
@@ -82,33 +79,27 @@ bool text_load(const char *path, text *loaded, char *error) {
     size_t size = 0;
     *loaded = (text){0};
     FILE *stream = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
-    if (stream == NULL) {
+    if (stream == NULL)
         return failure(error, FAILURE_SIZE, "cannot read %s: %s", name, strerror(errno));
-    }
     bool ok = read_stream(stream, &bytes, &size);
-    if (!ok) {
+    if (!ok)
         failure(error, FAILURE_SIZE, "cannot read %s: %s", name, strerror(errno));
-    }
-    if (stream != stdin) {
+    if (stream != stdin)
         fclose(stream);
-    }
     ok = ok && decode(bytes, size, name, loaded, error);
-    if (ok && loaded->count == 0) {
+    if (ok && loaded->count == 0)
         ok = failure(error, FAILURE_SIZE, "%s: the file is empty", name);
-    }
     free(bytes);
-    if (!ok) {
+    if (!ok)
         text_free(loaded);
-    }
     return ok;
 }
 
 bool text_from_string(const char *string, const char *name, text *loaded, char *error) {
     *loaded = (text){0};
     bool ok = decode((const unsigned char *)string, strlen(string), name, loaded, error);
-    if (!ok) {
+    if (!ok)
         text_free(loaded);
-    }
     return ok;
 }
 
@@ -149,14 +140,11 @@ static void vocabulary_append(vocabulary *made, int32_t code_point) {
 }
 
 bool vocabulary_of_text(const text *source, vocabulary *made, char *error) {
-    if (!vocabulary_start(made, source->count < CODE_POINTS ? source->count : CODE_POINTS, error)) {
+    if (!vocabulary_start(made, source->count < CODE_POINTS ? source->count : CODE_POINTS, error))
         return false;
-    }
-    for (size_t i = 0; i < source->count; i++) {
-        if (made->number_plus_one[source->code_points[i]] == 0) {
+    for (size_t i = 0; i < source->count; i++)
+        if (made->number_plus_one[source->code_points[i]] == 0)
             vocabulary_append(made, source->code_points[i]);
-        }
-    }
     return true;
 }
 
@@ -165,9 +153,8 @@ bool vocabulary_of_list(const int32_t *code_points, size_t count, vocabulary *ma
         *made = (vocabulary){0};
         return failure(error, FAILURE_SIZE, "a vocabulary of %zu characters", count);
     }
-    if (!vocabulary_start(made, count, error)) {
+    if (!vocabulary_start(made, count, error))
         return false;
-    }
     for (size_t i = 0; i < count; i++) {
         if (!utf8proc_codepoint_valid(code_points[i]) ||
             made->number_plus_one[code_points[i]] != 0) {

@@ -44,9 +44,8 @@ static const cb_setting *declared_in(const char *line, const cb_setting *setting
             size_t word = strlen(words[i]), name = strlen(s->name);
             *head = word + name + 3;
             if (strncmp(line, words[i], word) == 0 && strncmp(line + word, s->name, name) == 0 &&
-                strncmp(line + word + name, " = ", 3) == 0) {
+                strncmp(line + word + name, " = ", 3) == 0)
                 return s;
-            }
         }
     }
     return NULL;
@@ -60,11 +59,10 @@ static char *with_settings(const char *equations, const cb_setting *settings) {
     for (const char *line = equations; stream != NULL && *line != '\0';) {
         size_t length = strcspn(line, "\n"), head;
         const cb_setting *set = declared_in(line, settings, &head);
-        if (set != NULL) {
+        if (set != NULL)
             fprintf(stream, "%.*s%.15g\n", (int)head, line, set->value);
-        } else {
+        else
             fprintf(stream, "%.*s\n", (int)length, line);
-        }
         line += length + (line[length] == '\n');
     }
     if (stream == NULL || fclose(stream) != 0) {
@@ -80,12 +78,10 @@ static char *equations_as_set(const chosen_cell *chosen) {
     const cb_cell *cell = chosen->cell;
     size_t length = cb_cell_equations(cell, NULL, 0);
     char *text = length > 0 ? malloc(length + 1) : NULL;
-    if (length == 0) {
+    if (length == 0)
         return with_settings(cell->equations == NULL ? "" : cell->equations, chosen->settings);
-    }
-    if (text != NULL) {
+    if (text != NULL)
         cb_cell_equations(cell, text, length + 1);
-    }
     return text;
 }
 
@@ -102,9 +98,8 @@ static void print_lines(const char *text) {
 /* Equations that were asked for as they were read; others as they are written. */
 static bool print_equations(const chosen_cell *chosen, bool asked) {
     char *text = asked ? equations_as_set(chosen) : NULL;
-    if (!asked || text != NULL) {
+    if (!asked || text != NULL)
         print_lines(asked ? text : chosen->cell->equations);
-    }
     free(text);
     return !asked || text != NULL;
 }
@@ -131,11 +126,10 @@ static bool print_cell(const chosen_cell *chosen, const request *asked) {
     const cb_cell *cell = chosen->cell;
     bool alone = asked->count > 0;
     printf("%s\n    %s\n", cell->name, cell->summary == NULL ? "" : cell->summary);
-    if (chosen->text != NULL && !alone) {
+    if (chosen->text != NULL && !alone)
         print_lines(without_comments(chosen->text));
-    } else if (cell->equations != NULL && !print_equations(chosen, alone)) {
+    else if (cell->equations != NULL && !print_equations(chosen, alone))
         return false;
-    }
     printf("    %" PRId64 " parameters with input %" PRId64 " and hidden %" PRId64 ", %" PRId64
            " without biases\n",
            cb_cell_parameters(cell, asked->input, asked->hidden, false, chosen->settings),
@@ -147,9 +141,8 @@ static bool print_cell(const chosen_cell *chosen, const request *asked) {
 static bool print_cells(const chosen_cell *const *cells, int count, const request *asked) {
     for (int i = 0; i < count; i++) {
         fputs(i == 0 ? "" : "\n", stdout);
-        if (!print_cell(cells[i], asked)) {
+        if (!print_cell(cells[i], asked))
             return false;
-        }
     }
     return true;
 }
@@ -159,9 +152,8 @@ static bool print_cells(const chosen_cell *const *cells, int count, const reques
 static json_t *cell_json(const chosen_cell *chosen, const request *asked) {
     const cb_cell *cell = chosen->cell;
     char *text = asked->set != NULL ? equations_as_set(chosen) : NULL;
-    if (asked->set != NULL && text == NULL) {
+    if (asked->set != NULL && text == NULL)
         return NULL;
-    }
     json_t *object = json_pack(
         "{s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "name", cell->name, "summary",
         cell->summary == NULL ? "" : cell->summary, "equations",
@@ -178,9 +170,8 @@ static json_t *cell_json(const chosen_cell *chosen, const request *asked) {
 
 static bool print_json(const chosen_cell *const *cells, int count, const request *asked) {
     json_t *list = json_array();
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count; i++)
         json_array_append_new(list, cell_json(cells[i], asked));
-    }
     bool complete = json_array_size(list) == (size_t)count;
     int written = complete ? json_dumpf(list, stdout, JSON_INDENT(2)) : -1;
     json_decref(list);
@@ -240,19 +231,15 @@ int cerebra_cells(int argc, char **argv) {
     request asked = {.input = 512, .hidden = 512};
     const chosen_cell *cells[MOST_CELLS];
     options_outcome outcome = parse(&asked, argc, argv, error);
-    if (outcome == OPTIONS_HELP) {
+    if (outcome == OPTIONS_HELP)
         return EXIT_SUCCESS;
-    }
-    if (outcome == OPTIONS_BAD) {
+    if (outcome == OPTIONS_BAD)
         return command_fail("cells", EXIT_USAGE, error);
-    }
     int status = EXIT_FAILURE, count = choose(&asked, cells, &status, error);
-    if (count < 0) {
+    if (count < 0)
         return command_fail("cells", status, error);
-    }
-    for (int i = 0; i < count && asked.names; i++) {
+    for (int i = 0; i < count && asked.names; i++)
         puts(cells[i]->name);
-    }
     bool good = asked.names  ? true
                 : asked.json ? print_json(cells, count, &asked)
                              : print_cells(cells, count, &asked);

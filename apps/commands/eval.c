@@ -70,9 +70,8 @@ static int eval(const request *asked, char *error) {
         ok = failure(error, FAILURE_SIZE, "%s: the loss of this model is not a finite number",
                      asked->checkpoint);
     }
-    if (ok) {
+    if (ok)
         print_measures(nats, source.count - 1);
-    }
     free(numbers);
     text_free(&source);
     checkpoint_free(&trained);
@@ -83,29 +82,25 @@ int cerebra_eval(int argc, char **argv) {
     char error[FAILURE_SIZE] = "";
     request asked = {0};
     options_outcome outcome = parse(&asked, argc, argv, error);
-    if (outcome == OPTIONS_HELP) {
+    if (outcome == OPTIONS_HELP)
         return EXIT_SUCCESS;
-    }
     if (outcome == OPTIONS_RUN && asked.cell != NULL) {
         asked.named = cell_choose(asked.cell, NULL, error);
-        if (asked.named == NULL) {
+        if (asked.named == NULL)
             return command_fail("eval", cell_file_is_wrong() ? EXIT_FAILURE : EXIT_USAGE, error);
-        }
     }
     if (outcome == OPTIONS_RUN && asked.checkpoint == NULL) {
         failure(error, FAILURE_SIZE, "--checkpoint FILE is needed");
         outcome = OPTIONS_BAD;
     }
-    if (outcome == OPTIONS_BAD) {
+    if (outcome == OPTIONS_BAD)
         return command_fail("eval", EXIT_USAGE, error);
-    }
     asked.data = asked.data == NULL ? corpus_bundled_path() : asked.data;
     if (asked.data == NULL) {
         return command_fail("eval", EXIT_FAILURE,
                             "the bundled text is not installed; use --data FILE");
     }
-    if (asked.threads > 0) {
+    if (asked.threads > 0)
         cb_set_threads((int)asked.threads);
-    }
     return eval(&asked, error);
 }

@@ -90,9 +90,8 @@ static cb_scan *recurrence(const chosen_cell *chosen, const request *asked, cons
     const cb_cell *cell = chosen->cell;
     const cb_rnn_options options = {
         .hidden = asked->hidden, .no_bias = asked->no_bias, .settings = chosen->settings};
-    for (int i = 0; i < cell->param_count; i++) {
+    for (int i = 0; i < cell->param_count; i++)
         names[i] = cell->params[i].name;
-    }
     return cb_cell_scan_new(cell, strcmp(asked->dtype, "f64") == 0 ? CB_F64 : CB_F32, asked->input,
                             &options, error);
 }
@@ -101,9 +100,8 @@ static bool print_description(cb_scan *scan, const cb_scan_sizes *sizes) {
     size_t length = cb_scan_describe(scan, sizes, NULL, 0);
     char *text = length > 0 ? malloc(length + 1) : NULL;
     bool written = text != NULL && cb_scan_describe(scan, sizes, text, length + 1) == length;
-    if (written) {
+    if (written)
         fputs(text, stdout);
-    }
     free(text);
     return written;
 }
@@ -154,34 +152,27 @@ int cerebra_explain(int argc, char **argv) {
     char error[FAILURE_SIZE] = "";
     request asked = defaults;
     options_outcome outcome = parse(&asked, argc, argv, error);
-    if (outcome == OPTIONS_HELP) {
+    if (outcome == OPTIONS_HELP)
         return EXIT_SUCCESS;
-    }
-    if (outcome == OPTIONS_BAD || !check(&asked, error)) {
+    if (outcome == OPTIONS_BAD || !check(&asked, error))
         return command_fail("explain", EXIT_USAGE, error);
-    }
     bool explained = true, passed = true;
     const char **names = asked.cell == NULL ? cell_names() : NULL;
     const chosen_cell *cells[MOST_CELLS];
     int count = 0;
-    if (asked.cell != NULL) {
+    if (asked.cell != NULL)
         count = cell_choose_list(asked.cell, asked.set, cells, MOST_CELLS, error);
-    }
     for (; asked.cell == NULL && count >= 0 && names != NULL && names[count] != NULL; count++) {
         cells[count] = cell_choose(names[count], NULL, error);
-        if (cells[count] == NULL) {
+        if (cells[count] == NULL)
             count = -2;
-        }
     }
     free(names);
-    if (count < 0) {
+    if (count < 0)
         return command_fail("explain", cell_file_is_wrong() ? EXIT_FAILURE : EXIT_USAGE, error);
-    }
-    for (int i = 0; i < count && explained; i++) {
+    for (int i = 0; i < count && explained; i++)
         explained = explain(cells[i], &asked, &passed, error);
-    }
-    if (explained && !passed) {
+    if (explained && !passed)
         return command_fail("explain", EXIT_FAILURE, "a cell differs from its step run op by op");
-    }
     return explained ? EXIT_SUCCESS : command_fail("explain", EXIT_FAILURE, error);
 }

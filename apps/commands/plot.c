@@ -111,9 +111,8 @@ static bool parse_limit(const char *option, const char *text, chart_limit *limit
     char *end;
     limit->set = true;
     limit->value = strtod(text, &end);
-    if (end == text || *end != '\0' || !isfinite(limit->value)) {
+    if (end == text || *end != '\0' || !isfinite(limit->value))
         return failure(error, FAILURE_SIZE, "--%s must be a number, not %s", option, text);
-    }
     return true;
 }
 
@@ -123,17 +122,15 @@ static bool take_number(request *asked, int code, const char *text, char *error)
     chart_options *chart = &asked->chart;
     switch (code) {
     case OPTION_SMOOTH:
-        if (!parse_whole("smooth", text, 1, 1000000, &whole, error)) {
+        if (!parse_whole("smooth", text, 1, 1000000, &whole, error))
             return false;
-        }
         chart->smooth = (size_t)whole;
         return true;
     case OPTION_WIDTH:
     case OPTION_HEIGHT:
         if (!parse_whole(code == OPTION_WIDTH ? "width" : "height", text, CHART_SMALLEST,
-                         CHART_LARGEST, &whole, error)) {
+                         CHART_LARGEST, &whole, error))
             return false;
-        }
         *(code == OPTION_WIDTH ? &chart->width : &chart->height) = (int)whole;
         return true;
     case OPTION_X_MIN:
@@ -190,9 +187,8 @@ static bool take_option(request *asked, int code, const char *value, char *error
 /* Limits that no data can satisfy are a mistake in the command, not in the files. */
 static bool check_limits(const char *axis, chart_limit low, chart_limit high, bool logarithmic,
                          char *error) {
-    if (low.set && high.set && low.value >= high.value) {
+    if (low.set && high.set && low.value >= high.value)
         return failure(error, FAILURE_SIZE, "--%smin must be less than --%smax", axis, axis);
-    }
     if (logarithmic && ((low.set && low.value <= 0) || (high.set && high.value <= 0))) {
         return failure(error, FAILURE_SIZE, "--%smin and --%smax must be positive with --log-%s",
                        axis, axis, axis);
@@ -202,16 +198,14 @@ static bool check_limits(const char *axis, chart_limit low, chart_limit high, bo
 
 static bool check_request(const request *asked, char *error) {
     const chart_options *chart = &asked->chart;
-    if (asked->file_count == 0) {
+    if (asked->file_count == 0)
         return failure(error, FAILURE_SIZE, "name at least one log to draw");
-    }
     if (asked->label_count > asked->file_count) {
         return failure(error, FAILURE_SIZE, "more labels (%zu) than files (%zu)",
                        asked->label_count, asked->file_count);
     }
-    if (!chart_path_supported(asked->out)) {
+    if (!chart_path_supported(asked->out))
         return failure(error, FAILURE_SIZE, "--out must end in .png or .svg, not %s", asked->out);
-    }
     return check_limits("x", chart->x_min, chart->x_max, chart->log_x, error) &&
            check_limits("y", chart->y_min, chart->y_max, chart->log_y, error);
 }
@@ -225,9 +219,8 @@ static bool parse_command_line(int argc, char **argv, request *asked, char *erro
             suggest_option_message(code, argv[optind - 1], long_options, error, FAILURE_SIZE);
             return false;
         }
-        if (!take_option(asked, code, optarg, error)) {
+        if (!take_option(asked, code, optarg, error))
             return false;
-        }
     }
     asked->files = argv + optind;
     asked->file_count = (size_t)(argc - optind);
@@ -245,9 +238,8 @@ static char *default_label(const request *asked, size_t index) {
         const char *other = strrchr(asked->files[i], '/');
         other = other == NULL ? asked->files[i] : other + 1;
         if (i != index && strncmp(other, name, length) == 0 &&
-            (other[length] == '.' || other[length] == '\0')) {
+            (other[length] == '.' || other[length] == '\0'))
             return strdup(path);
-        }
     }
     return strcmp(path, "-") == 0 ? strdup("standard input") : strndup(name, length);
 }
@@ -255,13 +247,11 @@ static char *default_label(const request *asked, size_t index) {
 /* The command as it was typed, for the chart's metadata. NULL when there is no memory. */
 static char *command_text(int argc, char **argv) {
     size_t size = sizeof "cerebra";
-    for (int i = 0; i < argc; i++) {
+    for (int i = 0; i < argc; i++)
         size += strlen(argv[i]) + 3;
-    }
     char *text = malloc(size);
-    if (text == NULL) {
+    if (text == NULL)
         return NULL;
-    }
     size_t length = (size_t)snprintf(text, size, "cerebra");
     for (int i = 0; i < argc; i++) {
         const char *quote = argv[i][strcspn(argv[i], " \t\n$*?'\"\\")] != '\0' ? "\"" : "";
@@ -275,16 +265,13 @@ static bool read_logs(const request *asked, csv_series *logs, chart_series *seri
                       char *error) {
     for (size_t i = 0; i < asked->file_count; i++) {
         if (!csv_read_series(asked->files[i], asked->x_column, asked->y_column, &logs[i], error,
-                             FAILURE_SIZE)) {
+                             FAILURE_SIZE))
             return false;
-        }
-        if (logs[i].count == 0) {
+        if (logs[i].count == 0)
             return failure(error, FAILURE_SIZE, "%s: no rows below the header", asked->files[i]);
-        }
         labels[i] = i < asked->label_count ? strdup(asked->labels[i]) : default_label(asked, i);
-        if (labels[i] == NULL) {
+        if (labels[i] == NULL)
             return failure(error, FAILURE_SIZE, "out of memory");
-        }
         series[i] = (chart_series){
             .label = labels[i], .count = logs[i].count, .x = logs[i].x, .y = logs[i].y};
     }
@@ -302,9 +289,8 @@ static bool draw(request *asked, const char *command, char *error) {
         goto cleanup;
     }
     ok = read_logs(asked, logs, series, labels, error);
-    if (!ok) {
+    if (!ok)
         goto cleanup;
-    }
     chart_options *chart = &asked->chart;
     chart->description = command;
     chart->x_label = chart->x_label == NULL ? logs[0].x_name : chart->x_label;
@@ -312,12 +298,10 @@ static bool draw(request *asked, const char *command, char *error) {
     ok = chart_write(series, count, chart, asked->out, error, FAILURE_SIZE);
 cleanup:
     for (size_t i = 0; i < count; i++) {
-        if (logs != NULL) {
+        if (logs != NULL)
             csv_free_series(&logs[i]);
-        }
-        if (labels != NULL) {
+        if (labels != NULL)
             free(labels[i]);
-        }
     }
     free(labels);
     free(series);

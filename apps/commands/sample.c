@@ -59,21 +59,18 @@ static printing print_character(int32_t code_point, char *error) {
     utf8proc_uint8_t bytes[4];
     size_t length = (size_t)utf8proc_encode_char(code_point, bytes);
     /* All bytes of a character go out in one write: a reader never sees half of one. */
-    if (fwrite(bytes, 1, length, stdout) == length && fflush(stdout) == 0) {
+    if (fwrite(bytes, 1, length, stdout) == length && fflush(stdout) == 0)
         return PRINTED;
-    }
-    if (errno == EPIPE) {
+    if (errno == EPIPE)
         return READER_GONE;
-    }
     failure(error, FAILURE_SIZE, "cannot write standard output: %s", strerror(errno));
     return CANNOT_PRINT;
 }
 
 static printing print_prompt(const text *prompt, char *error) {
     printing state = PRINTED;
-    for (size_t i = 0; state == PRINTED && i < prompt->count; i++) {
+    for (size_t i = 0; state == PRINTED && i < prompt->count; i++)
         state = print_character(prompt->code_points[i], error);
-    }
     return state;
 }
 
@@ -84,18 +81,16 @@ static int write_text(const checkpoint *trained, const request *asked, const tex
     bool prompted = prompt->count > 0;
     cb_random random = cb_random_seed(asked->seed);
     reader *r = reader_new(&trained->model, error);
-    if (r == NULL) {
+    if (r == NULL)
         return EXIT_FAILURE;
-    }
     printing state = print_prompt(prompt, error);
     const cb_tensor *logits =
         reader_feed(r, prompted ? numbers : &start, prompted ? (int64_t)prompt->count : 1, error);
     for (int64_t i = 0; state == PRINTED && logits != NULL && i < asked->length; i++) {
         int32_t next = reader_pick(logits, asked->temperature, &random);
         state = print_character(trained->characters.code_points[next], error);
-        if (state == PRINTED && i + 1 < asked->length) {
+        if (state == PRINTED && i + 1 < asked->length)
             logits = reader_feed(r, &next, 1, error);
-        }
     }
     reader_free(r);
     return state == READER_GONE || (state == PRINTED && logits != NULL) ? EXIT_SUCCESS
@@ -111,9 +106,8 @@ static int sample(const request *asked, char *error) {
         checkpoint_check_cell(asked->named, trained.model.config.cell, asked->checkpoint, error) &&
         text_from_string(asked->prompt, "--prompt", &prompt, error)) {
         numbers = vocabulary_encode(&trained.characters, &prompt, "--prompt", error);
-        if (numbers != NULL) {
+        if (numbers != NULL)
             status = write_text(&trained, asked, &prompt, numbers, error);
-        }
     }
     free(numbers);
     text_free(&prompt);
@@ -125,25 +119,21 @@ int cerebra_sample(int argc, char **argv) {
     char error[FAILURE_SIZE] = "";
     request asked = {.prompt = "", .length = 500, .temperature = 0.8, .seed = 1};
     options_outcome outcome = parse(&asked, argc, argv, error);
-    if (outcome == OPTIONS_HELP) {
+    if (outcome == OPTIONS_HELP)
         return EXIT_SUCCESS;
-    }
     if (outcome == OPTIONS_RUN && asked.cell != NULL) {
         asked.named = cell_choose(asked.cell, NULL, error);
-        if (asked.named == NULL) {
+        if (asked.named == NULL)
             return command_fail("sample", cell_file_is_wrong() ? EXIT_FAILURE : EXIT_USAGE, error);
-        }
     }
     if (outcome == OPTIONS_RUN && asked.checkpoint == NULL) {
         failure(error, FAILURE_SIZE, "--checkpoint FILE is needed");
         outcome = OPTIONS_BAD;
     }
-    if (outcome == OPTIONS_BAD) {
+    if (outcome == OPTIONS_BAD)
         return command_fail("sample", EXIT_USAGE, error);
-    }
-    if (asked.threads > 0) {
+    if (asked.threads > 0)
         cb_set_threads((int)asked.threads);
-    }
     signal(SIGPIPE, SIG_IGN);
     int status = sample(&asked, error);
     clearerr(stdout); /* reported above, or of no interest any more */

@@ -213,9 +213,8 @@ static int read_resumed(const request *asked, resumed *r, char *error) {
     const char *path = asked->resume;
     char message[FAILURE_SIZE] = "";
     cb_safetensors *stored = checkpoint_open(path, error);
-    if (stored == NULL) {
+    if (stored == NULL)
         return EXIT_FAILURE;
-    }
     /* A shared library is loaded only where the command line names it. */
     r->named = asked->cell_given ? name_again(asked, stored, error) : NULL;
     if (asked->cell_given && r->named == NULL) {
@@ -227,9 +226,8 @@ static int read_resumed(const request *asked, resumed *r, char *error) {
     /* As it was, whatever has become of a file of equations since. */
     r->cell = ok ? checkpoint_cell(stored, message) : NULL;
     cb_safetensors_free(stored);
-    if (r->cell == NULL) {
+    if (r->cell == NULL)
         failure(error, FAILURE_SIZE, "%s: %.900s", path, message);
-    }
     return r->cell != NULL ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -257,9 +255,8 @@ static int resume(request *asked, resumed *r, int argc, char **argv, char *error
     option_row rows[OPTIONS_MOST];
     request again = defaults;
     int status = read_resumed(asked, r, error);
-    if (status != EXIT_SUCCESS) {
+    if (status != EXIT_SUCCESS)
         return status;
-    }
     again.chosen = r->cell;
     again.log = r->log;
     again.checkpoint = path;
@@ -269,15 +266,13 @@ static int resume(request *asked, resumed *r, int argc, char **argv, char *error
         return EXIT_FAILURE;
     }
     const char *cell = again.cell, *set = again.set;
-    if (!check_cell(asked, r, cell, error) || parse(rows, argc, argv, error) != OPTIONS_RUN) {
+    if (!check_cell(asked, r, cell, error) || parse(rows, argc, argv, error) != OPTIONS_RUN)
         return EXIT_USAGE;
-    }
     again.cell = cell;
     again.set = set;
     settings_outcome outcome = settings_match(&r->settings, rows, path, error);
-    if (outcome != SETTINGS_SAME) {
+    if (outcome != SETTINGS_SAME)
         return outcome == SETTINGS_DIFFER ? EXIT_USAGE : EXIT_FAILURE;
-    }
     *asked = again;
     return EXIT_SUCCESS;
 }
@@ -296,15 +291,13 @@ static double given_or(double value, double otherwise) {
 
 static bool set_optimizer(request *asked, char *error) {
     const char *name = asked->optimizer;
-    if (!options_check_name("optimizer", name, cb_optimizer_names(), error)) {
+    if (!options_check_name("optimizer", name, cb_optimizer_names(), error))
         return false;
-    }
     bool adagrad = strcmp(name, "adagrad") == 0;
     bool has_momentum = strcmp(name, "sgd") == 0 || strcmp(name, "rmsprop") == 0;
     if (!check_applies("initial-accumulator", asked->initial_accumulator, adagrad, name, error) ||
-        !check_applies("momentum", asked->momentum, has_momentum, name, error)) {
+        !check_applies("momentum", asked->momentum, has_momentum, name, error))
         return false;
-    }
     asked->training.optimizer = name;
     asked->training.optimizer_options = (cb_optimizer_options){
         .named = isnan(asked->weight_decay) ? NULL : ".weight_decay",
@@ -317,53 +310,43 @@ static bool set_optimizer(request *asked, char *error) {
 
 static bool same_file(const char *a, const char *b) {
     struct stat a_status, b_status;
-    if (a == NULL || b == NULL || strcmp(a, "-") == 0 || strcmp(b, "-") == 0) {
+    if (a == NULL || b == NULL || strcmp(a, "-") == 0 || strcmp(b, "-") == 0)
         return false;
-    }
-    if (strcmp(a, b) == 0) {
+    if (strcmp(a, b) == 0)
         return true;
-    }
     return stat(a, &a_status) == 0 && stat(b, &b_status) == 0 && S_ISREG(a_status.st_mode) &&
            a_status.st_dev == b_status.st_dev && a_status.st_ino == b_status.st_ino;
 }
 
 /* What is wrong with a command line whose values are well-formed one by one. */
 static bool check(request *asked, model_init *init, char *error) {
-    if (asked->chosen == NULL) {
+    if (asked->chosen == NULL)
         asked->chosen = cell_choose(asked->cell, asked->set, error);
-    }
     if (asked->chosen == NULL || !set_optimizer(asked, error) ||
-        !options_check_name("init", asked->init, model_init_names, error)) {
+        !options_check_name("init", asked->init, model_init_names, error))
         return false;
-    }
-    if (asked->checkpoint != NULL && strcmp(asked->checkpoint, "-") == 0) {
+    if (asked->checkpoint != NULL && strcmp(asked->checkpoint, "-") == 0)
         return failure(error, FAILURE_SIZE, "--checkpoint must name a file");
-    }
-    if (asked->every != NULL && !checkpoint_interval_parse(asked->every, &asked->interval)) {
+    if (asked->every != NULL && !checkpoint_interval_parse(asked->every, &asked->interval))
         return failure(error, FAILURE_SIZE, CHECKPOINT_INTERVAL_FAULT, asked->every);
-    }
     if (asked->every != NULL && asked->checkpoint == NULL) {
         return failure(error, FAILURE_SIZE,
                        "--checkpoint-every means nothing without --checkpoint");
     }
-    if (same_file(asked->log, asked->checkpoint)) {
+    if (same_file(asked->log, asked->checkpoint))
         return failure(error, FAILURE_SIZE, "--log and --checkpoint name the same file");
-    }
-    if (same_file(asked->log, asked->resume)) {
+    if (same_file(asked->log, asked->resume))
         return failure(error, FAILURE_SIZE, "--log would overwrite the checkpoint to go on from");
-    }
-    if (same_file(asked->data, asked->log) || same_file(asked->data, asked->checkpoint)) {
+    if (same_file(asked->data, asked->log) || same_file(asked->data, asked->checkpoint))
         return failure(error, FAILURE_SIZE, "--data would be overwritten");
-    }
     return model_init_find(asked->init, init);
 }
 
 static int train(const request *asked, const model_init *init, const char *kept, char *error) {
     corpus data;
     training_result result = {0};
-    if (!corpus_load(asked->data, asked->held_out, &data, error)) {
+    if (!corpus_load(asked->data, asked->held_out, &data, error))
         return command_fail("train", EXIT_FAILURE, error);
-    }
     training_job job = {.label = asked->chosen->name,
                         .data = &data,
                         .model = {.cell = asked->chosen,
@@ -415,9 +398,8 @@ static int run(request *asked, char *error) {
     } else if (!check(asked, &init, error)) {
         status = command_fail("train", cell_file_is_wrong() ? EXIT_FAILURE : EXIT_USAGE, error);
     } else {
-        if (asked->threads > 0) {
+        if (asked->threads > 0)
             cb_set_threads((int)asked->threads);
-        }
         status = train(asked, &init, kept, error);
     }
     free(kept);
@@ -431,13 +413,11 @@ int cerebra_train(int argc, char **argv) {
     option_row rows[OPTIONS_MOST];
     fill_rows(&asked, rows);
     options_outcome outcome = parse(rows, argc, argv, error);
-    if (outcome == OPTIONS_HELP) {
+    if (outcome == OPTIONS_HELP)
         return EXIT_SUCCESS;
-    }
     int status = outcome == OPTIONS_BAD ? EXIT_USAGE : EXIT_SUCCESS;
-    if (status == EXIT_SUCCESS && asked.resume != NULL) {
+    if (status == EXIT_SUCCESS && asked.resume != NULL)
         status = resume(&asked, &before, argc, argv, error);
-    }
     status = status == EXIT_SUCCESS ? run(&asked, error) : command_fail("train", status, error);
     resumed_free(&before);
     return status;

@@ -40,19 +40,16 @@ static int add_names(const char *place, const char **names, int count) {
     for (struct dirent *file; folder != NULL && (file = readdir(folder)) != NULL;) {
         size_t length = strlen(file->d_name);
         bool known = false;
-        if (length <= 5 || strcmp(file->d_name + length - 5, ".cell") != 0 || count == MOST_CELLS) {
+        if (length <= 5 || strcmp(file->d_name + length - 5, ".cell") != 0 || count == MOST_CELLS)
             continue;
-        }
         file->d_name[length - 5] = '\0';
-        for (int i = 0; i < count; i++) {
+        for (int i = 0; i < count; i++)
             known = known || strcmp(names[i], file->d_name) == 0;
-        }
         names[count] = known ? NULL : strdup(file->d_name);
         count += names[count] != NULL;
     }
-    if (folder != NULL) {
+    if (folder != NULL)
         closedir(folder);
-    }
     return count;
 }
 

@@ -11,11 +11,9 @@
 static const char symbol[] = "cerebra_cells";
 
 const char *cell_library_in(const char *which) {
-    for (const char *at = strstr(which, ".so"); at != NULL; at = strstr(at + 1, ".so")) {
-        if (at[3] == '\0' || (at[3] == ':' && strchr(at + 4, '/') == NULL)) {
+    for (const char *at = strstr(which, ".so"); at != NULL; at = strstr(at + 1, ".so"))
+        if (at[3] == '\0' || (at[3] == ':' && strchr(at + 4, '/') == NULL))
             return at + 3;
-        }
-    }
     return NULL;
 }
 
@@ -27,9 +25,8 @@ static const char *kept(char *path) {
             free(path);
             return paths[i];
         }
-        if (paths[i] == NULL) {
+        if (paths[i] == NULL)
             return paths[i] = path;
-        }
     }
     free(path);
     return NULL;
@@ -49,9 +46,8 @@ static bool check_table(const cb_cell_library *table, const char *path, char *er
                        path, table->version, table->cell_size, CB_CELL_LIBRARY_VERSION,
                        sizeof(cb_cell));
     }
-    if (table->cells == NULL || table->cells[0] == NULL) {
+    if (table->cells == NULL || table->cells[0] == NULL)
         return failure(error, FAILURE_SIZE, "%s has an empty table of cells", path);
-    }
     return true;
 }
 
@@ -61,9 +57,8 @@ static const cb_cell *pick(const cb_cell_library *table, const char *name, const
     for (const cb_cell *const *c = table->cells; *c != NULL; c++) {
         const char *its = (*c)->name == NULL ? "(no name)" : (*c)->name;
         size_t length = strlen(list);
-        if (name[0] == '\0' ? table->cells[1] == NULL : strcmp(its, name) == 0) {
+        if (name[0] == '\0' ? table->cells[1] == NULL : strcmp(its, name) == 0)
             return *c;
-        }
         snprintf(list + length, sizeof list - length, "%s%s", length > 0 ? ", " : "", its);
     }
     if (name[0] == '\0') {

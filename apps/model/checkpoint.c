@@ -32,9 +32,8 @@ bool checkpoint_check_path(const char *path, char *error) {
                        S_ISDIR(status.st_mode) ? strerror(EISDIR) : "not a regular file");
     }
     replacement probe;
-    if (!replacement_open(&probe, path, error, FAILURE_SIZE)) {
+    if (!replacement_open(&probe, path, error, FAILURE_SIZE))
         return false;
-    }
     replacement_abandon(&probe);
     return true;
 }
@@ -48,9 +47,8 @@ static json_t *vocabulary_json(const vocabulary *characters) {
         json_t *item = json_stringn((const char *)bytes, (size_t)length);
         ok = ok && json_array_append_new(array, item) == 0;
     }
-    if (!ok) {
+    if (!ok)
         json_decref(array);
-    }
     return ok ? array : NULL;
 }
 
@@ -114,15 +112,12 @@ static bool checksum_is_right(const cb_safetensors *file) {
     char found[CHECKSUM_SIZE];
     int count = cb_safetensors_count(file);
     cb_named_tensor *tensors = calloc((size_t)count + 1, sizeof *tensors);
-    for (int i = 0; i < COVERED; i++) {
+    for (int i = 0; i < COVERED; i++)
         values[i] = cb_safetensors_metadata(file, covered_keys[i]);
-    }
-    for (int i = 0; tensors != NULL && i < count; i++) {
+    for (int i = 0; tensors != NULL && i < count; i++)
         tensors[i] = cb_safetensors_at(file, i);
-    }
-    if (tensors != NULL) {
+    if (tensors != NULL)
         format_checksum(count, tensors, values, found);
-    }
     bool right = tensors != NULL && stored != NULL && strcmp(stored, found) == 0;
     free(tensors);
     return right;
@@ -142,20 +137,15 @@ static int list_metadata(const cb_metadata *own, int own_count, const checkpoint
                          char checksum[CHECKSUM_SIZE], cb_metadata *list) {
     const char *values[COVERED] = {NULL};
     int count = 0;
-    for (int i = 0; i < own_count; i++) {
-        if (own[i].value != NULL) {
+    for (int i = 0; i < own_count; i++)
+        if (own[i].value != NULL)
             list[count++] = own[i];
-        }
-    }
-    for (int i = 0; i < extra->metadata_count; i++) {
+    for (int i = 0; i < extra->metadata_count; i++)
         list[count++] = extra->metadata[i];
-    }
     for (int i = 0; i < count; i++) {
-        for (int k = 0; k < COVERED; k++) {
-            if (strcmp(list[i].key, covered_keys[k]) == 0) {
+        for (int k = 0; k < COVERED; k++)
+            if (strcmp(list[i].key, covered_keys[k]) == 0)
                 values[k] = list[i].value;
-            }
-        }
     }
     format_checksum(tensor_count, tensors, values, checksum);
     list[count++] = (cb_metadata){checksum_key, checksum};
@@ -180,9 +170,8 @@ bool checkpoint_write(const char *path, const model *m, const vocabulary *charac
         const cb_param *param = cb_params_at(m->params, i);
         tensors[i] = (cb_named_tensor){param->name, param->value};
     }
-    for (int i = 0; i < extra->tensor_count; i++) {
+    for (int i = 0; i < extra->tensor_count; i++)
         tensors[count++] = extra->tensors[i];
-    }
     qsort(tensors, (size_t)count, sizeof *tensors, by_name);
     const chosen_cell *cell = m->config.cell;
     const cb_metadata own[] = {{"format", format_name},
@@ -197,9 +186,8 @@ bool checkpoint_write(const char *path, const model *m, const vocabulary *charac
                                        tensors, checksum, metadata);
     cb_error reason = {0};
     ok = cb_safetensors_write(path, count, tensors, metadata_count, metadata, &reason) == CB_OK;
-    if (!ok) {
+    if (!ok)
         failure(error, FAILURE_SIZE, "%s", reason.message);
-    }
 cleanup:
     free(tensors);
     free(metadata);
@@ -298,9 +286,8 @@ static bool check_size(const cb_safetensors *file, const model_config *config, c
 
 static bool read_weights(const cb_safetensors *file, const model *m, char *error) {
     cb_error reason;
-    if (cb_params_restore(m->params, file, &reason) != CB_OK) {
+    if (cb_params_restore(m->params, file, &reason) != CB_OK)
         return failure(error, FAILURE_SIZE, "%s", reason.message);
-    }
     return model_is_finite(m) ||
            failure(error, FAILURE_SIZE, "it has weights that are not finite numbers");
 }
@@ -309,12 +296,10 @@ static bool read_weights(const cb_safetensors *file, const model *m, char *error
 static bool check_format(const cb_safetensors *file, char *error) {
     const char *format = cb_safetensors_metadata(file, "format");
     const char *version = cb_safetensors_metadata(file, "format_version");
-    if (format == NULL || strcmp(format, format_name) != 0) {
+    if (format == NULL || strcmp(format, format_name) != 0)
         return failure(error, FAILURE_SIZE, "not a checkpoint of cerebra");
-    }
-    if (version != NULL && strcmp(version, old_version) == 0) {
+    if (version != NULL && strcmp(version, old_version) == 0)
         return true;
-    }
     if (version == NULL || strcmp(version, format_version) != 0) {
         return failure(error, FAILURE_SIZE, "a checkpoint of version %.20s, which is not known",
                        version == NULL ? "?" : version);
@@ -340,12 +325,10 @@ cb_safetensors *checkpoint_open(const char *path, char *error) {
 static bool read_model(const cb_safetensors *file, checkpoint *loaded, char *error) {
     model_config config = {0};
     if (!read_config(file, &config, error) ||
-        !read_vocabulary(cb_safetensors_metadata(file, "vocabulary"), &loaded->characters, error)) {
+        !read_vocabulary(cb_safetensors_metadata(file, "vocabulary"), &loaded->characters, error))
         return false;
-    }
-    if (loaded->characters.count != config.vocabulary) {
+    if (loaded->characters.count != config.vocabulary)
         return failure(error, FAILURE_SIZE, "its vocabulary does not fit its configuration");
-    }
     /* The initial values are overwritten: any that are cheap to make will do. */
     const model_init any = {.equal_halves = true};
     return check_size(file, &config, error) &&
@@ -371,9 +354,8 @@ bool checkpoint_check_cell(const chosen_cell *named, const chosen_cell *kept, co
 bool checkpoint_read(const char *path, checkpoint *loaded, char *error) {
     *loaded = (checkpoint){0};
     cb_safetensors *file = checkpoint_open(path, error);
-    if (file == NULL) {
+    if (file == NULL)
         return false;
-    }
     char message[FAILURE_SIZE] = "";
     bool ok = read_model(file, loaded, message);
     if (!ok) {

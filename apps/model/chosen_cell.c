@@ -32,9 +32,8 @@ bool cell_file_is_wrong(void) {
 }
 
 static void free_entry(entry *e) {
-    if (e == NULL) {
+    if (e == NULL)
         return;
-    }
     cb_cell_free(e->own);
     free(e->set);
     free(e->names);
@@ -47,16 +46,13 @@ static void free_entry(entry *e) {
 static bool parse_setting(char *one, entry *to, int *count, char *error) {
     char *equals = strchr(one, '=');
     cb_setting *setting = &to->settings[*count];
-    if (equals == NULL || equals == one || !options_parse_number(equals + 1, &setting->value)) {
+    if (equals == NULL || equals == one || !options_parse_number(equals + 1, &setting->value))
         return failure(error, FAILURE_SIZE, "--set takes NAME=NUMBER, not \"%s\"", one);
-    }
     *equals = '\0';
     setting->name = one;
-    for (int i = 0; i < *count; i++) {
-        if (strcmp(to->settings[i].name, one) == 0) {
+    for (int i = 0; i < *count; i++)
+        if (strcmp(to->settings[i].name, one) == 0)
             return failure(error, FAILURE_SIZE, "--set names \"%s\" twice", one);
-        }
-    }
     return ++*count < MOST_SETTINGS ||
            failure(error, FAILURE_SIZE, "--set names more than %d hyperparameters",
                    MOST_SETTINGS - 1);
@@ -67,9 +63,8 @@ static bool parse_settings(const char *set, entry *to, char *error) {
     int count = 0;
     to->set = strdup(set == NULL ? "" : set);
     to->names = strdup(to->set == NULL ? "" : to->set);
-    if (to->set == NULL || to->names == NULL) {
+    if (to->set == NULL || to->names == NULL)
         return failure(error, FAILURE_SIZE, "out of memory");
-    }
     for (char *rest = set == NULL ? NULL : to->names; rest != NULL;) {
         char *one = rest, *comma = strchr(rest, ',');
         rest = comma == NULL ? NULL : comma + 1;
@@ -81,9 +76,8 @@ static bool parse_settings(const char *set, entry *to, char *error) {
                                : "--set takes NAME=NUMBER,...; \"%s\" has a comma too many",
                            set);
         }
-        if (!parse_setting(one, to, &count, error)) {
+        if (!parse_setting(one, to, &count, error))
             return false;
-        }
     }
     return true;
 }
@@ -101,9 +95,8 @@ static bool check_set(const char *set, char *error) {
 static bool check_settings(const cb_cell *cell, const cb_setting *settings, char *error) {
     for (const cb_setting *s = settings; s->name != NULL; s++) {
         bool found = false;
-        for (int i = 0; i < cell->setting_count; i++) {
+        for (int i = 0; i < cell->setting_count; i++)
             found = found || strcmp(cell->settings[i].name, s->name) == 0;
-        }
         if (!found) {
             return failure(error, FAILURE_SIZE, "the cell %s has no hyperparameter \"%s\"",
                            cell->name, s->name);
@@ -171,13 +164,11 @@ static bool find(entry *to, const char *which, char *error) {
         return cell != NULL && use_cell(to, cell, error);
     }
     size_t length = strlen(which);
-    if (strchr(which, '/') != NULL || (length > 5 && strcmp(which + length - 5, ".cell") == 0)) {
+    if (strchr(which, '/') != NULL || (length > 5 && strcmp(which + length - 5, ".cell") == 0))
         return use_file(to, which, error);
-    }
     const cb_cell *cell = cell_in_c(which);
-    if (cell != NULL) {
+    if (cell != NULL)
         return use_cell(to, cell, error);
-    }
     return cell_folder_find(which, path) ? use_file(to, path, error) : unknown(which, error);
 }
 
@@ -287,12 +278,10 @@ static const chosen_cell *choose_fitting(const char *which, const char *set, uin
                                          char *error) {
     const chosen_cell *plain = set == NULL ? NULL : cell_choose(which, NULL, error);
     char *own = plain == NULL ? NULL : fitting(which, set, used);
-    if (set == NULL) {
+    if (set == NULL)
         return cell_choose(which, NULL, error);
-    }
-    if (plain != NULL && own == NULL) {
+    if (plain != NULL && own == NULL)
         failure(error, FAILURE_SIZE, "out of memory");
-    }
     const char *fits = own == NULL || *own == '\0' ? NULL : own;
     const chosen_cell *chosen = own == NULL ? NULL : cell_choose(which, fits, error);
     free(own);
@@ -332,9 +321,8 @@ int cell_choose_list(const char *list, const char *set, const chosen_cell **chos
 static char *as_read(const chosen_cell *chosen) {
     size_t length = cb_cell_equations(chosen->cell, NULL, 0);
     char *text = length > 0 ? malloc(length + 1) : NULL;
-    if (text != NULL) {
+    if (text != NULL)
         cb_cell_equations(chosen->cell, text, length + 1);
-    }
     return text;
 }
 
@@ -343,9 +331,8 @@ bool cell_says_the_same(const chosen_cell *named, const chosen_cell *kept) {
         return named->text == kept->text && (named->library == NULL) == (kept->library == NULL) &&
                strcmp(named->name, kept->name) == 0;
     }
-    if (strcmp(named->text, kept->text) == 0) {
+    if (strcmp(named->text, kept->text) == 0)
         return true;
-    }
     /* Comments and spaces say nothing. Both are read with the same hyperparameters. */
     char error[FAILURE_SIZE], *now = NULL, *before = as_read(kept);
     const chosen_cell *again = cell_choose_kept(named->name, named->text, NULL, kept->set, error);
@@ -366,9 +353,8 @@ static bool value_of(const chosen_cell *chosen, const char *name, double *value)
             found = true;
         }
     }
-    for (const cb_setting *s = chosen->settings; s->name != NULL; s++) {
+    for (const cb_setting *s = chosen->settings; s->name != NULL; s++)
         *value = strcmp(s->name, name) == 0 ? s->value : *value;
-    }
     /* Sizes are in the text alone, as "size NAME = NUMBER". */
     char *text = found ? NULL : as_read(chosen);
     size_t length = strlen(name);
@@ -385,9 +371,8 @@ static bool value_of(const chosen_cell *chosen, const char *name, double *value)
 static bool check_value(const chosen_cell *kept, const chosen_cell *now, const char *name,
                         bool typed, const char *path, char *error) {
     double is = 0, was = 0;
-    if (!value_of(kept, name, &was) || !value_of(now, name, &is) || is == was) {
+    if (!value_of(kept, name, &was) || !value_of(now, name, &is) || is == was)
         return true;
-    }
     return failure(error, FAILURE_SIZE,
                    typed ? "%s was made with --set %s=%.15g, not %s=%.15g"
                          : "%s was made with --set %s=%.15g; without it, %s is %.15g",
@@ -396,21 +381,17 @@ static bool check_value(const chosen_cell *kept, const chosen_cell *now, const c
 
 bool cell_check_set(const chosen_cell *kept, const char *set, const char *path, char *error) {
     char message[FAILURE_SIZE] = "";
-    if (!check_set(set, error)) {
+    if (!check_set(set, error))
         return false;
-    }
     const chosen_cell *now = cell_choose_kept(kept->name, kept->text, kept->library, set, message);
-    if (now == NULL) {
+    if (now == NULL)
         return failure(error, FAILURE_SIZE, "%s: %.900s", path, message);
-    }
     /* A chosen cell is the first part of its entry, which has all that was set. */
     const entry *both[2] = {(const entry *)now, (const entry *)kept};
     for (int k = 0; k < 2; k++) {
-        for (const cb_setting *s = both[k]->settings; s->name != NULL; s++) {
-            if (!check_value(kept, now, s->name, k == 0, path, error)) {
+        for (const cb_setting *s = both[k]->settings; s->name != NULL; s++)
+            if (!check_value(kept, now, s->name, k == 0, path, error))
                 return false;
-            }
-        }
     }
     return true;
 }
@@ -418,22 +399,17 @@ bool cell_check_set(const chosen_cell *kept, const char *set, const char *path, 
 const char **cell_names(void) {
     const char *const *files = cell_folder_names();
     size_t count = 2;
-    for (const cb_cell *const *c = cb_cells(); *c != NULL; c++) {
+    for (const cb_cell *const *c = cb_cells(); *c != NULL; c++)
         count++;
-    }
-    for (size_t i = 0; files[i] != NULL; i++) {
+    for (size_t i = 0; files[i] != NULL; i++)
         count++;
-    }
     const char **names = calloc(count, sizeof *names);
     size_t at = 0;
-    for (const cb_cell *const *c = cb_cells(); names != NULL && *c != NULL; c++) {
+    for (const cb_cell *const *c = cb_cells(); names != NULL && *c != NULL; c++)
         names[at++] = (*c)->name;
-    }
-    if (names != NULL) {
+    if (names != NULL)
         names[at++] = published_lstm_state_bias.name;
-    }
-    for (size_t i = 0; names != NULL && files[i] != NULL; i++) {
+    for (size_t i = 0; names != NULL && files[i] != NULL; i++)
         names[at++] = files[i];
-    }
     return names;
 }

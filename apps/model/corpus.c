@@ -18,11 +18,9 @@
 const char *corpus_bundled_path(void) {
     static const char *const places[] = {CB_DATA_DIR "/tideline.txt",
                                          CB_SOURCE_DATA_DIR "/tideline.txt"};
-    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-        if (access(places[i], R_OK) == 0) {
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+        if (access(places[i], R_OK) == 0)
             return places[i];
-        }
-    }
     return NULL;
 }
 
@@ -37,9 +35,8 @@ bool corpus_load(const char *path, double held_out, corpus *loaded, char *error)
                        CB_DATA_DIR);
     }
     const char *name = text_display_name(path);
-    if (!text_load(path, &source, error)) {
+    if (!text_load(path, &source, error))
         return false;
-    }
     bool ok = vocabulary_of_text(&source, &loaded->characters, error);
     if (ok) {
         loaded->numbers = vocabulary_encode(&loaded->characters, &source, name, error);
@@ -48,16 +45,13 @@ bool corpus_load(const char *path, double held_out, corpus *loaded, char *error)
         loaded->training = loaded->count - (int64_t)(held_out * (double)loaded->count);
         ok = loaded->numbers != NULL;
     }
-    if (ok && loaded->name == NULL) {
+    if (ok && loaded->name == NULL)
         ok = failure(error, FAILURE_SIZE, "out of memory");
-    }
-    if (ok && held_out > 0 && loaded->count - loaded->training < 2) {
+    if (ok && held_out > 0 && loaded->count - loaded->training < 2)
         ok = failure(error, FAILURE_SIZE, "%s: too short to hold out a part of it", name);
-    }
     text_free(&source);
-    if (!ok) {
+    if (!ok)
         corpus_free(loaded);
-    }
     return ok;
 }
 

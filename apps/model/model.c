@@ -47,9 +47,8 @@ bool model_make(const model_config *config, const model_init *init, uint64_t see
     const chosen_cell *cell = config->cell;
     *made = (model){.config = *config};
     made->params = cb_params_new(seed);
-    if (made->params == NULL) {
+    if (made->params == NULL)
         return failure(error, FAILURE_SIZE, "out of memory");
-    }
     made->embedding = cb_embedding_new(made->params, "embedding", config->vocabulary,
                                        config->embedding, .weight_init = init->embedding);
     made->rnn = cb_rnn_new(
@@ -59,9 +58,8 @@ bool model_make(const model_config *config, const model_init *init, uint64_t see
         .input_init = init->input, .recurrent_init = init->recurrent, .bias_init = init->bias,
         .settings = cell->settings, .recurrent_dropout = config->recurrent_dropout,
         .zoneout = config->zoneout, .zoneout_cell = config->zoneout_cell);
-    if (config->dropout > 0) {
+    if (config->dropout > 0)
         made->dropout = cb_dropout_new(made->params, "dropout", config->dropout);
-    }
     made->head =
         cb_linear_new(made->params, "head", cb_rnn_output_size(made->rnn), config->vocabulary,
                       .weight_init = init->head, .bias_init = init->head_bias);
@@ -93,9 +91,8 @@ int64_t model_parameters(const model_config *config) {
 
 cb_tensor *model_forward(const model *m, cb_tensor *x, const cb_rnn_io *io) {
     cb_tensor *h = cb_rnn_forward(m->rnn, cb_forward(m->embedding, x), io);
-    if (m->dropout != NULL) {
+    if (m->dropout != NULL)
         h = cb_forward(m->dropout, h);
-    }
     return cb_forward(m->head, h);
 }
 
@@ -104,11 +101,9 @@ bool model_is_finite(const model *m) {
         const cb_tensor *value = cb_params_at(m->params, i)->value;
         const float *elements = value->data;
         int64_t count = cb_tensor_count(value);
-        for (int64_t k = 0; k < count; k++) {
-            if (!isfinite(elements[k])) {
+        for (int64_t k = 0; k < count; k++)
+            if (!isfinite(elements[k]))
                 return false;
-            }
-        }
     }
     return true;
 }
@@ -137,9 +132,8 @@ double model_halves_distance(const model *m) {
             char name[128];
             snprintf(name, sizeof name, "rnn.%s_l%d", row->name, (int)layer);
             const cb_param *param = cb_params_find(m->params, name);
-            if (row->halves == 2 && matrix && param != NULL) {
+            if (row->halves == 2 && matrix && param != NULL)
                 add_squares(param->value, &difference, &size);
-            }
         }
     }
     return size > 0 ? sqrt(difference / size) : NAN;

@@ -20,9 +20,8 @@ static bool add_loss(const model *m, cb_tape *tape, int32_t *x, int32_t *y, int6
     cb_tensor *logits = model_forward(m, cb_input(tape, &x_plain), NULL);
     *sum += cb_item(cb_cross_entropy(logits, cb_input(tape, &y_plain), .reduction = CB_REDUCE_SUM));
     bool ok = cb_tape_status(tape) == CB_OK;
-    if (!ok) {
+    if (!ok)
         failure(error, FAILURE_SIZE, "%s", cb_tape_error(tape));
-    }
     cb_tape_reset(tape);
     return ok;
 }
@@ -44,9 +43,8 @@ static bool add_windows(const model *m, cb_tape *tape, const int32_t *characters
         ok = window_batch_make(&source, most, &batch, error);
         for (int64_t first = 0; ok && first < source.count; first += most) {
             int64_t size = source.count - first < most ? source.count - first : most;
-            for (int64_t b = 0; b < size; b++) {
+            for (int64_t b = 0; b < size; b++)
                 batch.chosen[b] = first + b;
-            }
             window_batch_fill(&source, size, &batch);
             ok = add_loss(m, tape, batch.x, batch.y, time, size, sum, error);
         }
@@ -69,13 +67,11 @@ static bool add_windows(const model *m, cb_tape *tape, const int32_t *characters
 
 bool predict_windows(const model *m, const int32_t *characters, int64_t count, double *loss,
                      char *error) {
-    if (!check_length(count, error)) {
+    if (!check_length(count, error))
         return false;
-    }
     cb_tape *tape = cb_tape_new_no_grad();
-    if (tape == NULL) {
+    if (tape == NULL)
         return failure(error, FAILURE_SIZE, "out of memory");
-    }
     double sum = 0;
     bool ok = add_windows(m, tape, characters, count, &sum, error);
     *loss = sum / (double)(count - 1);
@@ -119,12 +115,10 @@ reader *reader_new(const model *m, char *error) {
 }
 
 void reader_free(reader *r) {
-    if (r == NULL) {
+    if (r == NULL)
         return;
-    }
-    for (int i = 0; i < r->states; i++) {
+    for (int i = 0; i < r->states; i++)
         cb_tensor_free(r->kept[i]);
-    }
     free(r->kept);
     free(r->initial);
     free(r->final);
@@ -136,9 +130,8 @@ const cb_tensor *reader_feed(reader *r, const int32_t *characters, int64_t time,
     cb_tape_reset(r->tape);
     /* The tensor is only read; cb_tensor_wrap has no const form. */
     cb_tensor plain = cb_tensor_wrap(CB_I32, CB_SHAPE(time, 1), (void *)(uintptr_t)characters);
-    for (int i = 0; i < r->states; i++) {
+    for (int i = 0; i < r->states; i++)
         r->initial[i] = cb_input(r->tape, r->kept[i]);
-    }
     cb_rnn_io io = {.initial = r->initial, .final = r->final};
     cb_tensor *logits = cb_contiguous(model_forward(r->model, cb_input(r->tape, &plain), &io));
     if (cb_tape_status(r->tape) != CB_OK) {
@@ -165,24 +158,20 @@ int32_t reader_pick(const cb_tensor *logits, double temperature, cb_random *rand
     int64_t classes = logits->shape[2];
     const float *row = (const float *)logits->data + (logits->shape[0] - 1) * classes;
     int64_t best = 0;
-    for (int64_t c = 1; c < classes; c++) {
+    for (int64_t c = 1; c < classes; c++)
         best = row[c] > row[best] ? c : best;
-    }
-    if (!(temperature > 0)) {
+    if (!(temperature > 0))
         return (int32_t)best;
-    }
     double total = 0;
-    for (int64_t c = 0; c < classes; c++) {
+    for (int64_t c = 0; c < classes; c++)
         total += exp(((double)row[c] - (double)row[best]) / temperature);
-    }
     double uniform;
     cb_random_uniform_f64(random, 1, &uniform, 0, 1);
     double left = uniform * total;
     for (int64_t c = 0; c < classes; c++) {
         left -= exp(((double)row[c] - (double)row[best]) / temperature);
-        if (left < 0) {
+        if (left < 0)
             return (int32_t)c;
-        }
     }
     return (int32_t)best; /* rounding let the sum end early */
 }
@@ -195,12 +184,10 @@ static double sum_loss(const cb_tensor *logits, const int32_t *y) {
         const float *row = (const float *)logits->data + t * classes;
         double largest = -INFINITY;
         double total = 0;
-        for (int64_t c = 0; c < classes; c++) {
+        for (int64_t c = 0; c < classes; c++)
             largest = fmax(largest, (double)row[c]);
-        }
-        for (int64_t c = 0; c < classes; c++) {
+        for (int64_t c = 0; c < classes; c++)
             total += exp((double)row[c] - largest);
-        }
         sum += log(total) + largest - (double)row[y[t]];
     }
     return sum;
@@ -208,9 +195,8 @@ static double sum_loss(const cb_tensor *logits, const int32_t *y) {
 
 bool predict_carried(const model *m, const int32_t *characters, int64_t count, double *loss,
                      char *error) {
-    if (!check_length(count, error)) {
+    if (!check_length(count, error))
         return false;
-    }
     reader *r = reader_new(m, error);
     double sum = 0;
     bool ok = r != NULL;

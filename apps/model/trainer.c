@@ -79,12 +79,10 @@ bool training_check(const training_job *job, char *error) {
         windows_make(job->data->numbers, job->data->training, job->model.seq_len, &source, error) &&
         window_batch_make(&source, job->options.batch, &batch, error);
     window_batch_free(&batch);
-    if (ok && job->log != NULL) {
+    if (ok && job->log != NULL)
         ok = training_log_check_path(job->log, error);
-    }
-    if (ok && job->checkpoint != NULL) {
+    if (ok && job->checkpoint != NULL)
         ok = checkpoint_check_path(job->checkpoint, error);
-    }
     return ok;
 }
 
@@ -107,9 +105,8 @@ static bool make_model(training *run) {
     if (!windows_make(job->data->numbers, job->data->training, config.seq_len, &run->windows,
                       run->error) ||
         !window_batch_make(&run->windows, job->options.batch, &run->batch, run->error) ||
-        !model_make(&config, &job->init, job->options.seed, &run->model, run->error)) {
+        !model_make(&config, &job->init, job->options.seed, &run->model, run->error))
         return false;
-    }
     run->result->parameters = cb_params_elements(run->model.params);
     cb_optimizer_options optimizer_options = job->options.optimizer_options;
     optimizer_options.clip_norm = job->options.clip_norm;
@@ -124,21 +121,17 @@ static bool restore(training *run) {
     const training_job *job = run->job;
     char message[FAILURE_SIZE] = "";
     cb_safetensors *stored = checkpoint_open(job->resume, run->error);
-    if (stored == NULL) {
+    if (stored == NULL)
         return false;
-    }
     bool ok = training_state_restore(stored, &run->model, run->optimizer, job->data,
                                      job->options.epochs, &run->state, message);
     cb_safetensors_free(stored);
-    if (ok && run->state.step > job->options.steps_per_epoch) {
+    if (ok && run->state.step > job->options.steps_per_epoch)
         ok = failure(message, sizeof message, "its position is damaged");
-    }
-    if (!ok) {
+    if (!ok)
         return failure(run->error, FAILURE_SIZE, "%s: %.900s", job->resume, message);
-    }
-    if (!training_log_resume(&run->log, run->state.records, run->state.count, run->error)) {
+    if (!training_log_resume(&run->log, run->state.records, run->state.count, run->error))
         return false;
-    }
     int64_t done = run->state.count;
     double last = done > 0 ? run->state.records[done - 1].seconds : 0;
     last = isnan(last) ? 0 : last; /* the log that had them is gone */
@@ -153,22 +146,19 @@ static bool prepare(training *run) {
     run->result->records = calloc((size_t)job->options.epochs, sizeof(epoch_record));
     run->tape = cb_tape_new();
     run->judging = cb_tape_new_no_grad();
-    if (run->result->records == NULL || run->tape == NULL || run->judging == NULL) {
+    if (run->result->records == NULL || run->tape == NULL || run->judging == NULL)
         return failure(run->error, FAILURE_SIZE, "out of memory");
-    }
     if (!run_lock_take(&run->checkpoint_lock, job->checkpoint, run->error) ||
-        !run_lock_take(&run->log_lock, job->log, run->error) || !make_model(run)) {
+        !run_lock_take(&run->log_lock, job->log, run->error) || !make_model(run))
         return false;
-    }
     cb_random parent = cb_random_seed(job->options.seed);
     run->state = (training_state){.records = run->result->records,
                                   .first_loss = NAN,
                                   .batches = cb_random_split(&parent, BATCH_STREAM)};
     run->log = (training_log){
         .path = job->log, .held_out = holds_out(job), .distance = job->record_distance};
-    if (job->resume != NULL && !restore(run)) {
+    if (job->resume != NULL && !restore(run))
         return false;
-    }
     run->result->count = run->state.count;
     cb_tape_detect_anomaly(run->tape, job->detect_anomaly);
     run->saved = progress_clock();
@@ -208,17 +198,15 @@ static char *describe(const training *run) {
         double loss = run->result->records[done - 1].loss;
         ok = json_object_set_new(object, "loss", json_real(loss)) == 0;
     }
-    if (!ok) {
+    if (!ok)
         json_decref(object);
-    }
     return ok ? cbi_json_text(object) : NULL;
 }
 
 static training_outcome save(training *run, bool finished) {
     const training_job *job = run->job;
-    if (job->checkpoint == NULL) {
+    if (job->checkpoint == NULL)
         return TRAINING_DONE;
-    }
     char *description = describe(run);
     run->state.finished = finished;
     const training_file file = {.model = &run->model,
@@ -242,9 +230,8 @@ static training_outcome save(training *run, bool finished) {
 static training_outcome diverged(training *run, int64_t step, const char *what) {
     char place[48] = "";
     bool kept = run->has_good;
-    if (step >= 0) {
+    if (step >= 0)
         snprintf(place, sizeof place, ", step %" PRId64, step);
-    }
     failure(run->error, FAILURE_SIZE, "training diverged in epoch %" PRId64 "%s: %s%s%s",
             run->state.count, place, what, kept ? "; the last good weights are in " : "",
             kept ? run->job->checkpoint : "");
@@ -281,18 +268,15 @@ static training_outcome judge_weights(training *run) {
         cb_tensor_wrap(CB_I32, CB_SHAPE(run->windows.time, run->batch.size), run->batch.x);
     cb_tensor y =
         cb_tensor_wrap(CB_I32, CB_SHAPE(run->windows.time, run->batch.size), run->batch.y);
-    if (!model_is_finite(&run->model)) {
+    if (!model_is_finite(&run->model))
         return diverged(run, -1, "a weight is not a finite number");
-    }
-    if (!run->has_batch) { /* what was restored was judged when it was saved */
+    if (!run->has_batch) /* what was restored was judged when it was saved */
         return TRAINING_DONE;
-    }
     cb_tensor *logits = model_forward(&run->model, cb_input(run->judging, &x), NULL);
     double loss = cb_item(cb_cross_entropy(logits, cb_input(run->judging, &y)));
     bool failed = cb_tape_status(run->judging) != CB_OK;
-    if (failed) {
+    if (failed)
         failure(run->error, FAILURE_SIZE, "%s", cb_tape_error(run->judging));
-    }
     cb_tape_reset(run->judging);
     return failed ? TRAINING_FAILED : judge(run, loss, "after its last step");
 }
@@ -303,9 +287,8 @@ static training_outcome interrupted(training *run) {
         /* Weights that the last update has spoilt must not replace good ones. */
         training_outcome saved = judge_weights(run);
         saved = saved == TRAINING_DONE ? save(run, false) : saved;
-        if (saved != TRAINING_DONE) {
+        if (saved != TRAINING_DONE)
             return saved;
-        }
         failure(run->error, FAILURE_SIZE, "interrupted; %s has all that training goes on with",
                 path);
     } else {
@@ -317,9 +300,8 @@ static training_outcome interrupted(training *run) {
 /* ---- Steps and epochs ------------------------------------------------------------------------ */
 
 static training_outcome step(training *run, double *loss) {
-    if (!window_batch_draw(&run->windows, &run->state.batches, &run->batch, run->error)) {
+    if (!window_batch_draw(&run->windows, &run->state.batches, &run->batch, run->error))
         return TRAINING_FAILED;
-    }
     run->has_batch = true;
     cb_tensor x =
         cb_tensor_wrap(CB_I32, CB_SHAPE(run->windows.time, run->batch.size), run->batch.x);
@@ -328,15 +310,12 @@ static training_outcome step(training *run, double *loss) {
     cb_tensor *logits = model_forward(&run->model, cb_input(run->tape, &x), NULL);
     cb_tensor *mean = cb_cross_entropy(logits, cb_input(run->tape, &y));
     *loss = cb_item(mean);
-    if (is_anomalous(run)) {
+    if (is_anomalous(run))
         return anomalous(run);
-    }
-    if (cb_tape_status(run->tape) == CB_OK && !isfinite(*loss)) {
+    if (cb_tape_status(run->tape) == CB_OK && !isfinite(*loss))
         return diverged(run, run->state.step, "the loss is not a finite number");
-    }
-    if (cb_backward(mean) != CB_OK && is_anomalous(run)) {
+    if (cb_backward(mean) != CB_OK && is_anomalous(run))
         return anomalous(run);
-    }
     if (cb_tape_status(run->tape) != CB_OK) {
         failure(run->error, FAILURE_SIZE, "%s", cb_tape_error(run->tape));
         return TRAINING_FAILED;
@@ -354,9 +333,8 @@ static training_outcome step(training *run, double *loss) {
  */
 static void tell_eager(training *run) {
     char lines[1024];
-    if (run->told) {
+    if (run->told)
         return;
-    }
     run->told = true;
     eager_layers(run->model.rnn, run->job->label, lines, sizeof lines);
     fputs(lines, stderr);
@@ -378,17 +356,14 @@ static training_outcome look_around(training *run) {
     state->seconds = progress_clock() - run->epoch_started;
     if (state->step % JUDGED_EVERY == 0 || state->step == run->job->options.steps_per_epoch) {
         training_outcome outcome = judge(run, mean, "of its steps");
-        if (outcome != TRAINING_DONE) {
+        if (outcome != TRAINING_DONE)
             return outcome;
-        }
     }
-    if (interrupt_requested()) {
+    if (interrupt_requested())
         return interrupted(run);
-    }
     progress_step(&run->progress, state->count, state->step, mean);
-    if (!is_due(run)) {
+    if (!is_due(run))
         return TRAINING_DONE;
-    }
     training_outcome outcome = judge_weights(run);
     return outcome == TRAINING_DONE ? save(run, false) : outcome;
 }
@@ -399,17 +374,15 @@ static training_outcome train_epoch(training *run) {
     while (state->step < run->job->options.steps_per_epoch) {
         double loss = NAN;
         training_outcome outcome = step(run, &loss);
-        if (outcome != TRAINING_DONE) {
+        if (outcome != TRAINING_DONE)
             return outcome;
-        }
         tell_eager(run);
         state->first_loss = isnan(state->first_loss) ? loss : state->first_loss;
         state->loss_sum += loss;
         state->step++;
         outcome = look_around(run);
-        if (outcome != TRAINING_DONE) {
+        if (outcome != TRAINING_DONE)
             return outcome;
-        }
     }
     return judge_weights(run);
 }
@@ -420,29 +393,25 @@ static training_outcome finish_epoch(training *run) {
     training_state *state = &run->state;
     double loss = state->loss_sum / (double)job->options.steps_per_epoch;
     epoch_record record = {state->count, loss, state->seconds, NAN, NAN};
-    if (holds_out(job) && !predict_windows(&run->model, job->data->numbers + job->data->training,
-                                           job->data->count - job->data->training,
-                                           &record.held_out_loss, run->error)) {
+    if (holds_out(job) &&
+        !predict_windows(&run->model, job->data->numbers + job->data->training,
+                         job->data->count - job->data->training, &record.held_out_loss, run->error))
         return TRAINING_FAILED;
-    }
     if (holds_out(job)) {
         training_outcome outcome = judge(run, record.held_out_loss, "of the held-out text");
-        if (outcome != TRAINING_DONE) {
+        if (outcome != TRAINING_DONE)
             return outcome;
-        }
     }
-    if (job->record_distance) {
+    if (job->record_distance)
         record.distance = model_halves_distance(&run->model);
-    }
     state->records[state->count++] = record;
     state->step = 0;
     state->loss_sum = 0;
     run->result->count = state->count;
     progress_epoch(&run->progress, state->count, loss, record.held_out_loss);
     /* First the row: of a finished run's file, seconds are to be found in the log alone. */
-    if (!training_log_add(&run->log, &record, run->error)) {
+    if (!training_log_add(&run->log, &record, run->error))
         return TRAINING_FAILED;
-    }
     bool finished = state->count == job->options.epochs;
     bool each = job->every.steps == 0 && job->every.seconds == 0;
     return finished || each ? save(run, finished) : TRAINING_DONE;
@@ -453,19 +422,16 @@ training_outcome training_run(const training_job *job, training_result *result, 
     training run = {.job = job, .result = result, .error = error};
     training_outcome outcome = prepare(&run) ? TRAINING_DONE : TRAINING_FAILED;
     /* A finished run that goes on into another file. */
-    if (outcome == TRAINING_DONE && run.state.count == job->options.epochs && !run.has_good) {
+    if (outcome == TRAINING_DONE && run.state.count == job->options.epochs && !run.has_good)
         outcome = save(&run, true);
-    }
     while (outcome == TRAINING_DONE && run.state.count < job->options.epochs) {
         outcome = train_epoch(&run);
-        if (outcome == TRAINING_DONE) {
+        if (outcome == TRAINING_DONE)
             outcome = finish_epoch(&run);
-        }
     }
     bool closed = training_log_close(&run.log, outcome == TRAINING_DONE ? error : NULL);
-    if (!closed && outcome == TRAINING_DONE) {
+    if (!closed && outcome == TRAINING_DONE)
         outcome = TRAINING_FAILED;
-    }
     release(&run);
     return outcome;
 }

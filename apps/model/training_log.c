@@ -26,12 +26,10 @@ static bool is_directory(const char *path) {
 bool training_log_check_path(const char *path, char *error) {
     replacement probe;
     /* Who reads a pipe would take its being closed again for the end. */
-    if (!is_regular(path) && !is_directory(path)) {
+    if (!is_regular(path) && !is_directory(path))
         return true;
-    }
-    if (!replacement_open(&probe, path, error, FAILURE_SIZE)) {
+    if (!replacement_open(&probe, path, error, FAILURE_SIZE))
         return false;
-    }
     replacement_abandon(&probe);
     return true;
 }
@@ -48,15 +46,12 @@ static void write_header(const training_log *log, FILE *stream) {
 
 static void write_row(const training_log *log, FILE *stream, const epoch_record *record) {
     fprintf(stream, "%" PRId64 ",%#.6g,", record->epoch, record->loss);
-    if (!isnan(record->seconds)) {
+    if (!isnan(record->seconds))
         fprintf(stream, "%.3f", record->seconds);
-    }
-    if (log->held_out) {
+    if (log->held_out)
         fprintf(stream, ",%#.6g", record->held_out_loss);
-    }
-    if (log->distance) {
+    if (log->distance)
         fprintf(stream, ",%#.6g", record->distance);
-    }
     fputc('\n', stream);
 }
 
@@ -66,9 +61,8 @@ static bool open_log(training_log *log, const char *mode, char *error) {
 }
 
 static bool start(training_log *log, char *error) {
-    if (!open_log(log, "w", error)) {
+    if (!open_log(log, "w", error))
         return false;
-    }
     write_header(log, log->stream);
     return true;
 }
@@ -88,9 +82,8 @@ void training_log_find_seconds(const char *path, epoch_record *records, int64_t 
         csv_read_series(path, "epoch", "seconds", &seconds, NULL, 0)) {
         for (int64_t i = 0; i < count && i < (int64_t)seconds.count; i++) {
             bool same = losses.x[i] == (double)i && same_loss(losses.y[i], records[i].loss);
-            if (!same) {
+            if (!same)
                 break;
-            }
             records[i].seconds = isnan(records[i].seconds) ? seconds.y[i] : records[i].seconds;
         }
     }
@@ -101,27 +94,23 @@ void training_log_find_seconds(const char *path, epoch_record *records, int64_t 
 static void write_all(const training_log *log, FILE *stream, const epoch_record *records,
                       int64_t count) {
     write_header(log, stream);
-    for (int64_t i = 0; i < count; i++) {
+    for (int64_t i = 0; i < count; i++)
         write_row(log, stream, &records[i]);
-    }
 }
 
 bool training_log_resume(training_log *log, epoch_record *records, int64_t count, char *error) {
     replacement file;
-    if (log->path == NULL || count == 0) {
+    if (log->path == NULL || count == 0)
         return true;
-    }
     if (!is_regular(log->path)) {
-        if (!open_log(log, "w", error)) {
+        if (!open_log(log, "w", error))
             return false;
-        }
         write_all(log, log->stream, records, count);
         return fflush(log->stream) == 0 || write_failure(log, errno, error);
     }
     training_log_find_seconds(log->path, records, count);
-    if (!replacement_open(&file, log->path, error, FAILURE_SIZE)) {
+    if (!replacement_open(&file, log->path, error, FAILURE_SIZE))
         return false;
-    }
     write_all(log, file.stream, records, count);
     return replacement_commit(&file, error, FAILURE_SIZE) && open_log(log, "a", error);
 }
@@ -129,25 +118,21 @@ bool training_log_resume(training_log *log, epoch_record *records, int64_t count
 /* ---- Adding ---------------------------------------------------------------------------------- */
 
 bool training_log_add(training_log *log, const epoch_record *record, char *error) {
-    if (log->path == NULL) {
+    if (log->path == NULL)
         return true;
-    }
-    if (log->stream == NULL && !start(log, error)) {
+    if (log->stream == NULL && !start(log, error))
         return false;
-    }
     errno = 0;
     write_row(log, log->stream, record);
-    if (fflush(log->stream) != 0 || ferror(log->stream)) {
+    if (fflush(log->stream) != 0 || ferror(log->stream))
         return write_failure(log, errno, error);
-    }
     return true;
 }
 
 bool training_log_close(training_log *log, char *error) {
     FILE *stream = log->stream;
     log->stream = NULL;
-    if (stream == NULL || stream == stdout) {
+    if (stream == NULL || stream == stdout)
         return true;
-    }
     return fclose(stream) == 0 || write_failure(log, errno, error);
 }

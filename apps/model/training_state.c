@@ -46,9 +46,8 @@ static char *log_place(const char *path, const char *log) {
     } else {
         size_t size = strlen(a) + strlen(name) + 2;
         place = malloc(size);
-        if (place != NULL) {
+        if (place != NULL)
             snprintf(place, size, "%s/%s", a, name);
-        }
     }
     free(a);
     free(b);
@@ -65,20 +64,17 @@ static char *position_text(const char *path, const training_file *file,
                   generator_json(cb_params_random(file->model->params)), "text",
                   text_json(file->data), "finished", (int)state->finished);
     bool ok = object != NULL;
-    if (ok && isfinite(state->first_loss)) {
+    if (ok && isfinite(state->first_loss))
         ok = json_object_set_new(object, "first_loss", json_real(state->first_loss)) == 0;
-    }
-    if (ok && !state->finished && isfinite(state->seconds)) {
+    if (ok && !state->finished && isfinite(state->seconds))
         ok = json_object_set_new(object, "seconds", json_real(state->seconds)) == 0;
-    }
     if (ok && !state->finished && file->log != NULL) {
         char *place = log_place(path, file->log);
         ok = place == NULL || json_object_set_new(object, "log", json_string(place)) == 0;
         free(place);
     }
-    if (!ok) {
+    if (!ok)
         json_decref(object);
-    }
     return ok ? cbi_json_text(object) : NULL;
 }
 
@@ -117,9 +113,8 @@ bool training_state_save(const char *path, const training_file *file, const trai
                                         {"settings", file->settings},
                                         {"position", position},
                                         {"optimizer", optimizer}};
-        for (int i = 0; i < count; i++) {
+        for (int i = 0; i < count; i++)
             tensors[i] = cb_optimizer_state_at(file->optimizer, i);
-        }
         fill_log(state, rows);
         tensors[count] = (cb_named_tensor){log_name, &log};
         const checkpoint_extra extra = {count + (state->count > 0), 4, tensors, metadata};
@@ -167,9 +162,8 @@ static bool read_log(const cb_safetensors *stored, training_state *state) {
     const cb_tensor *log = cb_safetensors_find(stored, log_name);
     bool none = state->count == 0 && log == NULL;
     if (!none && (log == NULL || log->dtype != CB_F64 || log->rank != 2 ||
-                  log->shape[0] != state->count || log->shape[1] != LOG_COLUMNS)) {
+                  log->shape[0] != state->count || log->shape[1] != LOG_COLUMNS))
         return false;
-    }
     state->records = calloc((size_t)state->count + 1, sizeof *state->records);
     for (int64_t i = 0; state->records != NULL && i < state->count; i++) {
         const double *row = (const double *)log->data + i * LOG_COLUMNS;
@@ -205,17 +199,16 @@ bool training_state_read(const cb_safetensors *stored, const corpus *data, train
     json_t *object = position_of(stored);
     bool ok = false;
     *state = (training_state){0};
-    if (!json_is_object(object)) {
+    if (!json_is_object(object))
         failure(error, FAILURE_SIZE, "there is nothing in it to go on training with");
-    } else if (!read_position(object, state)) {
+    else if (!read_position(object, state))
         failure(error, FAILURE_SIZE, "its position is damaged");
-    } else if (data != NULL && !same_text(stored, object, data)) {
+    else if (data != NULL && !same_text(stored, object, data))
         failure(error, FAILURE_SIZE, "it was trained on another text than %s", data->name);
-    } else if (!read_log(stored, state)) {
+    else if (!read_log(stored, state))
         failure(error, FAILURE_SIZE, "its log is missing or damaged");
-    } else {
+    else
         ok = true;
-    }
     json_decref(object);
     return ok;
 }
@@ -245,9 +238,8 @@ static bool restore_model(const cb_safetensors *stored, const model *m, cb_optim
 bool training_state_restore(const cb_safetensors *stored, const model *m, cb_optimizer *optimizer,
                             const corpus *data, int64_t room, training_state *state, char *error) {
     training_state read;
-    if (!training_state_read(stored, data, &read, error)) {
+    if (!training_state_read(stored, data, &read, error))
         return false;
-    }
     bool ok = read.count + (read.step > 0) <= room;
     if (!ok) {
         failure(error, FAILURE_SIZE,
@@ -273,9 +265,8 @@ char *training_state_log(const cb_safetensors *stored, const char *path) {
     size_t directory = beside ? (size_t)(slash - path) + 1 : 0;
     size_t size = log == NULL ? 0 : directory + strlen(log) + 1;
     char *copy = log == NULL ? NULL : malloc(size);
-    if (copy != NULL) {
+    if (copy != NULL)
         snprintf(copy, size, "%.*s%s", (int)directory, path, log);
-    }
     json_decref(object);
     return copy;
 }

@@ -57,9 +57,8 @@ void window_batch_fill(const windows *source, int64_t size, window_batch *batch)
 }
 
 bool window_batch_draw(const windows *source, cb_random *random, window_batch *batch, char *error) {
-    if (!cb_random_choice(random, source->count, batch->size, batch->chosen)) {
+    if (!cb_random_choice(random, source->count, batch->size, batch->chosen))
         return failure(error, FAILURE_SIZE, "cannot draw a batch: out of memory");
-    }
     window_batch_fill(source, batch->size, batch);
     return true;
 }

@@ -67,9 +67,8 @@ static bool draw_losses(const reproduction *run, size_t figure, char *error) {
 /* The distances of a run, in an array the caller frees. */
 static double *distances(const training_result *result) {
     double *values = calloc((size_t)result->count, sizeof *values);
-    for (int64_t i = 0; values != NULL && i < result->count; i++) {
+    for (int64_t i = 0; values != NULL && i < result->count; i++)
         values[i] = result->records[i].distance;
-    }
     return values;
 }
 
@@ -136,9 +135,8 @@ bool reproduce_write_figures(const reproduction *run, char *error) {
         bool ok = has_both(run, figures[i].first, figures[i].second)
                       ? draw_losses(run, i, error)
                       : leave_out(run, figures[i].file, error);
-        if (!ok) {
+        if (!ok)
             return false;
-        }
     }
     return has_both(run, REPRODUCE_EQUAL_HALVES, REPRODUCE_CEREBRAL)
                ? draw_halves(run, error)

@@ -76,9 +76,8 @@ static const chosen_cell *named(const char *name) {
 int64_t reproduce_widened_hidden(const model_config *lstm, int64_t parameters) {
     model_config widened = *lstm;
     /* The count rises with the hidden size: the first size with enough, or the one before it. */
-    while (widened.hidden < MODEL_LARGEST && model_parameters(&widened) < parameters) {
+    while (widened.hidden < MODEL_LARGEST && model_parameters(&widened) < parameters)
         widened.hidden++;
-    }
     int64_t above = model_parameters(&widened) - parameters;
     widened.hidden--;
     int64_t below = parameters - model_parameters(&widened);
@@ -108,11 +107,10 @@ void reproduce_configure(const reproduction *run, reproduce_model which, trainin
                              .head = {.kind = CB_INIT_GLOROT_UNIFORM},
                              .head_bias = {.kind = CB_INIT_ZEROS},
                              .equal_halves = which == REPRODUCE_EQUAL_HALVES};
-    if (asked->protocol == PROTOCOL_PUBLISHED) {
+    if (asked->protocol == PROTOCOL_PUBLISHED)
         configure_published(which, job);
-    } else {
+    else
         configure_controlled(job);
-    }
     if (which == REPRODUCE_WIDENED) {
         model_config cerebral = job->model;
         cerebral.cell = named("cerebral-lstm");

@@ -14,18 +14,15 @@ enum { CELL_SIZE = 128 };
 int64_t reproduce_below_from(const csv_series *a, const csv_series *b) {
     size_t common = a->count < b->count ? a->count : b->count;
     size_t from = common;
-    while (from > 0 && a->y[from - 1] < b->y[from - 1]) {
+    while (from > 0 && a->y[from - 1] < b->y[from - 1])
         from--;
-    }
     return from == common ? -1 : (int64_t)from;
 }
 
 int64_t reproduce_reaches(const csv_series *curve, double value) {
-    for (size_t i = 0; i < curve->count; i++) {
-        if (curve->y[i] < value) {
+    for (size_t i = 0; i < curve->count; i++)
+        if (curve->y[i] < value)
             return (int64_t)i;
-        }
-    }
     return -1;
 }
 
@@ -72,11 +69,10 @@ static void write_setting(const reproduction *run, FILE *out) {
 }
 
 static void write_number(FILE *out, double value) {
-    if (isnan(value)) {
+    if (isnan(value))
         fputs(" \u2014 |", out);
-    } else {
+    else
         fprintf(out, " %.3f |", value);
-    }
 }
 
 static void write_models(const reproduction *run, FILE *out) {
@@ -111,9 +107,8 @@ static void write_losses(const reproduction *run, FILE *out) {
     fputs("## Losses\n\nTraining loss in nats per character, here and in the author's logs (his "
           "text, hidden size 512).\n\n| epoch |",
           out);
-    for (int i = 0; i < REPRODUCE_PAPER_MODELS; i++) {
+    for (int i = 0; i < REPRODUCE_PAPER_MODELS; i++)
         fprintf(out, " %s | author |", reproduce_names[i].title);
-    }
     fputs("\n| ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n", out);
     for (int row = 0; row < PAPER_EPOCHS; row++) {
         fprintf(out, "| %" PRId64 " |", paper_epochs[row]);
@@ -137,18 +132,16 @@ static void write_losses(const reproduction *run, FILE *out) {
 
 /* Under the controlled protocol: where each model ended, on the text it saw and on the rest. */
 static void write_held_out(const reproduction *run, FILE *out) {
-    if (run->data.training == run->data.count) {
+    if (run->data.training == run->data.count)
         return;
-    }
     fputs("## Held-out text\n\n| model | last training loss | last held-out loss | best held-out "
           "loss | at epoch |\n| --- | ---: | ---: | ---: | ---: |\n",
           out);
     for (int i = 0; i < REPRODUCE_MODELS; i++) {
         const training_result *result = &run->models[i].result;
         int64_t best = 0;
-        if (run->models[i].curve.count == 0) {
+        if (run->models[i].curve.count == 0)
             continue;
-        }
         for (int64_t k = 1; k < result->count; k++) {
             best =
                 result->records[k].held_out_loss < result->records[best].held_out_loss ? k : best;
@@ -167,11 +160,10 @@ static void say_below(const reproduction *run, reproduce_model a, reproduce_mode
     const csv_series *second = &run->models[b].curve;
     int64_t from = reproduce_below_from(first, second);
     size_t common = first->count < second->count ? first->count : second->count;
-    if (from >= 0) {
+    if (from >= 0)
         snprintf(cell, CELL_SIZE, "from epoch %" PRId64 " of %zu", from, common);
-    } else {
+    else
         snprintf(cell, CELL_SIZE, "not within %zu epochs", common);
-    }
 }
 
 static void say_reaches(const reproduction *run, char *cell) {
@@ -213,9 +205,8 @@ static claim_verdict judge_below(const reproduction *run, reproduce_model a, rep
     const csv_series *first = &run->models[a].curve, *second = &run->models[b].curve;
     size_t common = first->count < second->count ? first->count : second->count;
     int64_t from = reproduce_below_from(first, second);
-    if ((int64_t)common < claim->needs) {
+    if ((int64_t)common < claim->needs)
         return CLAIM_OPEN;
-    }
     return from >= 0 && from <= claim->from ? CLAIM_HELD : CLAIM_NOT_HELD;
 }
 
@@ -223,13 +214,11 @@ static claim_verdict judge_crossing(const reproduction *run, const paper_claim *
     const csv_series *cerebral = &run->models[REPRODUCE_CEREBRAL].curve;
     const csv_series *stacked = &run->models[REPRODUCE_STACKED].curve;
     double around = paper_crossing_tolerance * (double)paper_crossing;
-    if ((int64_t)cerebral->count < claim->needs) {
+    if ((int64_t)cerebral->count < claim->needs)
         return CLAIM_OPEN;
-    }
     int64_t at = reproduce_reaches(stacked, cerebral->y[claim->needs - 1]);
-    if (at < 0 && (double)stacked->count <= (double)paper_crossing + around) {
+    if (at < 0 && (double)stacked->count <= (double)paper_crossing + around)
         return CLAIM_OPEN;
-    }
     return at >= 0 && fabs((double)(at - paper_crossing)) <= around ? CLAIM_HELD : CLAIM_NOT_HELD;
 }
 
@@ -244,9 +233,8 @@ claim_verdict reproduce_judge(const reproduction *run, paper_claim_number claim)
     case CLAIM_CEREBRAL_BELOW_STACKED:
         return judge_below(run, REPRODUCE_CEREBRAL, REPRODUCE_STACKED, of);
     case CLAIM_CEREBRAL_LAST_LOSS:
-        if ((int64_t)cerebral->count < of->needs) {
+        if ((int64_t)cerebral->count < of->needs)
             return CLAIM_OPEN;
-        }
         return fabs(cerebral->y[of->needs - 1] - paper_last_losses[REPRODUCE_CEREBRAL]) <=
                        paper_loss_tolerance
                    ? CLAIM_HELD
@@ -260,12 +248,10 @@ claim_verdict reproduce_judge(const reproduction *run, paper_claim_number claim)
  */
 static void write_distances(const reproduction *run, FILE *out) {
     bool any = false;
-    for (int i = 0; i < REPRODUCE_PAPER_MODELS; i++) {
+    for (int i = 0; i < REPRODUCE_PAPER_MODELS; i++)
         any = any || (trained(run, (reproduce_model)i) && run->models[i].author.count > 0);
-    }
-    if (!any) {
+    if (!any)
         return;
-    }
     fputs(
         "## Distance from the author's logs\n\n| model | epochs of both | largest difference | at "
         "epoch | mean difference | mean without sign |\n| --- | ---: | ---: | ---: | ---: | ---: "
@@ -318,9 +304,8 @@ static void write_claims(const reproduction *run, FILE *out) {
 static void write_halves(const reproduction *run, FILE *out) {
     static const reproduce_model both[] = {REPRODUCE_EQUAL_HALVES, REPRODUCE_CEREBRAL};
     static const char *const names[] = {"equal", "different"};
-    if (!trained(run, REPRODUCE_EQUAL_HALVES) || !trained(run, REPRODUCE_CEREBRAL)) {
+    if (!trained(run, REPRODUCE_EQUAL_HALVES) || !trained(run, REPRODUCE_CEREBRAL))
         return;
-    }
     fputs(
         "## Section 4.1: initial values of the two halves\n\n"
         "The distance is |U - L| / sqrt((|U|^2 + |L|^2) / 2) over the recurrent part's matrices: 0 "
@@ -359,9 +344,8 @@ bool reproduce_write_report(const reproduction *run, char *error) {
     char path[REPRODUCE_PATH_SIZE];
     replacement file;
     if (!reproduce_path(run, "report.md", path, error) ||
-        !replacement_open(&file, path, error, FAILURE_SIZE)) {
+        !replacement_open(&file, path, error, FAILURE_SIZE))
         return false;
-    }
     write_report(run, file.stream);
     return replacement_commit(&file, error, FAILURE_SIZE);
 }

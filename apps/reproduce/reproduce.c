@@ -116,12 +116,10 @@ static bool choose_models(reproduction *run, char *error) {
         char id[64];
         int length = (int)strcspn(at, ",");
         snprintf(id, sizeof id, "%.*s", length, at);
-        if (!options_check_name("models", id, ids, error)) {
+        if (!options_check_name("models", id, ids, error))
             return false;
-        }
-        for (int i = 0; i < known; i++) {
+        for (int i = 0; i < known; i++)
             run->models[i].wanted |= strcmp(id, ids[i]) == 0;
-        }
         at = at[length] == ',' ? at + length + 1 : NULL;
     }
     run->models[REPRODUCE_EQUAL_HALVES].wanted =
@@ -131,15 +129,12 @@ static bool choose_models(reproduction *run, char *error) {
 
 static bool check_request(reproduce_request *asked, char *error) {
     static const char *const protocols[] = {"published", "controlled", NULL};
-    if (asked->out == NULL || asked->out[0] == '\0') {
+    if (asked->out == NULL || asked->out[0] == '\0')
         return failure(error, FAILURE_SIZE, "--out DIR is needed");
-    }
-    if (!options_check_name("protocol", asked->protocol_name, protocols, error)) {
+    if (!options_check_name("protocol", asked->protocol_name, protocols, error))
         return false;
-    }
-    if (asked->every != NULL && !checkpoint_interval_parse(asked->every, &asked->interval)) {
+    if (asked->every != NULL && !checkpoint_interval_parse(asked->every, &asked->interval))
         return failure(error, FAILURE_SIZE, CHECKPOINT_INTERVAL_FAULT, asked->every);
-    }
     asked->protocol =
         strcmp(asked->protocol_name, "controlled") == 0 ? PROTOCOL_CONTROLLED : PROTOCOL_PUBLISHED;
     return true;
@@ -153,9 +148,8 @@ static bool is_directory(const char *path) {
 /* Creates a directory and those above it that are missing. */
 static bool make_directory(const char *path, char *error) {
     char part[REPRODUCE_PATH_SIZE];
-    if (strlen(path) >= sizeof part) {
+    if (strlen(path) >= sizeof part)
         return failure(error, FAILURE_SIZE, "--out: the path is too long");
-    }
     for (size_t i = 1; i <= strlen(path); i++) {
         if (path[i] == '/' || path[i] == '\0') {
             memcpy(part, path, i);
@@ -183,12 +177,10 @@ static bool read_logs(reproduction *run, char *error) {
         char path[REPRODUCE_PATH_SIZE];
         int length =
             snprintf(path, sizeof path, "%s/%s", run->asked->logs, reproduce_names[i].author_log);
-        if (length < 0 || length >= REPRODUCE_PATH_SIZE) {
+        if (length < 0 || length >= REPRODUCE_PATH_SIZE)
             return failure(error, FAILURE_SIZE, "--logs: the path is too long");
-        }
-        if (!csv_read_series(path, NULL, NULL, &run->models[i].author, error, FAILURE_SIZE)) {
+        if (!csv_read_series(path, NULL, NULL, &run->models[i].author, error, FAILURE_SIZE))
             return false;
-        }
     }
     return true;
 }
@@ -201,13 +193,11 @@ static bool prepare_model(reproduction *run, reproduce_model which, char *error)
     entry->job.data = &run->data;
     entry->job.quiet = run->asked->quiet;
     snprintf(name, sizeof name, "%s.csv", reproduce_names[which].id);
-    if (!reproduce_path(run, name, entry->log, error)) {
+    if (!reproduce_path(run, name, entry->log, error))
         return false;
-    }
     snprintf(name, sizeof name, "%s.safetensors", reproduce_names[which].id);
-    if (!reproduce_path(run, name, entry->checkpoint, error)) {
+    if (!reproduce_path(run, name, entry->checkpoint, error))
         return false;
-    }
     entry->job.log = entry->log;
     entry->job.checkpoint = entry->checkpoint;
     entry->job.settings = run->settings;
@@ -220,32 +210,26 @@ static bool prepare_model(reproduction *run, reproduce_model which, char *error)
 static bool prepare(reproduction *run, const option_row *rows, char *error) {
     const reproduce_request *asked = run->asked;
     double held_out = asked->protocol == PROTOCOL_CONTROLLED ? controlled_held_out : 0;
-    if (!read_logs(run, error) || !corpus_load(asked->data, held_out, &run->data, error)) {
+    if (!read_logs(run, error) || !corpus_load(asked->data, held_out, &run->data, error))
         return false;
-    }
     for (int i = 0; i < REPRODUCE_MODELS; i++) {
         training_job probe;
-        if (!prepare_model(run, (reproduce_model)i, error)) {
+        if (!prepare_model(run, (reproduce_model)i, error))
             return false;
-        }
         probe = run->models[i].job;
         probe.log = NULL;
         probe.checkpoint = NULL;
-        if (run->models[i].wanted && !training_check(&probe, error)) {
+        if (run->models[i].wanted && !training_check(&probe, error))
             return false;
-        }
     }
     char report[REPRODUCE_PATH_SIZE];
     if (!make_directory(asked->out, error) || !reproduce_path(run, "report.md", report, error) ||
         !run_lock_take(&run->lock, report, error) || !reproduce_clean(run, error) ||
-        !(asked->fresh ? reproduce_start_over(run, error) : reproduce_find(run, rows, error))) {
+        !(asked->fresh ? reproduce_start_over(run, error) : reproduce_find(run, rows, error)))
         return false;
-    }
-    for (int i = 0; i < REPRODUCE_MODELS; i++) {
-        if (run->models[i].wanted && !training_check(&run->models[i].job, error)) {
+    for (int i = 0; i < REPRODUCE_MODELS; i++)
+        if (run->models[i].wanted && !training_check(&run->models[i].job, error))
             return false;
-        }
-    }
     return true;
 }
 
@@ -261,17 +245,15 @@ static int train_all(reproduction *run, char *error) {
     for (int i = 0; i < REPRODUCE_MODELS; i++) {
         reproduced *entry = &run->models[i];
         char reason[FAILURE_SIZE] = "";
-        if (!entry->wanted) {
+        if (!entry->wanted)
             continue;
-        }
         training_outcome outcome = training_run(&entry->job, &entry->result, reason);
         if (outcome != TRAINING_DONE) {
             failure(error, FAILURE_SIZE, "%s: %.900s", reproduce_names[i].id, reason);
             return training_exit_code(outcome);
         }
-        if (!reproduce_make_curve(entry, error) || !write_results(run, error)) {
+        if (!reproduce_make_curve(entry, error) || !write_results(run, error))
             return EXIT_FAILURE;
-        }
         if (!run->asked->quiet) {
             fprintf(stderr, "cerebra reproduce: %s done, loss %.4f after %lld epochs\n",
                     reproduce_names[i].title, entry->curve.y[entry->curve.count - 1],
@@ -295,16 +277,14 @@ static void release(reproduction *run) {
 
 static int reproduce(const reproduce_request *asked, const option_row *rows, char *error) {
     reproduction *run = calloc(1, sizeof *run);
-    if (run == NULL) {
+    if (run == NULL)
         return command_fail("reproduce", EXIT_FAILURE, "out of memory");
-    }
     run->asked = asked;
     run->lock = RUN_LOCK_NONE;
     run->settings = settings_text(rows);
     int status = EXIT_USAGE;
-    if (choose_models(run, error)) {
+    if (choose_models(run, error))
         status = prepare(run, rows, error) ? train_all(run, error) : EXIT_FAILURE;
-    }
     if (status != EXIT_SUCCESS) {
         command_fail("reproduce", status, error);
     } else if (!asked->quiet) {
@@ -334,14 +314,11 @@ int cerebra_reproduce(int argc, char **argv) {
     bool given[2] = {false, false};
     fill_rows(&asked, given, rows);
     options_outcome outcome = parse(&asked, rows, given, argc, argv, error);
-    if (outcome == OPTIONS_HELP) {
+    if (outcome == OPTIONS_HELP)
         return EXIT_SUCCESS;
-    }
-    if (outcome == OPTIONS_BAD || !check_request(&asked, error)) {
+    if (outcome == OPTIONS_BAD || !check_request(&asked, error))
         return command_fail("reproduce", EXIT_USAGE, error);
-    }
-    if (asked.threads > 0) {
+    if (asked.threads > 0)
         cb_set_threads((int)asked.threads);
-    }
     return reproduce(&asked, rows, error);
 }

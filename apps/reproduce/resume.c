@@ -20,9 +20,8 @@ bool reproduce_make_curve(reproduced *entry, char *error) {
     csv_free_series(curve);
     curve->x = calloc((size_t)result->count, sizeof *curve->x);
     curve->y = calloc((size_t)result->count, sizeof *curve->y);
-    if (curve->x == NULL || curve->y == NULL) {
+    if (curve->x == NULL || curve->y == NULL)
         return failure(error, FAILURE_SIZE, "out of memory");
-    }
     curve->count = (size_t)result->count;
     for (size_t i = 0; i < curve->count; i++) {
         curve->x[i] = (double)result->records[i].epoch;
@@ -45,9 +44,8 @@ static bool examine(const reproduction *run, reproduced *entry, const cb_safeten
                     const option_row *rows, char *error) {
     settings made;
     training_state state = {0};
-    if (!settings_read(cb_safetensors_metadata(stored, "settings"), &made, error)) {
+    if (!settings_read(cb_safetensors_metadata(stored, "settings"), &made, error))
         return false;
-    }
     bool ok = settings_match(&made, rows, "it", error) == SETTINGS_SAME &&
               training_state_read(stored, &run->data, &state, error);
     settings_free(&made);
@@ -69,13 +67,11 @@ bool reproduce_find(reproduction *run, const option_row *rows, char *error) {
     for (int i = 0; i < REPRODUCE_MODELS; i++) {
         reproduced *entry = &run->models[i];
         char reason[FAILURE_SIZE] = "";
-        if (access(entry->checkpoint, F_OK) != 0) {
+        if (access(entry->checkpoint, F_OK) != 0)
             continue;
-        }
         cb_safetensors *stored = checkpoint_open(entry->checkpoint, error);
-        if (stored == NULL) {
+        if (stored == NULL)
             return false;
-        }
         bool ok = examine(run, entry, stored, rows, reason);
         cb_safetensors_free(stored);
         if (!ok) {
@@ -102,9 +98,8 @@ static bool for_each_file(const reproduction *run, bool (*visit)(const char *pat
         char path[REPRODUCE_PATH_SIZE];
         ok = reproduce_path(run, others[i], path, error) && visit(path, error);
     }
-    for (int i = 0; i < REPRODUCE_MODELS && ok; i++) {
+    for (int i = 0; i < REPRODUCE_MODELS && ok; i++)
         ok = visit(run->models[i].log, error) && visit(run->models[i].checkpoint, error);
-    }
     return ok;
 }
 

@@ -26,9 +26,8 @@ static void write_character(FILE *stream, int32_t code_point) {
     } else if (code_point < ' ') {
         fputc(' ', stream);
     } else {
-        if (code_point < 0x80 && strchr("|\\`*_[]>#~", code_point) != NULL) {
+        if (code_point < 0x80 && strchr("|\\`*_[]>#~", code_point) != NULL)
             fputc('\\', stream);
-        }
         fwrite(bytes, 1, (size_t)utf8proc_encode_char(code_point, bytes), stream);
     }
 }
@@ -66,24 +65,20 @@ static bool write_table(const reproduction *run, FILE *stream, char *error) {
         }
     }
     fputs("\n|", stream);
-    for (int i = 0; i < columns; i++) {
+    for (int i = 0; i < columns; i++)
         fputs(" --- |", stream);
-    }
     fputs("\n|", stream);
     for (int i = 0; i < REPRODUCE_EQUAL_HALVES; i++) {
         checkpoint trained;
-        if (run->models[i].curve.count == 0) {
+        if (run->models[i].curve.count == 0)
             continue;
-        }
-        if (!checkpoint_read(run->models[i].checkpoint, &trained, error)) {
+        if (!checkpoint_read(run->models[i].checkpoint, &trained, error))
             return false;
-        }
         fputc(' ', stream);
         bool ok = write_sample(run, &trained, stream, error);
         checkpoint_free(&trained);
-        if (!ok) {
+        if (!ok)
             return false;
-        }
         fputs(" |", stream);
     }
     fputc('\n', stream);
@@ -94,9 +89,8 @@ bool reproduce_write_samples(const reproduction *run, char *error) {
     char path[REPRODUCE_PATH_SIZE];
     replacement file;
     if (!reproduce_path(run, "table-3.md", path, error) ||
-        !replacement_open(&file, path, error, FAILURE_SIZE)) {
+        !replacement_open(&file, path, error, FAILURE_SIZE))
         return false;
-    }
     if (!write_table(run, file.stream, error)) {
         replacement_abandon(&file);
         return false;

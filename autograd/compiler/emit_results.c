@@ -151,12 +151,11 @@ void cbi_emit_sums(cbi_planner *p) {
     cbi_plan *plan = p->plan;
     for (int i = 0; i < p->graph->captured_count; i++) {
         const cbi_captured *captured = &p->graph->captured[i];
-        for (int k = 0; k < captured->term_count && !p->failed; k++) {
+        for (int k = 0; k < captured->term_count && !p->failed; k++)
             if (!cbi_grow(&plan->sums, &plan->sum_room, plan->sum_count + 1, sizeof(*plan->sums)))
                 p->failed = true;
             else
                 plan->sums[plan->sum_count++] = sum_of(p, i, &captured->terms[k]);
-        }
     }
     p->changes = plan->sum_count;
 }

@@ -145,9 +145,8 @@ static int cut_rows(const cbi_grid *grid, const run *r, cbi_weight *blocks, int 
         int64_t rows = grid->blocks[i].rows;
         int64_t begin = r->start > top ? r->start : top;
         int64_t end = r->start + r->count < top + rows ? r->start + r->count : top + rows;
-        for (int k = 0; k < grid->across && begin < end; k++) {
+        for (int k = 0; k < grid->across && begin < end; k++)
             blocks[at++] = cbi_weight_rows(&grid->blocks[i + k], begin - top, end - begin);
-        }
         top += rows;
     }
     return at;

@@ -95,9 +95,8 @@ static int64_t common_divisor(int64_t a, int64_t b) {
 bool cbi_form_reduce(cbi_form *f) {
     int64_t d =
         common_divisor(common_divisor(f->hidden, f->input), common_divisor(f->constant, f->over));
-    if (d > 1) {
+    if (d > 1)
         f->hidden /= d, f->input /= d, f->constant /= d, f->over /= d;
-    }
     return f->over > 0 && f->over <= LARGEST && f->hidden <= LARGEST && f->hidden >= -LARGEST &&
            f->input <= LARGEST && f->input >= -LARGEST && f->constant <= LARGEST &&
            f->constant >= -LARGEST;

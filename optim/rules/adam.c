@@ -54,19 +54,17 @@ static CBI_INLINE void RULE(adam_loop)(const cb_optimizer_update *u, const bool 
 }
 
 CBI_MULTIVERSION static void RULE(adam)(const cb_optimizer_update *u) {
-    if (u->options->amsgrad) {
+    if (u->options->amsgrad)
         RULE(adam_loop)(u, false, true);
-    } else {
+    else
         RULE(adam_loop)(u, false, false);
-    }
 }
 
 CBI_MULTIVERSION static void RULE(adamw)(const cb_optimizer_update *u) {
-    if (u->options->amsgrad) {
+    if (u->options->amsgrad)
         RULE(adam_loop)(u, true, true);
-    } else {
+    else
         RULE(adam_loop)(u, true, false);
-    }
 }
 
 #endif

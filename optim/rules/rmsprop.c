@@ -48,15 +48,14 @@ static CBI_INLINE void RULE(rmsprop_loop)(const cb_optimizer_update *u, const bo
 
 CBI_MULTIVERSION static void RULE(rmsprop)(const cb_optimizer_update *u) {
     bool momentum = u->options->momentum != 0;
-    if (u->options->centered && momentum) {
+    if (u->options->centered && momentum)
         RULE(rmsprop_loop)(u, true, true);
-    } else if (u->options->centered) {
+    else if (u->options->centered)
         RULE(rmsprop_loop)(u, true, false);
-    } else if (momentum) {
+    else if (momentum)
         RULE(rmsprop_loop)(u, false, true);
-    } else {
+    else
         RULE(rmsprop_loop)(u, false, false);
-    }
 }
 
 #endif

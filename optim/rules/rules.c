@@ -14,10 +14,8 @@ const char *const *cb_optimizer_names(void) {
 }
 
 const cb_optimizer_rule *cbi_rule_find(const char *name) {
-    for (size_t i = 0; name != NULL && i < sizeof rules / sizeof rules[0]; i++) {
-        if (strcmp(rule_names[i], name) == 0) {
+    for (size_t i = 0; name != NULL && i < sizeof rules / sizeof rules[0]; i++)
+        if (strcmp(rule_names[i], name) == 0)
             return rules[i];
-        }
-    }
     return NULL;
 }

@@ -43,13 +43,12 @@ static CBI_INLINE void RULE(sgd_loop)(const cb_optimizer_update *u, const bool m
 }
 
 CBI_MULTIVERSION static void RULE(sgd)(const cb_optimizer_update *u) {
-    if (u->options->momentum == 0) {
+    if (u->options->momentum == 0)
         RULE(sgd_loop)(u, false, false);
-    } else if (!u->options->nesterov) {
+    else if (!u->options->nesterov)
         RULE(sgd_loop)(u, true, false);
-    } else {
+    else
         RULE(sgd_loop)(u, true, true);
-    }
 }
 
 #endif

@@ -19,9 +19,8 @@ static corpus paper;
 static void load(void) {
     char error[FAILURE_SIZE];
     const char *path = getenv("CEREBRA_PAPER_DATA");
-    if (path == NULL || path[0] == '\0') {
+    if (path == NULL || path[0] == '\0')
         cr_skip_test("CEREBRA_PAPER_DATA does not name the paper's text");
-    }
     cr_assert(corpus_load(path, 0, &paper, error), "%s", error);
 }
 
@@ -36,9 +35,8 @@ static const char *beside(const char *name) {
     const char *slash = strrchr(data, '/');
     int directory = slash == NULL ? 0 : (int)(slash - data) + 1;
     snprintf(path, sizeof path, "%.*s%s", directory, data, name);
-    if (access(path, R_OK) != 0) {
+    if (access(path, R_OK) != 0)
         cr_skip_test("%s is not beside the paper's text", name);
-    }
     return path;
 }
 
@@ -92,9 +90,8 @@ static window_batch take_all(void) {
     cr_assert(windows_make(paper.numbers, paper.training, TIME, &source, error), "%s", error);
     cr_assert_eq(source.count, WINDOWS);
     cr_assert(window_batch_make(&source, WINDOWS, &all, error), "%s", error);
-    for (int64_t w = 0; w < WINDOWS; w++) {
+    for (int64_t w = 0; w < WINDOWS; w++)
         all.chosen[w] = w;
-    }
     window_batch_fill(&source, WINDOWS, &all);
     return all;
 }

@@ -23,9 +23,8 @@ static void set_up(void) {
 
 static void tear_down(void) {
     static const char *const files[] = {"a.csv", "plot.png", "out.svg", "bad.csv"};
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         unlink(files[i]);
-    }
     cr_assert_eq(chdir("/"), 0);
     rmdir(directory);
 }

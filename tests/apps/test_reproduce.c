@@ -117,9 +117,8 @@ Test(reproduce, published_weights_lie_within_their_limit) {
         const cb_param *param = cb_params_find(made.params, names[i]);
         const float *values = param->value->data;
         double largest = 0;
-        for (int64_t k = 0; k < cb_tensor_count(param->value); k++) {
+        for (int64_t k = 0; k < cb_tensor_count(param->value); k++)
             largest = fmax(largest, fabs((double)values[k]));
-        }
         cr_assert(largest <= limits[i] * (1 + 1e-6) && largest > 0.999 * limits[i],
                   "%s: %g, limit %g", names[i], largest, limits[i]);
     }
@@ -162,9 +161,8 @@ static reproduction *falling(const double rate[3], const size_t count[3]) {
     static double losses[3][LONG];
     static reproduction judged;
     for (int i = 0; i < 3; i++) {
-        for (int k = 0; k < LONG; k++) {
+        for (int k = 0; k < LONG; k++)
             losses[i][k] = 4 * exp(-rate[i] * k);
-        }
         judged.models[i].curve = curve(count[i], losses[i]);
     }
     return &judged;

@@ -192,12 +192,11 @@ void draw_cell(dice *by, text *to) {
     int inputs = one_in(by, 4) ? 1 + below(by, 2) : 0;
     for (int i = 0; i < inputs; i++)
         draw_input(&d);
-    for (int results = below(by, 6); results > 0; results--) {
+    for (int results = below(by, 6); results > 0; results--)
         if (one_in(by, 4))
             draw_split(&d);
         else
             draw_result(&d);
-    }
     for (int i = 0; i < states; i++) {
         draw_next(&d, i, declared[i]);
         if (one_in(by, 4))

@@ -237,12 +237,11 @@ static void ask(session *s, cb_tensor *loss) {
 }
 
 static void sweep(session *s, cb_tensor *loss) {
-    for (int i = 0; i < s->p->run.sweeps; i++) {
+    for (int i = 0; i < s->p->run.sweeps; i++)
         if (s->p->run.asked != 0)
             ask(s, loss);
         else
             cb_backward(loss);
-    }
 }
 
 /* ---- Results --------------------------------------------------------------------------------- */

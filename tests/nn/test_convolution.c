@@ -117,9 +117,8 @@ static void image_step(const void *context, cb_tensor *const *weights, cb_tensor
     const cb_module *const *modules = context;
     cb_tensor *image = cb_reshape(state[0], CB_SHAPE(x->shape[0], 2, 4, 4));
     cb_tensor *y = cb_forward(modules[0], image);
-    if (modules[1] != NULL) {
+    if (modules[1] != NULL)
         y = cb_forward(modules[1], y);
-    }
     y = cb_add(y, cb_conv2d(cb_reshape(x, CB_SHAPE(x->shape[0], 1, 4, 4)), weights[0], NULL,
                             .padding = {1, 1}));
     cb_tensor *pooled = cb_max_pool2d(y, .size = {3, 3}, .stride = {1, 1}, .padding = {1, 1});

@@ -19,9 +19,8 @@ static moments measure(const cb_tensor *t) {
         m.smallest = fmin(m.smallest, x[i]);
         m.largest = fmax(m.largest, x[i]);
     }
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n; i++)
         m.deviation += (x[i] - m.mean) * (x[i] - m.mean) / (double)n;
-    }
     m.deviation = sqrt(m.deviation);
     return m;
 }
@@ -125,9 +124,8 @@ static void expect_orthogonal(int rank, const int64_t *shape, double gain) {
     for (int64_t a = 0; a < count; a++) {
         for (int64_t b = 0; b <= a; b++) {
             double dot = 0;
-            for (int64_t i = 0; i < length; i++) {
+            for (int64_t i = 0; i < length; i++)
                 dot += x[a * vector + i * element] * x[b * vector + i * element];
-            }
             worst = fmax(worst, fabs(dot - (a == b ? gain * gain : 0)));
         }
     }
@@ -190,9 +188,8 @@ Test(initialise, bad_arguments) {
         {.kind = CB_INIT_KAIMING_NORMAL, .fan_out = NAN},
         {.kind = (cb_init_kind)99},
     };
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         cr_expect_eq(cb_initialise(t, &bad[i], &random), CB_ERROR_VALUE, "case %zu", i);
-    }
     cb_init good = INIT(NORMAL, .b = 1);
     cr_expect_eq(cb_initialise(integers, &good, &random), CB_ERROR_DTYPE);
     cr_expect_eq(cb_initialise(&turned, &good, &random), CB_ERROR_SHAPE);

@@ -81,14 +81,12 @@ Test(params, blocks_have_fans_and_values_of_their_own) {
     const float *x = w->value->data;
     for (int i = 0; i < 4; i++) {
         float largest = 0;
-        for (int j = 0; j < 5000; j++) {
+        for (int j = 0; j < 5000; j++)
             largest = x[i * 5000 + j] > largest ? x[i * 5000 + j] : largest;
-        }
         cr_expect_float_eq(largest, 0.2, 0.001, "block %d", i);
     }
-    for (int i = 1; i < 4; i++) {
+    for (int i = 1; i < 4; i++)
         cr_expect_neq(memcmp(x, x + i * 5000, 5000 * sizeof *x), 0, "block %d equals block 0", i);
-    }
     cb_params_free(params);
 }
 
@@ -184,9 +182,8 @@ Test(params, every_allocation_may_fail) {
         cb_status status = cb_params_status(params);
         cbi_allocation_fail_after(-1);
         cb_params_free(params);
-        if (status == CB_OK) {
+        if (status == CB_OK)
             break;
-        }
         cr_expect_eq(status, CB_ERROR_MEMORY);
         failures++;
     }
@@ -250,9 +247,8 @@ Test(params, modules_own_memory_is_zeroed_and_aligned) {
         unsigned char *memory = cb_params_allocate(params, bytes);
         cr_assert_not_null(memory);
         cr_expect_eq((uintptr_t)memory % 64, 0);
-        for (size_t i = 0; i < bytes; i++) {
+        for (size_t i = 0; i < bytes; i++)
             cr_expect_eq(memory[i], 0);
-        }
         memset(memory, 1, bytes);
     }
     cr_expect_null(cb_params_allocate(params, SIZE_MAX));
@@ -278,9 +274,8 @@ static void remove_path(void) {
 static cb_params *small_model(uint64_t seed, cb_dtype dtype, int64_t width, const char *second) {
     cb_params *params = cb_params_new_dtype(seed, dtype);
     cb_params_add(params, "head.weight", CB_SHAPE(3, width), 0, &normal);
-    if (second != NULL) {
+    if (second != NULL)
         cb_params_add(params, second, CB_SHAPE(3), 0, &normal);
-    }
     cr_assert_eq(cb_params_status(params), CB_OK);
     return params;
 }

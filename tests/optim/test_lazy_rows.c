@@ -32,9 +32,8 @@ static void expect_as_if_apart(const char *name, const cb_optimizer_options *opt
         char row[16];
         snprintf(row, sizeof row, "row%d", (int)i);
         cb_param *param = cb_params_add(apart, row, CB_SHAPE(width), 0, &normal);
-        for (int64_t k = 0; k < width; k++) {
+        for (int64_t k = 0; k < width; k++)
             cb_tensor_set(param->value, &k, cb_tensor_get(table->value, (int64_t[]){i, k}));
-        }
     }
     cb_optimizer *second = new_optimizer(name, apart, options);
     for (int step = 0; step < 4; step++) {

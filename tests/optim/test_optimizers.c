@@ -30,9 +30,8 @@ static cb_optimizer_options options_of(const cb_safetensors *file) {
         .centered = number(file, "centered") != 0,
     };
     const char *betas = cb_safetensors_metadata(file, "betas");
-    if (betas != NULL) {
+    if (betas != NULL)
         cr_assert_eq(sscanf(betas, "[%lf, %lf]", &options.beta1, &options.beta2), 2);
-    }
     return options;
 }
 
@@ -107,15 +106,13 @@ static const char *const files[] = {
 };
 
 Test(optimizers, ten_steps_equal_pytorch_in_f32) {
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
         expect_steps(files[i], CB_F32);
-    }
 }
 
 Test(optimizers, ten_steps_equal_pytorch_in_f64) {
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
         expect_steps(files[i], CB_F64);
-    }
 }
 
 /* ---- Sets of one's own ----------------------------------------------------------------------- */
@@ -125,9 +122,8 @@ static cb_params *three(int64_t n) {
     const cb_init one = {.kind = CB_INIT_CONSTANT, .a = 1};
     const char *const names[] = {"a.weight", "a.bias", "b.weight"};
     cb_params *params = cb_params_new(1);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 3; i++)
         cb_tensor_fill(cb_params_add(params, names[i], CB_SHAPE(n), 0, &one)->gradient, 1);
-    }
     return params;
 }
 
@@ -146,9 +142,8 @@ Test(optimizers, large_parameters_are_updated_whole_whatever_the_threads) {
         const float *x = cb_params_at(params, 2)->value->data;
         const float *g = cb_params_at(params, 2)->gradient->data;
         int64_t right = 0;
-        for (int64_t i = 0; i < n; i++) {
+        for (int64_t i = 0; i < n; i++)
             right += x[i] == 0.75F && g[i] == 0;
-        }
         cr_expect_eq(right, n);
         cb_optimizer_free(sgd);
         cb_params_free(params);
@@ -188,9 +183,8 @@ static cb_params *blocks(void) {
     cb_params_add(params, "h.1.bias", CB_SHAPE(2), 0, &one);
     cb_params_add(params, "h.10.weight", CB_SHAPE(2, 2), 0, &one);
     cb_params_add(params, "h.10.bias", CB_SHAPE(2), 0, &one);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 4; i++)
         cb_tensor_fill(cb_params_at(params, i)->gradient, 1);
-    }
     return params;
 }
 
@@ -200,9 +194,8 @@ Test(optimizers, a_number_in_a_prefix_is_whole) {
     cb_optimizer_group(sgd, "h.1", &(cb_optimizer_options){.lr = 0.25});
     cr_expect_eq(cb_optimizer_step(sgd), CB_OK);
     const float expected[] = {0.75F, 0.75F, 0.5F, 0.5F};
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 4; i++)
         cr_expect_eq(value(params, i), expected[i], "parameter %d", i);
-    }
     cr_expect_eq(cb_optimizer_group(sgd, "h", &(cb_optimizer_options){.lr = 0.125}), 2);
     cb_optimizer_free(sgd);
     cb_params_free(params);
@@ -304,9 +297,8 @@ static cb_params *many(cb_dtype dtype) {
 static void draw_gradients(cb_params *params, int step) {
     cb_random random = cb_random_seed((uint64_t)step);
     const cb_init normal = {.kind = CB_INIT_NORMAL, .b = 1};
-    for (int i = 0; i < cb_params_count(params); i++) {
+    for (int i = 0; i < cb_params_count(params); i++)
         cr_assert_eq(cb_initialise(cb_params_at(params, i)->gradient, &normal, &random), CB_OK);
-    }
 }
 
 /* Whether all values are equal bit for bit and all gradients zero. */
@@ -316,9 +308,8 @@ static bool same_values(const cb_params *a, const cb_params *b) {
         const cb_tensor *x = cb_params_at(a, i)->value, *y = cb_params_at(b, i)->value;
         same = same && memcmp(x->data, y->data, cb_tensor_bytes(x)) == 0;
         const unsigned char *g = cb_params_at(a, i)->gradient->data;
-        for (size_t k = 0; k < cb_tensor_bytes(x); k++) {
+        for (size_t k = 0; k < cb_tensor_bytes(x); k++)
             same = same && g[k] == 0;
-        }
     }
     return same;
 }
@@ -373,9 +364,8 @@ Test(optimizers, the_first_group_says_how_all_are_clipped) {
     cr_expect_eq(value(params, 0), 0);
     cr_expect_eq(value(params, 2), 0);
     cb_optimizer_group_options(sgd, 0)->clip_norm = sqrt(3) / 2;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 3; i++)
         cb_tensor_fill(cb_params_at(params, i)->gradient, 1);
-    }
     cr_expect_eq(cb_optimizer_step(sgd), CB_OK);
     cr_expect_float_eq(value(params, 0), -0.5, 1e-6);
     cr_expect_float_eq(value(params, 2), -0.5, 1e-6);
@@ -564,15 +554,13 @@ Test(optimizers, every_allocation_may_fail) {
         cr_expect_eq(cb_params_status(params), status);
         if (status != CB_OK) {
             failures++;
-            for (int i = 0; i < 3; i++) {
+            for (int i = 0; i < 3; i++)
                 cr_expect_eq(value(params, i), 1);
-            }
         }
         cb_optimizer_free(adam);
         cb_params_free(params);
-        if (status == CB_OK) {
+        if (status == CB_OK)
             break;
-        }
     }
     /* The optimizer, its list of slots, three slots, two groups of two each, and three times two
        state buffers. */

@@ -88,9 +88,8 @@ Test(schedules, a_metric_of_nan_is_no_improvement) {
 
 Test(schedules, a_rate_below_the_minimum_stays_as_it_is) {
     cb_schedule plateau = {.kind = CB_SCHEDULE_PLATEAU, .gamma = 0.5, .minimum = 0.2};
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 5; i++)
         cb_schedule_advance(&plateau, 1);
-    }
     cr_expect_eq(cb_schedule_lr(&plateau, 1), 0.2);
     cr_expect_eq(cb_schedule_lr(&plateau, 0.1), 0.1);
 }

@@ -84,9 +84,8 @@ static void save(const trainee *t) {
         const cb_param *param = cb_params_at(t->params, i);
         entries[count++] = (cb_named_tensor){param->name, param->value};
     }
-    for (int i = 0; i < cb_optimizer_state_count(t->optimizer); i++) {
+    for (int i = 0; i < cb_optimizer_state_count(t->optimizer); i++)
         entries[count++] = cb_optimizer_state_at(t->optimizer, i);
-    }
     size_t length = cb_optimizer_settings(t->optimizer, settings, sizeof settings);
     cr_assert(length > 0 && length < sizeof settings);
     cr_assert_eq(cb_optimizer_settings(t->optimizer, NULL, 0), length);
@@ -227,13 +226,11 @@ static void write_changed(const char *name, const cb_tensor *instead, const char
     train(&t, 0, 2);
     for (int i = 0; i < cb_optimizer_state_count(t.optimizer); i++) {
         cb_named_tensor entry = cb_optimizer_state_at(t.optimizer, i);
-        if (strcmp(entry.name, name) != 0) {
+        if (strcmp(entry.name, name) != 0)
             entries[count++] = entry;
-        }
     }
-    if (instead != NULL) {
+    if (instead != NULL)
         entries[count++] = (cb_named_tensor){name, instead};
-    }
     cb_optimizer_settings(t.optimizer, own, sizeof own);
     const cb_metadata metadata = {"optimizer", settings == NULL ? own : settings};
     cr_assert_eq(cb_safetensors_write(path, count, entries,

@@ -201,9 +201,8 @@ Test(file_replace, a_full_disk_is_named, .signal = 0) {
     signal(SIGXFSZ, SIG_IGN);
     cr_assert_eq(cbi_replacement_open(&file, path, &error), CB_OK);
     setrlimit(RLIMIT_FSIZE, &small);
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 100; i++)
         fwrite(bytes, 1, sizeof bytes, file.stream);
-    }
     cr_assert_eq(cbi_replacement_commit(&file, &error), CB_ERROR_FILE);
     setrlimit(RLIMIT_FSIZE, &before);
     cr_assert_not_null(strstr(error.message, strerror(EFBIG)), "%s", error.message);

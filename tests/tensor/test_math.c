@@ -45,9 +45,8 @@ static long double sigmoidl(long double x) {
 #define LOOP(attribute, prefix, name, suffix, type)                                                \
     attribute static void prefix##_##name##_##suffix(int64_t n, const type *restrict x,            \
                                                      type *restrict y) {                           \
-        for (int64_t i = 0; i < n; i++) {                                                          \
+        for (int64_t i = 0; i < n; i++)                                                            \
             y[i] = cbi_##name##_##suffix(x[i]);                                                    \
-        }                                                                                          \
     }
 #define LOOPS(name, reference, long_reference)                                                     \
     LOOP(CBI_MULTIVERSION, test_math_fast, name, f32, float)                                       \
@@ -77,11 +76,9 @@ static const function functions[] = {
 enum { FUNCTION_COUNT = sizeof functions / sizeof functions[0] };
 
 static const function *find(const char *name) {
-    for (int i = 0; i < FUNCTION_COUNT; i++) {
-        if (strcmp(functions[i].name, name) == 0) {
+    for (int i = 0; i < FUNCTION_COUNT; i++)
+        if (strcmp(functions[i].name, name) == 0)
             return &functions[i];
-        }
-    }
     return NULL;
 }
 
@@ -93,9 +90,8 @@ static long double error_in_ulps(long double got, long double reference, long do
         bool same = isnan(reference) ? isnan(got) : got == rounded;
         return same ? 0 : HUGE_VALL;
     }
-    if (got == 0 && !signbit(got) != !signbit(reference)) {
+    if (got == 0 && !signbit(got) != !signbit(reference))
         return HUGE_VALL;
-    }
     int exponent = reference == 0 ? least_exponent : ilogbl(reference);
     exponent = exponent < least_exponent ? least_exponent : exponent;
     return fabsl(got - reference) / ldexpl(1, exponent - digits + 1);
@@ -114,9 +110,8 @@ static void check_batch_f32(const function *f, int64_t n, const float *x, worst 
             double r = f->reference((double)x[i]);
             long double ulps = error_in_ulps((long double)y[i], (long double)r,
                                              (long double)(float)r, FLT_MANT_DIG, FLT_MIN_EXP - 1);
-            if (ulps > w->ulps) {
+            if (ulps > w->ulps)
                 *w = (worst){ulps, (double)x[i]};
-            }
         }
     }
 }
@@ -129,16 +124,14 @@ static void check_f32(const char *name) {
     uint64_t step = getenv("CEREBRA_TEST_ALL_FLOATS") != NULL ? 1 : 1009;
     for (uint64_t pattern = 0; pattern <= UINT32_MAX;) {
         int64_t n = 0;
-        for (; n < BATCH && pattern <= UINT32_MAX; n++, pattern += step) {
+        for (; n < BATCH && pattern <= UINT32_MAX; n++, pattern += step)
             x[n] = cbi_from_bits_f32((uint32_t)pattern);
-        }
         check_batch_f32(f, n, x, &w);
     }
     for (uint32_t exponent = 0; exponent < 512; exponent++) { /* each with both signs */
         int64_t n = 0;
-        for (uint32_t i = 0; i < 256; i++) {
+        for (uint32_t i = 0; i < 256; i++)
             x[n++] = cbi_from_bits_f32((exponent << 23) + i - 128u);
-        }
         check_batch_f32(f, n, x, &w);
     }
     cr_assert(w.ulps <= 2.0L, "%s_f32: %.4Lf ulp at %a", name, w.ulps, w.x);
@@ -147,9 +140,8 @@ static void check_f32(const char *name) {
 static void check_f64(const char *name) {
     const function *f = find(name);
     cr_assert_not_null(f);
-    if (LDBL_MANT_DIG < 64) {
+    if (LDBL_MANT_DIG < 64)
         cr_skip_test("long double has no more digits than double");
-    }
     worst w = {0, 0};
     uint64_t state = 88172645463325252u; /* xorshift64, Marsaglia 2003 */
     for (int batch = 0; batch < 3 * 32; batch++) {
@@ -261,12 +253,10 @@ static void check_special(const special *s, int path) {
 
 Test(math, special_values) {
     for (int path = 0; path < 2; path++) {
-        for (size_t i = 0; i < sizeof specials / sizeof specials[0]; i++) {
+        for (size_t i = 0; i < sizeof specials / sizeof specials[0]; i++)
             check_special(&specials[i], path);
-        }
-        for (int i = 0; i < FUNCTION_COUNT; i++) {
+        for (int i = 0; i < FUNCTION_COUNT; i++)
             check_special(&(special){functions[i].name, NAN, NAN}, path);
-        }
     }
 }
 
@@ -306,9 +296,8 @@ static void check_flushed(const function *f, int path, const float *x) {
 Test(math, flush_to_zero_changes_no_normal_result) {
     for (uint64_t pattern = 0; pattern <= UINT32_MAX;) {
         float x[BATCH];
-        for (int i = 0; i < BATCH; i++, pattern += 4001) {
+        for (int i = 0; i < BATCH; i++, pattern += 4001)
             x[i] = cbi_from_bits_f32((uint32_t)pattern);
-        }
         for (int f = 0; f < FUNCTION_COUNT; f++) {
             check_flushed(&functions[f], 0, x);
             check_flushed(&functions[f], 1, x);

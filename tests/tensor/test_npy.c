@@ -40,7 +40,7 @@ static cb_tensor *read_good(const char *file) {
 static cb_tensor *expected_array(cb_dtype dtype, int rank, const int64_t *shape) {
     cb_tensor *t = cb_tensor_new(dtype, rank, shape);
     cr_assert_not_null(t);
-    for (int64_t k = 0; k < cb_tensor_count(t); k++) {
+    for (int64_t k = 0; k < cb_tensor_count(t); k++)
         if (dtype == CB_F32)
             ((float *)t->data)[k] = (float)k / 2 - 3;
         else if (dtype == CB_F64)
@@ -49,7 +49,6 @@ static cb_tensor *expected_array(cb_dtype dtype, int rank, const int64_t *shape)
             ((int32_t *)t->data)[k] = (int32_t)(1000 * k - 3);
         else
             ((int64_t *)t->data)[k] = 1000 * k - 3;
-    }
     return t;
 }
 

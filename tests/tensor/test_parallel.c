@@ -184,9 +184,8 @@ static void meet(void *context, int64_t begin, int64_t end) {
     (void)begin;
     (void)end;
     atomic_fetch_add(&m->here, 1);
-    for (int i = 0; i < 10000 && atomic_load(&m->here) < 2; i++) {
+    for (int i = 0; i < 10000 && atomic_load(&m->here) < 2; i++)
         nanosleep(&moment, NULL);
-    }
     atomic_fetch_add(&m->met, atomic_load(&m->here) == 2);
 }
 

@@ -28,9 +28,8 @@ Test(random, words_reach_fills_in_order) {
     cb_random random = cb_random_seed(0);
     float f32[4];
     cb_random_uniform_f32(&random, 4, f32, 0, 1);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 4; i++)
         cr_expect(f32[i] == (float)((double)words[i] * 0x1p-32));
-    }
     random = cb_random_seed(0);
     double f64[2];
     cb_random_uniform_f64(&random, 2, f64, 0, 1);
@@ -108,9 +107,8 @@ Test(random, fills_write_no_further_than_n) {
         cb_random random = cb_random_seed(3);
         cb_random_uniform_f32(&random, n, f32, 0, 1);
         cb_random_uniform_f64(&random, n, f64, 0, 1);
-        for (int64_t i = 0; i < 600; i++) {
+        for (int64_t i = 0; i < 600; i++)
             cr_assert((f32[i] >= 0.0f) == (i < n) && (f64[i] >= 0.0) == (i < n));
-        }
     }
 }
 
@@ -153,18 +151,16 @@ static double *draw(bool single, bool normal, double first, double second, uint6
     float *y = malloc(SAMPLE * sizeof *y);
     cr_assert(x != NULL && y != NULL);
     cb_random random = cb_random_seed(seed);
-    if (single && normal) {
+    if (single && normal)
         cb_random_normal_f32(&random, SAMPLE, y, (float)first, (float)second);
-    } else if (single) {
+    else if (single)
         cb_random_uniform_f32(&random, SAMPLE, y, (float)first, (float)second);
-    } else if (normal) {
+    else if (normal)
         cb_random_normal_f64(&random, SAMPLE, x, first, second);
-    } else {
+    else
         cb_random_uniform_f64(&random, SAMPLE, x, first, second);
-    }
-    for (int i = 0; single && i < SAMPLE; i++) {
+    for (int i = 0; single && i < SAMPLE; i++)
         x[i] = (double)y[i];
-    }
     free(y);
     return x;
 }
@@ -173,12 +169,10 @@ static double *draw(bool single, bool normal, double first, double second, uint6
    0.9999 quantile 161.3; the 0.0001 quantile is 54.7. */
 static double chi_square(int64_t n, const double *probability) {
     double counts[100] = {0}, sum = 0, expected = (double)n / 100;
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n; i++)
         counts[(int)fmin(probability[i] * 100, 99)] += 1;
-    }
-    for (int cell = 0; cell < 100; cell++) {
+    for (int cell = 0; cell < 100; cell++)
         sum += (counts[cell] - expected) * (counts[cell] - expected) / expected;
-    }
     return sum;
 }
 
@@ -191,13 +185,11 @@ Test(random, uniform_statistics) {
         cr_expect_float_eq(m.variance, 64.0 / 12, 5 * 64.0 / sqrt(180.0 * SAMPLE));
         cr_expect(m.smallest >= -3 && m.largest < 5);
         double lag = 0; /* neighbours are uncorrelated */
-        for (int i = 0; i + 1 < SAMPLE; i++) {
+        for (int i = 0; i + 1 < SAMPLE; i++)
             lag += (x[i] - 1) * (x[i + 1] - 1) / (64.0 / 12) / SAMPLE;
-        }
         cr_expect_float_eq(lag, 0, 5 / sqrt(SAMPLE));
-        for (int i = 0; i < SAMPLE; i++) {
+        for (int i = 0; i < SAMPLE; i++)
             x[i] = (x[i] + 3) / 8;
-        }
         double chi = chi_square(SAMPLE, x);
         cr_expect(chi > 54.7 && chi < 161.3, "chi-square %g", chi);
         free(x);
@@ -213,13 +205,11 @@ Test(random, normal_statistics) {
         cr_expect_float_eq(m.skewness, 0, 5 * sqrt(6.0 / SAMPLE));
         cr_expect_float_eq(m.kurtosis, 3, 5 * sqrt(24.0 / SAMPLE));
         double pairs = 0; /* the two results of one pair are uncorrelated */
-        for (int i = 0; i < SAMPLE; i += 2) {
+        for (int i = 0; i < SAMPLE; i += 2)
             pairs += (x[i] - 2) * (x[i + 1] - 2) / 9 / (SAMPLE / 2);
-        }
         cr_expect_float_eq(pairs, 0, 5 / sqrt(SAMPLE / 2));
-        for (int i = 0; i < SAMPLE; i++) {
+        for (int i = 0; i < SAMPLE; i++)
             x[i] = 0.5 * erfc((2 - x[i]) / 3 / sqrt(2.0));
-        }
         double chi = chi_square(SAMPLE, x);
         cr_expect(chi > 54.7 && chi < 161.3, "chi-square %g", chi);
         free(x);
@@ -233,9 +223,8 @@ Test(random, uniform_never_gives_high) {
     cb_random random = cb_random_seed(13);
     cb_random_uniform_f32(&random, 4096, f32, 1.0f, nextafterf(1.0f, 2.0f));
     cb_random_uniform_f64(&random, 4096, f64, 1.0, nextafter(1.0, 2.0));
-    for (int i = 0; i < 4096; i++) {
+    for (int i = 0; i < 4096; i++)
         cr_assert(f32[i] == 1.0f && f64[i] == 1.0);
-    }
     cb_random_uniform_f32(&random, 4096, f32, 0x1p24f, 0x1p24f + 4);
     cb_random_uniform_f64(&random, 4096, f64, -0x1p53 - 4, -0x1p53);
     for (int i = 0; i < 4096; i++) {
@@ -244,14 +233,12 @@ Test(random, uniform_never_gives_high) {
     }
     cb_random_uniform_f32(&random, 4096, f32, 0.1f, 0.1f);
     cb_random_uniform_f64(&random, 4096, f64, 0.1, 0.1);
-    for (int i = 0; i < 4096; i++) {
+    for (int i = 0; i < 4096; i++)
         cr_assert(f32[i] == 0.1f && f64[i] == 0.1);
-    }
     cb_random_uniform_f32(&random, 4096, f32, -FLT_MAX, FLT_MAX);
     cb_random_uniform_f64(&random, 4096, f64, -DBL_MAX, DBL_MAX);
-    for (int i = 0; i < 4096; i++) {
+    for (int i = 0; i < 4096; i++)
         cr_assert(isfinite(f32[i]) && isfinite(f64[i]));
-    }
 }
 
 /* ---- bernoulli ---- */
@@ -282,12 +269,10 @@ Test(random, bernoulli_statistics) {
 Test(random, below_is_uniform) {
     cb_random random = cb_random_seed(15);
     double counts[7] = {0}, chi = 0;
-    for (int i = 0; i < 70000; i++) {
+    for (int i = 0; i < 70000; i++)
         counts[cb_random_below(&random, 7)] += 1;
-    }
-    for (int i = 0; i < 7; i++) {
+    for (int i = 0; i < 7; i++)
         chi += (counts[i] - 10000) * (counts[i] - 10000) / 10000;
-    }
     cr_expect(chi < 27.9, "chi-square %g", chi); /* 6 degrees of freedom */
     cr_expect(cb_random_below(&random, 0) == 0 && cb_random_below(&random, 1) == 0);
     /* Of n = 3 2^62 the plain remainder would give the lowest third in half the draws. */
@@ -344,9 +329,8 @@ Test(random, choice_is_without_replacement) {
         cr_assert(cb_random_choice(&random, sizes[k], 500, out));
         for (int i = 0; i < 500; i++) {
             cr_assert(out[i] >= 0 && out[i] < sizes[k]);
-            for (int j = 0; j < i; j++) {
+            for (int j = 0; j < i; j++)
                 cr_assert(out[i] != out[j]);
-            }
         }
     }
 }

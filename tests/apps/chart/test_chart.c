@@ -67,9 +67,8 @@ static const unsigned char *chunk(const unsigned char *png, size_t length, const
                                   size_t n, size_t *body_length) {
     for (size_t at = 8; at + 12 <= length; at += 12 + *body_length) {
         *body_length = big_endian(png + at);
-        if (memcmp(png + at + 4, type, 4) == 0 && n-- == 0) {
+        if (memcmp(png + at + 4, type, 4) == 0 && n-- == 0)
             return png + at + 8;
-        }
     }
     return NULL;
 }
@@ -90,9 +89,8 @@ static char *png_text_of(const unsigned char *png, size_t length, const char *ke
 static size_t entries_in_directory(void) {
     size_t count = 0;
     DIR *entries = opendir(directory);
-    while (readdir(entries) != NULL) {
+    while (readdir(entries) != NULL)
         count++;
-    }
     closedir(entries);
     return count - 2;
 }
@@ -282,9 +280,8 @@ Test(chart, long_texts_are_cut_to_fit) {
     chart c = {.page = canvas_new(CANVAS_PNG, 200, 200)};
     char fitted[CHART_LONGEST_TEXT];
     char long_text[1001];
-    for (size_t i = 0; i < 500; i++) {
+    for (size_t i = 0; i < 500; i++)
         memcpy(long_text + 2 * i, "é", 2);
-    }
     long_text[1000] = '\0';
     chart_fit_text(&c, "short", 12, false, 100, fitted);
     cr_assert_str_eq(fitted, "short");

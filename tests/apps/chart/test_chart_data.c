@@ -27,9 +27,8 @@ Test(chart_data, smoothing_is_a_centred_mean) {
     for (size_t width = 1; width < 12; width++) {
         double same[6];
         chart_smooth(line, 6, width, same);
-        for (size_t i = 0; i < 6; i++) {
+        for (size_t i = 0; i < 6; i++)
             cr_assert_float_eq(same[i], line[i], 1e-12, "width %zu", width);
-        }
     }
 }
 

@@ -56,9 +56,8 @@ Test(ticks, whole_numbers_get_no_fractions) {
     tick_list ticks;
     cr_assert_str_eq(labels_of(scale, 12), "0 1 2 3");
     ticks_make(&scale, 12, &ticks);
-    for (size_t i = 0; i < ticks.count; i++) {
+    for (size_t i = 0; i < ticks.count; i++)
         cr_assert_eq(ticks.items[i].value, floor(ticks.items[i].value));
-    }
 }
 
 /* Over many magnitudes: at most as many labels as asked for, at least one tick, all inside. */

@@ -31,9 +31,8 @@ static options_outcome parse(int argc, const char *const *arguments) {
     };
     const option_table table = {.command = "train", .usage = "Usage: ...\n", .rows = rows};
     char *argv[16] = {"train"};
-    for (int i = 0; i < argc; i++) {
+    for (int i = 0; i < argc; i++)
         argv[i + 1] = (char *)(uintptr_t)arguments[i];
-    }
     hidden = 512;
     lr = 0.5;
     dropout = 0;

@@ -27,9 +27,8 @@ Test(suggest, nearest_is_found_only_when_near) {
 
 Test(suggest, words_longer_than_the_table_are_harmless) {
     char word[300];
-    for (size_t i = 0; i < sizeof word - 1; i++) {
+    for (size_t i = 0; i < sizeof word - 1; i++)
         word[i] = 'a';
-    }
     word[sizeof word - 1] = '\0';
     cr_assert_null(cbi_nearest_name(word, commands));
 }

@@ -24,9 +24,8 @@ static void set_up(void) {
     model_init init;
     cr_assert(model_init_find("default", &init));
     cr_assert(model_make(&config, &init, 11, &made, error), "%s", error);
-    for (int i = 0; i < LENGTH; i++) {
+    for (int i = 0; i < LENGTH; i++)
         characters[i] = (i * i + i / 3) % VOCABULARY;
-    }
 }
 
 static void tear_down(void) {
@@ -86,9 +85,8 @@ Test(predict, picks_by_temperature) {
     const int draws = 20000;
     cr_assert_eq(reader_pick(&logits, 0, &random), 2);
     cr_assert_eq(reader_pick(&logits, 1e-3, &random), 2);
-    for (int i = 0; i < draws; i++) {
+    for (int i = 0; i < draws; i++)
         counts[reader_pick(&logits, 2, &random)]++;
-    }
     double total = 1 + exp(0.5) + exp(1);
     for (int c = 0; c < 3; c++) {
         double p = exp(c / 2.0) / total;

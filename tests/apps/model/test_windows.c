@@ -12,9 +12,8 @@ static int32_t characters[LENGTH];
 static char error[FAILURE_SIZE];
 
 static void number(void) {
-    for (int32_t i = 0; i < LENGTH; i++) {
+    for (int32_t i = 0; i < LENGTH; i++)
         characters[i] = i;
-    }
 }
 
 TestSuite(windows, .init = number);
@@ -79,15 +78,13 @@ Test(windows, batches_have_no_repetition_and_use_every_window) {
         cr_assert(window_batch_draw(&made, &random, &batch, error));
         for (int i = 0; i < 4; i++) {
             drawn[batch.chosen[i]]++;
-            for (int k = 0; k < i; k++) {
+            for (int k = 0; k < i; k++)
                 cr_assert_neq(batch.chosen[i], batch.chosen[k]);
-            }
         }
     }
     /* 100 expected for each, standard deviation 8.2. */
-    for (int w = 0; w < 12; w++) {
+    for (int w = 0; w < 12; w++)
         cr_assert(drawn[w] > 59 && drawn[w] < 141, "window %d was drawn %d times", w, drawn[w]);
-    }
     window_batch_free(&batch);
 }
 

@@ -333,14 +333,13 @@ enum { LONG = 210, WIDE = 6 };
 static void with_gains(cb_tensor *const *w, cb_tensor *x, cb_tensor *const *state,
                        cb_tensor **next) {
     cb_tensor *h = state[0];
-    for (int i = 0; i < LONG; i++) {
+    for (int i = 0; i < LONG; i++)
         if (i % 3 == 0)
             h = cb_add(h, cb_scale(cb_tanh(cb_linear(state[0], w[i], NULL)), 0.05));
         else if (i % 3 == 1)
             h = cb_mul(h, w[i]);
         else
             h = cb_add(h, cb_scale(cb_mul(w[i], x), 0.1));
-    }
     next[0] = cb_tanh(h);
 }
 
