@@ -56,6 +56,27 @@ static cb_tensor *run_mlp(const model *m, cb_tensor *x) {
     return cb_forward(m->head, x);
 }
 
+/* ---- A convolutional network ----------------------------------------------------------------- */
+
+enum { SIDE = 28, FILTERS = 16 };
+
+static void make_cnn(model *m) {
+    m->wide[0] = cb_conv2d_new(m->params, "first", 1, FILTERS, .size = {3, 3}, .padding = {1, 1});
+    m->norms[0][0] = cb_batch_norm_new(m->params, "norm", FILTERS);
+    m->wide[1] =
+        cb_conv2d_new(m->params, "second", FILTERS, 2 * FILTERS, .size = {3, 3}, .padding = {1, 1});
+    m->head = cb_linear_new(m->params, "head", (int64_t)2 * FILTERS * SIDE / 4 * SIDE / 4,
+                            m->kind->classes);
+}
+
+static cb_tensor *run_cnn(const model *m, cb_tensor *x) {
+    int64_t batch = x->shape[0];
+    x = cb_forward(m->wide[0], cb_reshape(x, CB_SHAPE(batch, 1, SIDE, SIDE)));
+    x = cb_max_pool2d(cb_relu(cb_forward(m->norms[0][0], x)), .size = {2, 2});
+    x = cb_max_pool2d(cb_relu(cb_forward(m->wide[1], x)), .size = {2, 2});
+    return cb_forward(m->head, cb_reshape(x, CB_SHAPE(batch, -1)));
+}
+
 /* ---- A transformer, with normalisation first ------------------------------------------------- */
 
 enum { WIDTH = 128, HEADS = 4, LAYERS = 2 };
@@ -135,6 +156,7 @@ static cb_tensor *run_translator(const model *m, cb_tensor *tokens) {
 
 static const model_kind kinds[] = {
     {"mlp", 128, 1, 10, make_mlp, run_mlp, 0, {128, PIXELS}, 128},
+    {"cnn", 64, 1, 10, make_cnn, run_cnn, 0, {64, PIXELS}, 64},
     {"transformer, T = 64", 16, 64, 89, make_transformer, run_transformer, 2, {16, 64}, 16 * 64},
     {"transformer, T = 256", 8, 256, 89, make_transformer, run_transformer, 2, {8, 256}, 8 * 256},
     {"seq2seq", 64, 32, 1000, make_translator, run_translator, 2, {64, 64}, 32 * 64},
@@ -189,13 +211,6 @@ static void step(void *context) {
     cb_optimizer_step(m->adam);
 }
 
-static int64_t weights_of(const model *m) {
-    int64_t count = 0;
-    for (int i = 0; i < cb_params_count(m->params); i++)
-        count += cb_tensor_count(cb_params_at(m->params, i)->value);
-    return count;
-}
-
 int main(int argc, char **argv) {
     static model models[KINDS];
     int number;
@@ -206,7 +221,7 @@ int main(int argc, char **argv) {
         models[i] = make(&kinds[i]);
         if (list)
             printf("{\"model\": \"%s\", \"weights\": %lld}\n", kinds[i].name,
-                   (long long)weights_of(&models[i]));
+                   (long long)cb_params_elements(models[i].params));
     }
     while (!list && scanf("%d %lf", &number, &budget) == 2)
         if (number >= 0 && number < KINDS) {

@@ -16,6 +16,17 @@ class Perceptron(nn.Module):
         return self.layers(x)
 
 
+class Convolutional(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(32 * 7 * 7, 10))
+
+    def forward(self, x):
+        return self.layers(x.view(-1, 1, 28, 28))
+
+
 class Block(nn.Module):
     def __init__(self):
         super().__init__()
@@ -62,6 +73,7 @@ class Translator(nn.Module):
 # Name as in models.c: the model, x, and classes and number of the targets.
 MODELS = {
     "mlp": lambda: (Perceptron(), torch.randn(128, 784), 10, 128),
+    "cnn": lambda: (Convolutional(), torch.randn(64, 784), 10, 64),
     "transformer, T = 64": lambda: (Transformer(64, 89), torch.randint(89, (16, 64)), 89, 16 * 64),
     "transformer, T = 256": lambda: (Transformer(256, 89), torch.randint(89, (8, 256)), 89, 8 * 256),
     "seq2seq": lambda: (Translator(32, 1000), torch.randint(1000, (64, 64)), 1000, 32 * 64),
