@@ -333,10 +333,11 @@ static cb_status gradient_forward(const cb_call *call) {
     job.g = *call->in[4];
     job.dq = *call->outs[0], job.dk = *call->outs[1], job.dv = *call->outs[2];
     job.logsumexp = options->logsumexp;
-    for (int i = 0; i < 3; i++) /* of several blocks they are sums; of no rows they are 0 */
-        if (job.blocks != 1 || cb_tensor_count(call->in[3]) == 0 || job.options.causal)
-            memset(call->outs[i]->data, 0, cb_tensor_bytes(call->outs[i]));
-    if (cb_tensor_count(call->in[3]) == 0 || job.columns == 0 || job.depth == 0)
+    bool empty = cb_tensor_count(call->in[3]) == 0 || job.columns == 0 || job.depth == 0;
+    bool sums = job.blocks != 1 || job.options.causal; /* which begin with 0 */
+    for (int i = 0; i < 3 && (empty || sums); i++)
+        memset(call->outs[i]->data, 0, cb_tensor_bytes(call->outs[i]));
+    if (empty)
         return CB_OK;
     if (!divide(call, &job, job.heads, 2))
         return CB_ERROR_MEMORY;

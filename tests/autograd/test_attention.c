@@ -100,10 +100,11 @@ static void run(const problem *p, bool fused, int threads, cb_tensor *found[INPU
     cb_tensor *y =
         fused ? cb_attention(in[0], in[1], in[2], .mask = m, .causal = p->causal, .scale = p->scale)
               : defined(p, in, m);
-    /* The gradient of each number of a value, from about -1 to 1. */
+    /* From -1 to 1 over the width, so that sums of them over a value are of the same size. */
     int64_t width = y->shape[y->rank - 1];
-    cb_tensor *weights = cb_cast(cb_arange(tape, CB_F64, -1, 2.0 / (double)width, width), p->dtype);
-    weights = cb_add(cb_full_like(cb_stop_gradient(y), 0), weights);
+    double step = 2.0 / (double)(width * width);
+    cb_tensor *weights = cb_arange(tape, CB_F64, -1 / (double)width, step, width);
+    weights = cb_add(cb_full_like(cb_stop_gradient(y), 0), cb_cast(weights, p->dtype));
     cb_status status = cb_grad(cb_mul(y, weights), NULL, false, INPUTS, variable, gradient);
     cr_assert_eq(status, CB_OK, "seed %llu: %s", (unsigned long long)p->seed, cb_tape_error(tape));
     for (int i = 0; i <= INPUTS; i++) {
