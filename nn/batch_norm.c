@@ -35,9 +35,10 @@ static cb_tensor *train(const batch_norm *self, cb_tensor *x, cb_tensor *weight,
         return cb_fail(x, CB_ERROR_VALUE, "batch norm %s: its statistics change in every step",
                        self->module.name);
     }
-    if (n == 1) {
-        return cb_fail(x, CB_ERROR_SHAPE, "batch norm %s: a single value a channel in training",
-                       self->module.name);
+    if (n < 2) {
+        return cb_fail(x, CB_ERROR_SHAPE,
+                       "batch norm %s: %g values a channel; training needs two at least",
+                       self->module.name, n);
     }
     int axes[CB_MAX_RANK], count = 0;
     for (int i = 0; i < x->rank; i++)
@@ -78,11 +79,15 @@ static bool options_good(cb_params *params, const char *name, const cb_batch_nor
                         (long long)o->width);
         return false;
     }
-    if (!(o->epsilon >= 0 && isfinite(o->epsilon) && o->momentum >= 0 && o->momentum <= 1)) {
+    if (!(o->epsilon >= 0 && isfinite(o->epsilon))) {
         cbi_params_fail(params, CB_ERROR_VALUE,
-                        "batch norm %s: epsilon %g is no number from 0, or momentum %g outside "
-                        "[0, 1]",
-                        name, o->epsilon, o->momentum);
+                        "batch norm %s: an epsilon of %g is not a finite number from 0", name,
+                        o->epsilon);
+        return false;
+    }
+    if (!(o->momentum >= 0 && o->momentum <= 1)) {
+        cbi_params_fail(params, CB_ERROR_VALUE, "batch norm %s: a momentum of %g is outside [0, 1]",
+                        name, o->momentum);
         return false;
     }
     return true;

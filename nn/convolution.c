@@ -25,10 +25,15 @@ static cb_tensor *convolution_forward(const cb_module *module, cb_tensor *x) {
 static bool options_good(cb_params *params, const char *name, int axes, int64_t in,
                          const cb_conv_module_options *o) {
     int64_t groups = o->groups == 0 ? 1 : o->groups;
-    if (axes < 1 || axes > 2 || groups < 1 || in % groups != 0 || o->out % groups != 0) {
+    if (axes < 1 || axes > 2) {
+        cbi_params_fail(params, CB_ERROR_VALUE, "convolution %s: %d axes; there can be 1 or 2",
+                        name, axes);
+        return false;
+    }
+    if (groups < 1 || in % groups != 0 || o->out % groups != 0) {
         cbi_params_fail(params, CB_ERROR_VALUE,
-                        "convolution %s: %d axes of 1 or 2, %lld groups of %lld and %lld channels",
-                        name, axes, (long long)groups, (long long)in, (long long)o->out);
+                        "convolution %s: %lld groups do not divide %lld and %lld channels", name,
+                        (long long)groups, (long long)in, (long long)o->out);
         return false;
     }
     for (int k = 0; k < axes; k++) {

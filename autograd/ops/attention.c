@@ -333,7 +333,7 @@ static cb_status gradient_forward(const cb_call *call) {
     job.g = *call->in[4];
     job.dq = *call->outs[0], job.dk = *call->outs[1], job.dv = *call->outs[2];
     job.logsumexp = options->logsumexp;
-    bool empty = cb_tensor_count(call->in[3]) == 0 || job.columns == 0 || job.depth == 0;
+    bool empty = cb_tensor_count(call->in[3]) == 0 || job.columns == 0;
     bool sums = job.blocks != 1 || job.options.causal; /* which begin with 0 */
     for (int i = 0; i < 3 && (empty || sums); i++)
         memset(call->outs[i]->data, 0, cb_tensor_bytes(call->outs[i]));
@@ -458,6 +458,8 @@ const cb_op cbi_attention_op = {
 
 static cb_tensor *attention(cb_tensor *q, cb_tensor *k, const cb_attention_options *o) {
     cb_tape *tape = cb_tape_of(q);
+    if (o == NULL)
+        return cbi_function_fail(q, "attention", CB_ERROR_VALUE, "the options are NULL");
     if (tape == NULL || cbi_is_poisoned(q) || q->rank < 1 || o->values == NULL)
         return cb_apply(&cbi_attention_op, 3, (cb_tensor *[]){q, k, o->values},
                         &(attention_options){.scale = 1});

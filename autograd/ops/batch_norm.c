@@ -23,10 +23,12 @@ static cb_tensor *batch_norm_in_ops(cb_tensor *x, cb_tensor *mean, cb_tensor *va
         return cb_fail(weight != NULL ? weight : mean, CB_ERROR_TAPE, "batch_norm: x is NULL");
     if (cbi_is_poisoned(x))
         return x;
-    if (!(epsilon >= 0) || (mean == NULL) != (variance == NULL))
-        return cbi_function_fail(x, "batch_norm", CB_ERROR_VALUE,
-                                 "an epsilon of %g is below 0, or one of mean and variance is NULL",
+    if (!(epsilon >= 0))
+        return cbi_function_fail(x, "batch_norm", CB_ERROR_VALUE, "an epsilon of %g is below 0",
                                  epsilon);
+    if ((mean == NULL) != (variance == NULL))
+        return cbi_function_fail(x, "batch_norm", CB_ERROR_VALUE,
+                                 "one of mean and variance is NULL");
     if (x->rank < 2)
         return cbi_function_fail(x, "batch_norm", CB_ERROR_SHAPE, "there is no axis of channels");
     if (!is_of_channels(mean, x) || !is_of_channels(variance, x) || !is_of_channels(weight, x) ||

@@ -14,7 +14,7 @@ static cb_tensor *reduce_terms(cb_tensor *terms, cb_reduction reduction) {
     case CB_REDUCE_NONE:
         return terms;
     }
-    return cb_fail(terms, CB_ERROR_VALUE, "loss: %d is no reduction", (int)reduction);
+    return cb_fail(terms, CB_ERROR_VALUE, "%d is no reduction", (int)reduction);
 }
 
 /* Whether a weight is NULL or [C], and of the logits' dtype; records why not. */
@@ -120,6 +120,8 @@ static cb_tensor *shares(const cb_tensor *logits, const cb_cross_entropy_options
 }
 
 static cb_tensor *cross_entropy(cb_tensor *logits, const cb_cross_entropy_options *options) {
+    if (options == NULL)
+        return cbi_function_fail(logits, "cross_entropy", CB_ERROR_VALUE, "the options are NULL");
     cb_cross_entropy_options own = *options;
     cb_tensor *ignored = NULL;
     bool mean = own.reduction == CB_REDUCE_MEAN;

@@ -108,9 +108,14 @@ static cb_tensor *draw_like(cb_tensor *x, const char *name, cb_random *random,
     random_options options = {.distribution = distribution, .first = first, .second = second};
     if (random == NULL)
         return cbi_function_fail(x, name, CB_ERROR_VALUE, "the generator is NULL");
+    bool f32 = x != NULL && x->dtype == CB_F32;
+    if (f32 && !(isfinite((float)first) && isfinite((float)second - (float)first)))
+        return cbi_function_fail(x, name, CB_ERROR_VALUE, "%g and %g are beyond f32", first,
+                                 second);
     if (cb_tape_of(x) != NULL && !cbi_is_poisoned(x) && cb_dtype_is_float(x->dtype))
         options.draw = cb_draw_numbers(x, random, cb_tensor_count(x));
-    return cb_apply(&cbi_random_op, 1, &x, &options);
+    cbi_within f = cbi_function_begin(x, name);
+    return cbi_function_end(f, cb_apply(&cbi_random_op, 1, &x, &options));
 }
 
 /* Something of that dtype and shape, without memory for its elements. */

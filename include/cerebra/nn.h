@@ -100,7 +100,8 @@ typedef struct cb_batch_norm_options {
    0; running_mean at 0 and running_var at 1 are buffers [width], which are saved and not trained.
    One that is put on a tape for evaluation may not be applied in training before the tape is reset.
    cb_batch_norm_new(params, "norm", width, options...). On x's tape CB_ERROR_SHAPE: another extent,
-   or in training a single value a channel. A recurrent step with one in training runs op by op. */
+   or in training fewer than two values a channel. A recurrent step with one in training runs op by
+   op. */
 #define cb_batch_norm_new(params, name, ...)                                                       \
     cb_batch_norm_new_with(params, name, CB_STRUCT(cb_batch_norm_options, .width = __VA_ARGS__))
 CB_API cb_module *cb_batch_norm_new_with(cb_params *params, const char *name,

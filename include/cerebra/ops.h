@@ -338,14 +338,14 @@ typedef cb_tensor *cb_checkpoint_function(const void *context, cb_tensor *const 
    The function is given copies of its inputs on another tape, that of the inputs it sees: of the
    caller's tensors it may use only these, but for parameters (cb_parameter on that tape, and so
    modules), which get their gradients as ever. It must do the same each time, with values,
-   parameters too, that stay as they are until the tape is reset. cb_dropout draws the same mask
-   again; other random numbers should be drawn outside and be an input. The function may contain
-   checkpoints of its own. On a tape without gradients it is run once, and its intermediate results'
-   memory used again. context_size bytes of the context are copied; 0: it must live as long as the
-   tape's step. At least one input; any dtypes. Errors, on the inputs' tape: CB_ERROR_VALUE
-   (function is NULL), CB_ERROR_TAPE (a result that is not made from the inputs, a tensor used that
-   is not among them, a gradient of the gradient), CB_ERROR_MEMORY, and what the function's ops
-   record. */
+   parameters too, that stay as they are until the tape is reset. Ops that draw, such as
+   cb_dropout, draw the same again; what the function draws by other means should be an input. The
+   function may contain checkpoints of its own. On a tape without gradients it is run once, and its
+   intermediate results' memory used again. context_size bytes of the context are copied; 0: it must
+   live as long as the tape's step. At least one input; any dtypes. Errors, on the inputs' tape:
+   CB_ERROR_VALUE (function is NULL), CB_ERROR_TAPE (a result that is not made from the inputs, a
+   tensor used that is not among them, a gradient of the gradient), CB_ERROR_MEMORY, and what the
+   function's ops record. */
 CB_API cb_tensor *cb_checkpoint(cb_checkpoint_function *function, const void *context,
                                 size_t context_size, int count, cb_tensor *const *inputs);
 

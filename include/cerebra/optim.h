@@ -36,7 +36,8 @@ typedef struct cb_optimizer_options {
     bool amsgrad;               /* Adam, AdamW */
     bool centered;              /* RMSprop */
     bool lazy_rows;             /* all: rows without a gradient are passed by, see below */
-    double own[4];              /* any finite numbers, for rules of a user's (cb_optimizer_rule) */
+    double own[4];    /* any finite numbers, for rules of a user's (cb_optimizer_rule); one option:
+                         who names one of them gives all */
     double clip_norm; /* all: cb_clip_gradient_norm of all parameters before a step, without a pass
                          over memory of its own; 0: none; infinite: the norm is only measured. That
                          of the first group counts, for all groups together. */

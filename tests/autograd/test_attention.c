@@ -176,3 +176,23 @@ Test(attention, what_does_not_fit_is_said) {
         cb_tape_free(tape);
     }
 }
+
+/* Queries and keys of no numbers see all values alike. */
+Test(attention, of_no_numbers_is_the_mean) {
+    double values[] = {1, 2, 3, 5};
+    const cb_tensor nothing = cb_tensor_wrap(CB_F64, CB_SHAPE(2, 0), NULL);
+    const cb_tensor v = cb_tensor_wrap(CB_F64, CB_SHAPE(2, 2), values);
+    cb_tape *tape = cb_tape_new();
+    cb_tensor *in[] = {cb_variable(tape, &nothing), cb_variable(tape, &nothing),
+                       cb_variable(tape, &v)};
+    cb_tensor *y = cb_attention(in[0], in[1], in[2]), *gradients[INPUTS];
+    cr_assert_eq(cb_grad(y, NULL, false, INPUTS, in, gradients), CB_OK, "%s", cb_tape_error(tape));
+    for (int64_t i = 0; i < 2; i++)
+        for (int64_t k = 0; k < 2; k++) {
+            cr_expect_eq(cb_tensor_get(y, (int64_t[]){i, k}), k == 0 ? 2 : 3.5);
+            cr_expect_eq(cb_tensor_get(gradients[2], (int64_t[]){i, k}), 1);
+        }
+    cb_attention_with(in[0], in[1], NULL);
+    cr_expect_not_null(strstr(cb_tape_error(tape), "the options are NULL"));
+    cb_tape_free(tape);
+}

@@ -187,6 +187,10 @@ Test(random_tensors, refuse_what_is_outside_their_range) {
     cbt_expect_failure(tape, CB_ERROR_VALUE, "uniform: f64[2]: [1, 0) is no range (op 2)");
     cb_uniform(tape, CB_F64, CB_SHAPE(2), 0, INFINITY, &random);
     cbt_expect_failure(tape, CB_ERROR_VALUE, "uniform: f64[2]: [0, inf) is no range (op 2)");
+    cb_uniform(tape, CB_F32, CB_SHAPE(2), -1e300, 1e300, &random);
+    cbt_expect_failure(tape, CB_ERROR_VALUE, "uniform: [2]: -1e+300 and 1e+300 are beyond f32");
+    cb_normal(tape, CB_F32, CB_SHAPE(2), 1e300, 1, &random);
+    cbt_expect_failure(tape, CB_ERROR_VALUE, "normal: [2]: 1e+300 and 1 are beyond f32");
     cb_bernoulli(tape, CB_F32, CB_SHAPE(2), 1.5, &random);
     cbt_expect_failure(tape, CB_ERROR_VALUE,
                        "bernoulli: [2]: a probability of 1.5 is outside [0, 1] (op 2)");
@@ -194,7 +198,7 @@ Test(random_tensors, refuse_what_is_outside_their_range) {
     cbt_expect_failure(tape, CB_ERROR_VALUE, "gumbel: [2]: the generator is NULL (op 2)");
     cb_normal(tape, CB_I32, CB_SHAPE(2), 0, 1, &random);
     cbt_expect_failure(tape, CB_ERROR_DTYPE,
-                       "random: i32[2]: i32 is not accepted; f32 and f64 are (op 2)");
+                       "normal: random: i32[2]: i32 is not accepted; f32 and f64 are (op 2)");
     cb_normal(tape, CB_F32, CB_SHAPE(-2), 0, 1, &random);
     cbt_expect_failure(tape, CB_ERROR_SHAPE, "normal: not a valid dtype and shape");
     cr_expect_eq(random.counter, 0, "a failure draws nothing");

@@ -201,13 +201,13 @@ Test(convolution, bad_options_are_recorded_on_the_set) {
     cb_params *p = cb_params_new(1);
     expect_failed(p, cb_conv2d_new(p, "a", 4, 4, .size = {3}), CB_ERROR_SHAPE, "a.weight");
     expect_failed(p, cb_conv2d_new(p, "b", 4, 4, .size = {3, 3}, .groups = 3), CB_ERROR_VALUE,
-                  "convolution b: 2 axes of 1 or 2, 3 groups of 4 and 4");
+                  "convolution b: 3 groups do not divide 4 and 4 channels");
     expect_failed(p, cb_conv1d_new(p, "c", 4, 4, .size = {3}, .padding = {-1}), CB_ERROR_VALUE,
                   "padding -1");
     expect_failed(p, cb_conv_new_with(p, "d", 3, 4, NULL), CB_ERROR_VALUE, "3 axes");
     expect_failed(p, cb_batch_norm_new(p, "e", 0), CB_ERROR_SHAPE, "width 0");
-    expect_failed(p, cb_batch_norm_new(p, "f", 3, .epsilon = -1), CB_ERROR_VALUE, "epsilon -1");
-    expect_failed(p, cb_batch_norm_new(p, "g", 3, .momentum = 2), CB_ERROR_VALUE, "momentum 2");
+    expect_failed(p, cb_batch_norm_new(p, "f", 3, .epsilon = -1), CB_ERROR_VALUE, "an epsilon of -1 is not");
+    expect_failed(p, cb_batch_norm_new(p, "g", 3, .momentum = 2), CB_ERROR_VALUE, "a momentum of 2 is outside");
     expect_failed(p, cb_batch_norm_new(p, NULL, 3), CB_ERROR_VALUE, "name");
     cb_params_free(p);
 }
@@ -289,4 +289,16 @@ Test(convolution, there_may_be_no_images) {
     cr_expect_eq(y->shape[2], 6);
     cr_expect_eq(cb_tensor_get(cb_gradient(weight), (int64_t[]){0, 0, 1, 1}), 0);
     cb_tape_free(tape);
+}
+
+Test(batch_norm, training_needs_two_values_a_channel) {
+    for (int64_t n = 0; n < 3; n++) {
+        cb_params *params = cb_params_new(1);
+        cb_tape *tape = cb_tape_new();
+        cb_forward(cb_batch_norm_new(params, "b", 3), X(n, 3));
+        cr_expect_eq(cb_tape_status(tape), n < 2 ? CB_ERROR_SHAPE : CB_OK);
+        cr_expect(n == 2 || strstr(cb_tape_error(tape), "training needs two at least") != NULL);
+        cb_tape_free(tape);
+        cb_params_free(params);
+    }
 }
