@@ -1,6 +1,5 @@
 /* `cerebra`: one command with subcommands. This file only chooses which of them runs. */
 #include "apps/cli/command.h"
-#include "apps/commands/plot.h"
 #include "tensor/nearest.h"
 
 #include <cerebra/version.h>
@@ -61,6 +60,11 @@ static int run(int argc, char **argv) {
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         print_help(stdout);
+        return EXIT_SUCCESS;
+    }
+    if (strcmp(argv[1], "--help=words") == 0) { /* for the completion of shells */
+        for (int i = 0; i < SUBCOMMANDS; i++)
+            puts(subcommands[i].name);
         return EXIT_SUCCESS;
     }
     if (strcmp(argv[1], "--version") == 0) {

@@ -15,31 +15,27 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static const char usage[] =
-    "Usage: cerebra train [OPTION ...]\n"
-    "Trains a recurrent network to predict the next character of a text: embedding, recurrent\n"
-    "layers, linear layer, mean cross entropy. The text is cut into consecutive windows, and each\n"
-    "step takes a batch of them, drawn without replacement. An epoch is --steps-per-epoch such\n"
+static const char about[] =
+    "Trains a recurrent network to predict the next character of a text: embedding, recurrent "
+    "layers, linear layer, mean cross entropy. The text is cut into consecutive windows, and each "
+    "step takes a batch of them, drawn without replacement. An epoch is --steps-per-epoch such "
     "steps.\n";
 
 static const char notes[] =
-    "The log has the columns epoch (from 0), loss (mean over the epoch's steps, each before its\n"
-    "update, in nats per character) and seconds (spent training so far), and held_out_loss with\n"
+    "The log has the columns epoch (from 0), loss (mean over the epoch's steps, each before its "
+    "update, in nats per character) and seconds (spent training so far), and held_out_loss with "
     "--held-out. It replaces an earlier file when the first epoch is done.\n"
     "\n"
     "The checkpoint holds all that training goes on with. --resume FILE takes the options from it "
-    "and\n"
-    "goes on as if it had not been stopped: weights and losses are the same to the bit, whatever "
-    "the\n"
-    "number of threads. Beside it --data, --epochs, --log, --checkpoint (FILE), "
-    "--checkpoint-every,\n"
-    "--threads and --quiet may be given. Other options have to say what the checkpoint has:\n"
-    "--cell the same equations, wherever the file is, and --set the same values. SIGINT,\n"
-    "SIGTERM and SIGHUP end the step, write the checkpoint and exit; a second one exits at once.\n"
+    "and goes on as if it had not been stopped: weights and losses are the same to the bit, "
+    "whatever the number of threads. Beside it --data, --epochs, --log, --checkpoint (FILE), "
+    "--checkpoint-every, --threads and --quiet may be given. Other options have to say what the "
+    "checkpoint has: --cell the same equations, wherever the file is, and --set the same values. "
+    "SIGINT, SIGTERM and SIGHUP end the step, write the checkpoint and exit; a second one exits at "
+    "once.\n"
     "\n"
     "Exit status: 0 done, 1 failure, 2 wrong usage, 3 training diverged, 128 + N after signal N "
-    "(130:\n"
-    "SIGINT).\n";
+    "(130: SIGINT).\n";
 
 /* The command line. NaN: not given. */
 typedef struct request {
@@ -100,7 +96,7 @@ static void add_model_options(request *asked, option_row *rows, int *count) {
          .help = "dropout rate on the output of each recurrent layer", .low = 0, .high = 1,
          .below_high = true, .keep = OPTION_FIXED},
         {"recurrent-dropout", .number = &asked->recurrent_dropout, .value = "X",
-         .help = "dropout rate on the state that recurrent weights see, the same\nunits at all "
+         .help = "dropout rate on the state that recurrent weights see, the same units at all "
                  "steps of a sequence",
          .low = 0, .high = 1, .below_high = true, .keep = OPTION_FIXED},
         {"zoneout", .number = &asked->zoneout, .value = "X",
@@ -110,21 +106,19 @@ static void add_model_options(request *asked, option_row *rows, int *count) {
          .help = "the same of the other states", .low = 0, .high = 1, .below_high = true,
          .keep = OPTION_FIXED},
         {"recompute", .whole = &asked->recompute, .value = "K",
-         .help = "keep states every K characters only and compute the rest again:\nless memory for "
+         .help = "keep states every K characters only and compute the rest again: less memory for "
                  "long windows, about 1.5 times the time; 0: keep all",
          .low = 0, .high = MODEL_LARGEST, .keep = OPTION_FIXED},
-        {"init", .string = &asked->init, .value = "NAME",
-         .help = "default, glorot-uniform, glorot-normal, kaiming-uniform,\nkaiming-normal or "
-                 "orthogonal",
-         .keep = OPTION_FIXED},
+        {"init", .string = &asked->init, .value = "NAME", .help = "how weights are drawn",
+         .names = model_init_names, .keep = OPTION_FIXED},
     };
     append(rows, count, mine, sizeof mine);
 }
 
 static void add_optimizer_options(request *asked, option_row *rows, int *count) {
     const option_row mine[] = {
-        {"optimizer", .string = &asked->optimizer, .value = "NAME",
-         .help = "sgd, adagrad, adam, adamw or rmsprop", .keep = OPTION_FIXED},
+        {"optimizer", .string = &asked->optimizer, .value = "NAME", .help = "optimizer",
+         .names = cb_optimizer_names(), .keep = OPTION_FIXED},
         {"lr", .number = &asked->lr, .value = "X",
          .help = "learning rate (adagrad: 0.05, others: the library's default)", .low = 0,
          .above_low = true, .high = INFINITY, .keep = OPTION_FIXED},
@@ -162,7 +156,7 @@ static void add_run_options(request *asked, option_row *rows, int *count) {
         {"checkpoint", .string = &asked->checkpoint, .value = "FILE",
          .help = "safetensors file for the trained model, and to go on from (none)"},
         {"checkpoint-every", .string = &asked->every, .value = "N",
-         .help = "how often it is written: every N steps, or Nm: every N minutes\n(every epoch)"},
+         .help = "how often it is written: every N steps, or Nm: every N minutes (every epoch)"},
         {"resume", .string = &asked->resume, .value = "FILE",
          .help = "go on from a checkpoint, with its options"},
         {"detect-anomaly", .flag = &asked->detect_anomaly,
@@ -182,7 +176,11 @@ static void fill_rows(request *asked, option_row rows[OPTIONS_MOST]) {
 }
 
 static options_outcome parse(option_row *rows, int argc, char **argv, char *error) {
-    const option_table table = {.command = "train", .usage = usage, .notes = notes, .rows = rows};
+    const option_table table = {.command = "train",
+                                .synopsis = "[OPTION ...]",
+                                .about = about,
+                                .notes = notes,
+                                .rows = rows};
     return options_parse(&table, argc, argv, error);
 }
 
