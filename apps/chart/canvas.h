@@ -70,6 +70,9 @@ void canvas_polyline(canvas *page, const canvas_point *points, size_t count, can
 void canvas_text(canvas *page, canvas_point at, const char *text, canvas_text_style style);
 /* Whether a text had letters that no installed font has; they are drawn as boxes. */
 bool canvas_letters_missing(const canvas *page);
+/* Whether a text had letters of a script that runs to the left; they are drawn to the right, one by
+   one. */
+bool canvas_text_leftward(const canvas *page);
 double canvas_text_width(canvas *page, const char *text, double size, bool bold);
 
 /* The height of the font's capitals and digits, and of its lines, for a size. */

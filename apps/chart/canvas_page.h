@@ -26,7 +26,7 @@ struct canvas {
     size_t length, capacity;
     canvas_font fonts[CANVAS_MOST_FONTS]; /* those that were needed so far */
     size_t font_count;
-    bool letters_missing;
+    bool letters_missing, leftward;
 };
 
 void canvas_free_fonts(canvas *page);

@@ -20,6 +20,15 @@ bool canvas_letters_missing(const canvas *page) {
     return page->letters_missing;
 }
 
+bool canvas_text_leftward(const canvas *page) {
+    return page->leftward;
+}
+
+static bool is_leftward(utf8proc_int32_t code_point) {
+    int direction = utf8proc_get_property(code_point)->bidi_class;
+    return direction == UTF8PROC_BIDI_CLASS_R || direction == UTF8PROC_BIDI_CLASS_AL;
+}
+
 /* Takes over the pattern; NULL, or a font that Cairo cannot use, is no font. */
 static const canvas_font *add_font(canvas *page, bool bold, FcPattern *pattern) {
     FcCharSet *covered = NULL;
@@ -109,6 +118,7 @@ static const canvas_font *take_run(canvas *page, bool bold, const char **text, c
         utf8proc_int32_t code_point;
         utf8proc_ssize_t bytes = utf8proc_iterate((const utf8proc_uint8_t *)*text, -1, &code_point);
         bytes = bytes < 1 ? 1 : bytes; /* Cairo refuses what is not UTF-8 */
+        page->leftward = page->leftward || (code_point >= 0 && is_leftward(code_point));
         if (length + (size_t)bytes >= size)
             break;
         const canvas_font *next =

@@ -126,9 +126,16 @@ static bool lay_out_panels(chart *panels, size_t count) {
 }
 
 static void notice_missing_letters(const canvas *page, const chart_options *options) {
-    if (options->notice != NULL && canvas_letters_missing(page)) {
-        snprintf(options->notice, CHART_NOTICE_SIZE,
-                 "some letters are drawn as boxes, because no installed font has them");
+    static const char missing[] = "some letters are drawn as boxes, because no installed font has "
+                                  "them";
+    static const char leftward[] =
+        "scripts that run to the left are drawn letter by letter, to the "
+        "right";
+    bool both = canvas_letters_missing(page) && canvas_text_leftward(page);
+    if (options->notice != NULL) {
+        snprintf(options->notice, CHART_NOTICE_SIZE, "%s%s%s",
+                 canvas_letters_missing(page) ? missing : "", both ? "; " : "",
+                 canvas_text_leftward(page) ? leftward : "");
     }
 }
 

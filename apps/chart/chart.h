@@ -56,8 +56,8 @@ typedef struct chart_options {
     chart_limit y_min, y_max;
     const chart_vline *vlines; /* vline_count of them; those outside the axis are left out */
     size_t vline_count;
-    char *notice; /* of CHART_NOTICE_SIZE bytes: "", or a line about letters that no font has; NULL:
-                     not wanted */
+    char *notice; /* of CHART_NOTICE_SIZE bytes: "", or a line about letters that no font has, or of
+                     scripts that run to the left; NULL: not wanted */
 } chart_options;
 
 enum { CHART_NOTICE_SIZE = 512 };

@@ -79,7 +79,8 @@ static bool find_extents(const chart_series *series, size_t series_count,
 
 /* Widens a range by a part of its span at each end that is not set; a range of one value gets a
    span of its own. */
-static void add_margin(axis_scale *scale, double margin, chart_limit low, chart_limit high) {
+static void add_margin(axis_scale *scale, double margin, bool integer, chart_limit low,
+                       chart_limit high) {
     /* Of numbers that are close together the logarithms have too few digits that differ. */
     bool logarithmic = scale->logarithmic &&
                        (scale->maximum / scale->minimum > 1.1 || scale->maximum == scale->minimum);
@@ -90,7 +91,10 @@ static void add_margin(axis_scale *scale, double margin, chart_limit low, chart_
     if (span > 0)
         margin *= span;
     else
-        margin = logarithmic ? 0.3 : largest < 1e-290 ? 1 : largest * 0.1;
+        margin = logarithmic        ? 0.3
+                 : integer          ? fmax(1, largest * 0.1)
+                 : largest < 1e-290 ? 1
+                                    : largest * 0.1;
     minimum -= margin;
     maximum += margin;
     if (logarithmic) {
@@ -123,7 +127,7 @@ static axis_scale make_scale(const extent *data, bool logarithmic, double margin
     axis_scale scale = {.minimum = low.set ? low.value : data->minimum,
                         .maximum = high.set ? high.value : data->maximum,
                         .logarithmic = logarithmic};
-    add_margin(&scale, margin, low, high);
+    add_margin(&scale, margin, data->integer, low, high);
     return scale;
 }
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LARGEST_PLAIN_EXPONENT = 5, SMALLEST_PLAIN_EXPONENT = -3, LONGEST = 48 };
+enum { LARGEST_PLAIN_EXPONENT = 6, SMALLEST_PLAIN_EXPONENT = -3, LONGEST = 48 };
 
 double decimal_value(decimal number) {
     char text[LONGEST];

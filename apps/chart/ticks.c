@@ -155,25 +155,25 @@ static void append_multiples(const multiples *major, tick_list *ticks) {
     }
 }
 
-/* Ticks at every n-th of the few numbers that there are. */
+/* The distance between the numbers at the end of the axis where it is larger. */
+static double number_gap(const axis_scale *scale) {
+    double largest = fmax(fabs(scale->minimum), fabs(scale->maximum));
+    return largest - nextafter(largest, 0);
+}
+
+/* Ticks at some of the few numbers that there are, about equally far from each other. */
 static void neighbour_ticks(const axis_scale *scale, size_t most, tick_list *ticks) {
-    size_t numbers = 1;
-    for (double x = scale->minimum; x < scale->maximum; x = nextafter(x, INFINITY))
-        numbers++;
-    size_t stride = (numbers + most - 1) / most;
-    size_t i = 0;
-    for (double x = scale->minimum; x <= scale->maximum; x = nextafter(x, INFINITY)) {
-        if (i++ % stride == 0) {
-            tick *item = append(ticks, x, true);
-            decimal_format_exactly(item->label, sizeof item->label, x);
-        }
+    double span = scale->maximum - scale->minimum;
+    double steps = fmax(1, fmin((double)most - 1, floor(span / number_gap(scale))));
+    for (double i = 0; i <= steps; i++) {
+        double value = i == steps ? scale->maximum : scale->minimum + i * (span / steps);
+        tick *item = append(ticks, value, true);
+        decimal_format_exactly(item->label, sizeof item->label, value);
     }
 }
 
 static bool has_few_numbers(const axis_scale *scale) {
-    double largest = fmax(fabs(scale->minimum), fabs(scale->maximum));
-    double gap = largest - nextafter(largest, 0);
-    return scale->maximum - scale->minimum < FEWEST_NUMBERS * gap;
+    return scale->maximum - scale->minimum < FEWEST_NUMBERS * number_gap(scale);
 }
 
 static void linear_ticks(const axis_scale *scale, size_t most, tick_list *ticks) {

@@ -36,8 +36,8 @@ typedef struct tick_list {
    labels differ.
 
    Linear: the step is 1, 2 or 5 times a power of ten, and minor ticks divide it into five, four or
-   five. Labels have just the decimals the step needs, with a true minus sign; from 10^6 and below
-   10^-3 they are written 1.5×10⁶. Where they would have many digits in common, these are the
+   five. Labels have just the decimals the step needs, with a true minus sign; from 10^7 and below
+   10^-3 they are written 1.5×10⁷. Where they would have many digits in common, these are the
    offset. An axis of a few hundred neighbouring numbers has its ticks at some of these.
    Logarithmic: powers of ten, or every n-th power; over few decades also their multiples by 3, by 2
    and 5, or by 1 to 9, whatever fits; where even those are fewer than three, the linear ticks. */

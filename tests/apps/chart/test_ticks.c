@@ -39,8 +39,8 @@ Test(ticks, linear_labels_have_the_decimals_of_the_step) {
 }
 
 Test(ticks, very_large_and_small_values_use_powers_of_ten) {
-    cr_assert_str_eq(labels_of((axis_scale){.minimum = 0, .maximum = 2e6}, 5),
-                     "0 0.5×10⁶ 1.0×10⁶ 1.5×10⁶ 2.0×10⁶");
+    cr_assert_str_eq(labels_of((axis_scale){.minimum = 0, .maximum = 2e7}, 5),
+                     "0 0.5×10⁷ 1.0×10⁷ 1.5×10⁷ 2.0×10⁷");
     cr_assert_str_eq(labels_of((axis_scale){.minimum = 0, .maximum = 3e-5}, 4),
                      "0 1×10⁻⁵ 2×10⁻⁵ 3×10⁻⁵");
 }
