@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char directory[64];
@@ -101,6 +102,21 @@ Test(plot, a_pdf_is_one) {
     cr_assert_eq(fread(start, 1, 5, pdf), 5);
     fclose(pdf);
     cr_assert_str_eq(start, "%PDF-");
+}
+
+Test(plot, a_million_points_are_a_small_file) {
+    static const char *const files[] = {"plot.png", "out.svg", "out.pdf"};
+    FILE *log = fopen("bad.csv", "w");
+    fputs("step,loss\n", log);
+    for (unsigned i = 0; i < 1000000; i++)
+        fprintf(log, "%u,%u\n", i, i * 2654435761U >> 16);
+    fclose(log);
+    for (size_t i = 0; i < 3; i++) {
+        struct stat status;
+        cr_assert_eq(RUN("bad.csv", "-q", "--smooth", "999", "--out", files[i]), 0);
+        cr_assert_eq(stat(files[i], &status), 0);
+        cr_assert_lt(status.st_size, 1000000, "%s", files[i]);
+    }
 }
 
 Test(plot, wrong_usage_is_2) {
