@@ -23,6 +23,7 @@ static const subcommand subcommands[] = {
     {"plot", "draw training logs as a chart", cerebra_plot},
     {"cells", "list the recurrent cells with their equations", cerebra_cells},
     {"explain", "print what the compiler makes of a cell", cerebra_explain},
+    {"tasks", "list the tasks that networks are compared on", cerebra_tasks},
     {"bench", "time training steps against a large matrix product", cerebra_bench},
 };
 

@@ -5,7 +5,6 @@
 #include "failure.h"
 #include "grow.h"
 #include "suggest.h"
-#include "tensor/nearest.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -50,22 +49,9 @@ bool options_parse_number(const char *text, double *value) {
 
 bool options_check_name(const char *option, const char *name, const char *const *names,
                         char *error) {
-    for (size_t i = 0; names[i] != NULL; i++)
-        if (strcmp(name, names[i]) == 0)
-            return true;
-    const char *nearest = cbi_nearest_name(name, names);
-    if (nearest != NULL) {
-        return failure(error, FAILURE_SIZE, "--%s: there is no \"%s\" (did you mean %s?)", option,
-                       name, nearest);
-    }
-    char list[512] = "";
-    size_t length = 0;
-    for (size_t i = 0; names[i] != NULL && length < sizeof list; i++) {
-        length += (size_t)snprintf(list + length, sizeof list - length, "%s%s", i == 0 ? "" : ", ",
-                                   names[i]);
-    }
-    return failure(error, FAILURE_SIZE, "--%s: there is no \"%s\"; there are %s", option, name,
-                   list);
+    char what[128];
+    snprintf(what, sizeof what, "--%s", option);
+    return suggest_name(what, name, names, error);
 }
 
 static bool within(const option_row *row, double value) {

@@ -1,6 +1,6 @@
 # Bash completion for cerebra: source this file, or install it as
 # /usr/share/bash-completion/completions/cerebra. Subcommands and options come from --help=words and
-# cells from `cerebra cells --names`, so that they are always those of the installed command.
+# cells and tasks from `cerebra cells --names` and the like, so that they are always those of the installed command.
 
 # A line for each option: "--NAME", its value ("" for a flag), and the values that there are.
 _cerebra_options() {
@@ -40,6 +40,7 @@ _cerebra_values() {
     fi
     case $kind in
         CELL*) _cerebra_cells "$command" "$current" ;;
+        TASK*) compgen -W "$("$command" tasks --names 2>/dev/null)" -- "$current" ;;
         FILE.so*) _cerebra_files "$current" .so ;;
         FILE* | DIR) compgen -f -- "$current" ;;
         *) compgen -W "$words" -- "$current" ;;

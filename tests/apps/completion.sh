@@ -56,6 +56,7 @@ offers 'mgu mgx.cell' cells mg
 offers 'mgu mgx.cell' cells lstm --json mg
 offers 'mycells.so' cells my
 offers '--names' cells --na
+offers 'parity' tasks pa
 offers '--set' cells --se
 offers '--set' train --set
 offers '--cell' eval --ce
