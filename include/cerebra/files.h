@@ -105,6 +105,26 @@ CB_API cb_status cb_npy_write(const char *path, const cb_tensor *t, cb_error *er
 CB_API cb_tensor *cb_npy_read(const char *path, cb_error *error);
 CB_API cb_tensor *cb_npy_read_as(const char *path, cb_dtype dtype, cb_error *error);
 
+/* An .npz file that is open: a ZIP archive of .npy files, stored or deflated. */
+typedef struct cb_npz cb_npz;
+
+/* Opens a file: reads its list and the header of each array, and no elements. A member that is no
+   array or a damaged one is no failure until it is asked for. NULL with error filled:
+   CB_ERROR_FILE, CB_ERROR_FORMAT, CB_ERROR_MEMORY. In a library that was built without zlib no
+   array can be read. */
+CB_API cb_npz *cb_npz_open(const char *path, cb_error *error);
+/* Ends the file and all that it gave; NULL is allowed. */
+CB_API void cb_npz_free(cb_npz *file);
+/* How many arrays there are, and what the file says of the i-th, in its order (all zero when out of
+   range). Names are without the ending ".npy". */
+CB_API int cb_npz_count(const cb_npz *file);
+CB_API cb_stored_tensor cb_npz_stored(const cb_npz *file, int i);
+/* One array, in its own dtype, or in one of choice. The caller owns it (cb_tensor_free). NULL with
+   error filled, as cb_safetensors_load; CB_ERROR_FORMAT: a damaged one. */
+CB_API cb_tensor *cb_npz_load(const cb_npz *file, const char *name, cb_error *error);
+CB_API cb_tensor *cb_npz_load_as(const cb_npz *file, const char *name, cb_dtype dtype,
+                                 cb_error *error);
+
 CB_END_DECLS
 
 #endif
