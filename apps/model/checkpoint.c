@@ -201,9 +201,11 @@ cleanup:
 
 static bool read_vocabulary(const char *json_text, vocabulary *characters, char *error) {
     json_t *array = json_text == NULL ? NULL : json_loads(json_text, JSON_REJECT_DUPLICATES, NULL);
-    bool ok = json_is_array(array)
-                  ? vocabulary_of_json(array, characters, error)
-                  : failure(error, FAILURE_SIZE, "its vocabulary is missing or damaged");
+    char reason[FAILURE_SIZE] = "";
+    bool ok = json_is_array(array) && vocabulary_of_json(array, characters, reason);
+    if (!ok)
+        failure(error, FAILURE_SIZE, "its vocabulary is missing or damaged%s%.500s",
+                reason[0] == '\0' ? "" : ": ", reason);
     json_decref(array);
     return ok;
 }

@@ -56,9 +56,10 @@ static cb_status not_held(const cbi_stream *stream, const char *name, int64_t el
     return cbi_tensor_error(error, CB_ERROR_VALUE, stream->path, name, what);
 }
 
-cb_status cbi_elements_visit(cbi_stream *stream, const cbi_layout *layout, const char *name,
-                             int64_t count, cbi_element_visitor *visit, void *context,
-                             cb_error *error) {
+/* Gives count elements to a visitor. */
+static cb_status visit_elements(cbi_stream *stream, const cbi_layout *layout, const char *name,
+                                int64_t count, cbi_element_visitor *visit, void *context,
+                                cb_error *error) {
     const cbi_element_type *type = layout->type;
     cb_status status = CB_OK;
     buffers *room = cbi_allocate(sizeof *room);
@@ -82,6 +83,18 @@ cb_status cbi_elements_visit(cbi_stream *stream, const cbi_layout *layout, const
     }
     cbi_free(room);
     return status;
+}
+
+cb_status cbi_elements_visit(cbi_stream *stream, const cbi_layout *layout,
+                             const cb_stored_tensor *stored, cbi_element_visitor *visit,
+                             void *context, cb_error *error) {
+    if (layout->type == NULL || layout->type->objection != NULL)
+        return cbi_tensor_error(error, CB_ERROR_DTYPE, stream->path, stored->name,
+                                stored->objection);
+    uint64_t count =
+        stored->bytes / (uint64_t)layout->type->bits * 8 +
+        stored->bytes % (uint64_t)layout->type->bits * 8 / (uint64_t)layout->type->bits;
+    return visit_elements(stream, layout, stored->name, (int64_t)count, visit, context, error);
 }
 
 /* A tensor that elements are put into, in the order of the file. */
@@ -147,7 +160,7 @@ cb_status cbi_elements_read(cbi_stream *stream, const cbi_layout *layout, const 
     p->target = target;
     p->in_order = in_order;
     p->fortran_order = layout->fortran_order;
-    cb_status status = cbi_elements_visit(stream, layout, name, count, place, p, error);
+    cb_status status = visit_elements(stream, layout, name, count, place, p, error);
     cbi_free(p);
     return status;
 }

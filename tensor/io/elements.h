@@ -31,11 +31,11 @@ cb_status cbi_elements_read(cbi_stream *stream, const cbi_layout *layout, const 
 typedef cb_status cbi_element_visitor(void *context, cb_dtype dtype, const void *elements,
                                       int64_t count, cb_error *error);
 
-/* Gives count elements to a visitor, piece by piece, in the type's dtype. Ends with the visitor's
-   first failure. */
-cb_status cbi_elements_visit(cbi_stream *stream, const cbi_layout *layout, const char *name,
-                             int64_t count, cbi_element_visitor *visit, void *context,
-                             cb_error *error);
+/* Gives all elements of a stored tensor to a visitor, piece by piece, in the type's dtype. Ends
+   with the visitor's first failure. CB_ERROR_DTYPE: elements that are no numbers. */
+cb_status cbi_elements_visit(cbi_stream *stream, const cbi_layout *layout,
+                             const cb_stored_tensor *stored, cbi_element_visitor *visit,
+                             void *context, cb_error *error);
 
 /* A new tensor with the elements of a stored one, in `dtype` or its own (NULL); NULL on failure. */
 cb_tensor *cbi_elements_load(cbi_stream *stream, const cbi_layout *layout,

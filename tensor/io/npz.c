@@ -171,13 +171,18 @@ cb_tensor *cb_npz_load_as(const cb_npz *file, const char *name, cb_dtype dtype, 
 
 cb_status cbi_npz_visit(const cb_npz *file, int i, cbi_element_visitor *visit, void *context,
                         cb_error *error) {
-    const cbi_npy_header *header = &file->arrays[i].header;
-    cbi_stream *stream = elements_of(file, i, error);
-    if (stream == NULL)
-        return CB_ERROR_FORMAT;
-    int64_t count = (int64_t)(header->stored.bytes * 8 / (uint64_t)header->layout.type->bits);
-    cb_status status = cbi_elements_visit(stream, &header->layout, header->stored.name, count,
-                                          visit, context, error);
+    const array *a = &file->arrays[i];
+    if (a->objection != NULL)
+        return cbi_tensor_error(error, CB_ERROR_DTYPE, file->file.path, a->header.stored.name,
+                                a->objection);
+    cb_error reason = {.status = CB_OK};
+    cbi_stream *stream = elements_of(file, i, &reason);
+    cb_status status = stream == NULL
+                           ? reason.status
+                           : cbi_elements_visit(stream, &a->header.layout, &a->header.stored, visit,
+                                                context, &reason);
     cbi_zip_stream_free(stream);
+    if (error != NULL)
+        *error = reason;
     return status;
 }

@@ -34,4 +34,8 @@ struct cb_safetensors {
    there is freed with the struct. */
 cb_status cbi_safetensors_header(cb_safetensors *file, cb_error *error);
 
+/* Gives the elements of the i-th tensor to a visitor, in the file's order. */
+cb_status cbi_safetensors_visit(const cb_safetensors *file, int i, cbi_element_visitor *visit,
+                                void *context, cb_error *error);
+
 #endif

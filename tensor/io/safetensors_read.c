@@ -146,6 +146,17 @@ cb_status cb_safetensors_load_into(const cb_safetensors *file, const char *name,
     return cbi_elements_read(elements.stream, &elements.layout, name, target, error);
 }
 
+cb_status cbi_safetensors_visit(const cb_safetensors *file, int i, cbi_element_visitor *visit,
+                                void *context, cb_error *error) {
+    const cbi_safetensors_entry *e = &file->entries[i];
+    cb_stored_tensor stored = e->stored;
+    source elements;
+    source_open(&elements, file, e);
+    if (e->tensor != NULL)
+        stored.bytes = cb_tensor_bytes(e->tensor);
+    return cbi_elements_visit(elements.stream, &elements.layout, &stored, visit, context, error);
+}
+
 /* Reads one tensor into memory. One that no tensor can be made of, or that has a value which its
    dtype does not hold, is left out; both are found when it is asked for. */
 static cb_status read_entry(cb_safetensors *file, cbi_safetensors_entry *e, cb_error *error) {
