@@ -77,19 +77,27 @@ static options_outcome parse(request *asked, int argc, char **argv, char *error)
     return ok ? OPTIONS_RUN : OPTIONS_BAD;
 }
 
+/* A file and the model that is made of it. */
+typedef struct import {
+    const cb_safetensors *file;
+    const foreign_model *found;
+    const model *made;
+    FILE *list; /* of what became what, printed when all went well */
+} import;
+
 /* Reads one entry into a parameter. */
-static bool read_entry(const cb_safetensors *file, const char *entry, const cb_params *params,
-                       const char *name, char *error) {
+static bool read_entry(const import *i, const char *entry, const char *name, char *error) {
     cb_error reason = {.status = CB_OK};
-    const cb_param *param = cb_params_find(params, name);
-    cb_stored_tensor stored = cb_safetensors_stored(file, cb_safetensors_stored_find(file, entry));
+    const cb_param *param = cb_params_find(i->made->params, name);
+    cb_stored_tensor stored =
+        cb_safetensors_stored(i->file, cb_safetensors_stored_find(i->file, entry));
     if (stored.name != NULL && stored.objection == NULL && !cb_dtype_is_float(stored.dtype))
         return failure(error, FAILURE_SIZE, "%s is %s, not a float", entry, stored.type);
-    if (cb_safetensors_load_into(file, entry, param->value, &reason) != CB_OK)
+    if (cb_safetensors_load_into(i->file, entry, param->value, &reason) != CB_OK)
         return failure(error, FAILURE_SIZE, "%s", reason.message);
     char shape[128];
-    printf("%-28s %s %s %s\n", name, entry, stored.type,
-           cb_shape_format(param->value, shape, sizeof shape));
+    fprintf(i->list, "%-28s %s %s %s\n", name, entry, stored.type,
+            cb_shape_format(param->value, shape, sizeof shape));
     return true;
 }
 
@@ -100,41 +108,52 @@ static void fill_identity(cb_tensor *embedding) {
         ((float *)embedding->data)[i * embedding->shape[1] + i] = 1;
 }
 
-static bool read_recurrent(const cb_safetensors *file, const foreign_model *found, const model *m,
-                           char *error) {
+static bool read_recurrent(const import *made, char *error) {
+    const foreign_model *found = made->found;
     const cb_cell *cell = found->cell->cell;
     for (int64_t layer = 0; layer < found->layers; layer++) {
         for (int i = 0; i < cell->param_count; i++) {
             char name[256], entry[512];
             snprintf(name, sizeof name, "rnn.%s_l%d", cell->params[i].name, (int)layer);
-            if (cb_params_find(m->params, name) == NULL)
+            if (cb_params_find(made->made->params, name) == NULL)
                 continue; /* a constant, or a bias that there is not */
             if (!foreign_rnn_name(found, cell->params[i].name, layer, entry, sizeof entry))
                 return failure(error, FAILURE_SIZE, "%.100s...: too long a name", found->first);
-            if (!read_entry(file, entry, m->params, name, error))
+            if (!read_entry(made, entry, name, error))
                 return false;
         }
     }
     return true;
 }
 
-static bool read_weights(const cb_safetensors *file, const foreign_model *found, const model *m,
-                         char *error) {
+static bool read_weights(const import *i, char *error) {
+    const foreign_model *found = i->found;
     if (found->embedding == NULL) {
-        fill_identity(cb_params_find(m->params, "embedding.weight")->value);
-        printf("%-28s vectors with a single 1\n", "embedding.weight");
-    } else if (!read_entry(file, found->embedding, m->params, "embedding.weight", error)) {
+        fill_identity(cb_params_find(i->made->params, "embedding.weight")->value);
+        fprintf(i->list, "%-28s vectors with a single 1\n", "embedding.weight");
+    } else if (!read_entry(i, found->embedding, "embedding.weight", error)) {
         return false;
     }
-    if (!read_recurrent(file, found, m, error) ||
-        !read_entry(file, found->head, m->params, "head.weight", error))
+    if (!read_recurrent(i, error) || !read_entry(i, found->head, "head.weight", error))
         return false;
     if (found->head_bias == NULL)
-        cb_tensor_fill(cb_params_find(m->params, "head.bias")->value, 0);
-    else if (!read_entry(file, found->head_bias, m->params, "head.bias", error))
+        cb_tensor_fill(cb_params_find(i->made->params, "head.bias")->value, 0);
+    else if (!read_entry(i, found->head_bias, "head.bias", error))
         return false;
-    return model_is_finite(m) ||
+    return model_is_finite(i->made) ||
            failure(error, FAILURE_SIZE, "it has weights that are not finite numbers");
+}
+
+/* Says what was made: the list to standard output, a summary to standard error. */
+static void report(const foreign_model *found, const model *made, const char *list) {
+    fputs(list, stdout);
+    fprintf(stderr,
+            "cerebra import: %s, %" PRId64 " layer%s, embedding %" PRId64 ", hidden %" PRId64
+            ", %" PRId64 " characters, %" PRId64 " parameters\n",
+            found->cell->name, found->layers, found->layers == 1 ? "" : "s", found->input,
+            found->hidden, made->config.vocabulary, cb_params_elements(made->params));
+    if (found->extra > 0)
+        fprintf(stderr, "cerebra import: %d entries are left out\n", found->extra);
 }
 
 /* Makes the model of an open file and writes it. */
@@ -160,25 +179,23 @@ static bool convert(const cb_safetensors *file, const request *asked, const chos
     if (found.input > MODEL_LARGEST || found.hidden > MODEL_LARGEST)
         return failure(error, FAILURE_SIZE, "more than %d features", MODEL_LARGEST);
     const model_init any = {.equal_halves = true};
-    char message[FAILURE_SIZE] = "";
-    bool ok = model_make(&config, &any, 0, &made, error) &&
-              read_weights(file, &found, &made, error) &&
-              (checkpoint_write(asked->output, &made, characters, NULL, message) ||
-               failure(error, FAILURE_SIZE, "%s", message));
-    if (ok) {
-        fprintf(stderr,
-                "cerebra import: %s, %" PRId64 " layer%s, embedding %" PRId64 ", hidden %" PRId64
-                ", %d characters, %" PRId64 " parameters\n",
-                found.cell->name, found.layers, found.layers == 1 ? "" : "s", found.input,
-                found.hidden, (int)characters->count, cb_params_elements(made.params));
-        if (found.extra > 0)
-            fprintf(stderr, "cerebra import: %d entries are left out\n", found.extra);
-    }
+    char *list = NULL;
+    size_t size = 0;
+    const import all = {
+        .file = file, .found = &found, .made = &made, .list = open_memstream(&list, &size)};
+    bool ok = (all.list != NULL || failure(error, FAILURE_SIZE, "out of memory")) &&
+              model_make(&config, &any, 0, &made, error) && read_weights(&all, error) &&
+              checkpoint_write(asked->output, &made, characters, NULL, error);
+    if (all.list != NULL && fclose(all.list) != 0 && ok)
+        ok = failure(error, FAILURE_SIZE, "out of memory");
+    if (ok)
+        report(&found, &made, list);
+    free(list);
     model_free(&made);
     return ok;
 }
 
-static int import(const request *asked, char *error) {
+static int run(const request *asked, char *error) {
     const char *path = asked->files.values[0];
     const chosen_cell *cell = NULL;
     vocabulary characters = {0};
@@ -208,7 +225,7 @@ int cerebra_import(int argc, char **argv) {
     options_outcome outcome = parse(&asked, argc, argv, error);
     int status = outcome == OPTIONS_HELP  ? EXIT_SUCCESS
                  : outcome == OPTIONS_BAD ? command_fail("import", EXIT_USAGE, error)
-                                          : import(&asked, error);
+                                          : run(&asked, error);
     free(asked.files.values);
     return status;
 }

@@ -112,6 +112,49 @@ static bool add_recurrent(const cb_stored_tensor *entry, const recurrent_name *p
     return true;
 }
 
+/* Features of a layer's output. */
+static int64_t output_of(const foreign_model *m) {
+    const cb_cell *cell = m->cell->cell;
+    return cell->state_sizes == NULL ? m->hidden
+                                     : cb_cell_extent_of(cell, &cell->state_sizes[0], m->input,
+                                                         m->hidden, m->cell->settings);
+}
+
+/* Whether an entry has the shape that the sizes give it. */
+static bool check_shape(const cb_stored_tensor *entry, const recurrent_name *parts,
+                        const foreign_model *m, char *error) {
+    const cb_cell_param *row = &m->cell->cell->params[parts->param];
+    const cb_cell_extent *axes[] = {&row->rows, &row->columns};
+    int64_t wanted[2], input = parts->layer == 0 ? m->input : output_of(m);
+    int rank = row->columns.times == 0 ? 1 : 2;
+    bool same = entry->rank == rank;
+    for (int i = 0; i < rank; i++) {
+        wanted[i] = cb_cell_extent_of(m->cell->cell, axes[i], input, m->hidden, m->cell->settings);
+        same = same && entry->shape[i] == wanted[i];
+    }
+    char shape[64];
+    if (rank == 1)
+        snprintf(shape, sizeof shape, "[%" PRId64 "]", wanted[0]);
+    else
+        snprintf(shape, sizeof shape, "[%" PRId64 ",%" PRId64 "]", wanted[0], wanted[1]);
+    return same || failure(error, FAILURE_SIZE,
+                           "%s has not the shape %s that it has in a layer of %s with %" PRId64
+                           " inputs and %" PRId64 " hidden units",
+                           entry->name, shape, m->cell->name, input, m->hidden);
+}
+
+static bool check_shapes(const cb_safetensors *file, const bool *used, const foreign_model *m,
+                         char *error) {
+    for (int i = 0; i < cb_safetensors_stored_count(file); i++) {
+        cb_stored_tensor entry = cb_safetensors_stored(file, i);
+        recurrent_name parts;
+        if (used[i] && take_apart(entry.name, m->cell->cell, &parts) &&
+            !check_shape(&entry, &parts, m, error))
+            return false;
+    }
+    return true;
+}
+
 static bool find_recurrent(const cb_safetensors *file, const foreign_hints *hints, foreign_model *m,
                            bool *used, char *error) {
     m->cell = hints->cell == NULL ? cell_of_gates(file, hints->rnn, error) : hints->cell;
@@ -139,7 +182,7 @@ static bool find_recurrent(const cb_safetensors *file, const foreign_hints *hint
     if (m->hidden < 1 || m->input < 1 || m->layers > MOST_LAYERS)
         return failure(error, FAILURE_SIZE, "the weights of %.*s have shapes of no %s",
                        (int)m->prefix, m->first, m->cell->name);
-    return true;
+    return check_shapes(file, used, m, error);
 }
 
 /* ---- Embedding and output -------------------------------------------------------------------- */
@@ -296,11 +339,7 @@ bool foreign_find(const cb_safetensors *file, const foreign_hints *hints, foreig
     search s = {.file = file, .used = used, .rows = hints->vocabulary};
     bool ok = find_recurrent(file, hints, found, used, error);
     if (ok) {
-        const chosen_cell *cell = found->cell;
-        int64_t output = cell->cell->state_sizes == NULL
-                             ? found->hidden
-                             : cb_cell_extent_of(cell->cell, &cell->cell->state_sizes[0],
-                                                 found->input, found->hidden, cell->settings);
+        int64_t output = output_of(found);
         ok = find_head(hints, &s, output, found, error) &&
              find_embedding(hints, &s, output, found, error) &&
              check_rest(file, hints, used, found, error);

@@ -151,7 +151,8 @@ Test(import, what_does_not_fit_is_named) {
     change("rnn.bias_ih_l1", NULL, 0, 0);
     refused("there is no tensor \"rnn.bias_ih_l1\"", NULL);
     change("rnn.weight_hh_l1", "rnn.weight_hh_l1", 24, 5);
-    refused("\"rnn.weight_hh_l1\" has not the shape [24,6]", NULL);
+    refused("rnn.weight_hh_l1 has not the shape [24,6] that it has in a layer of lstm with 6",
+            NULL);
     change("rnn.weight_hh_l0", "rnn.weight_hh_l0", 24, 7);
     refused("[24,7], which is of no LSTM, GRU or RNN", NULL);
     change(NULL, "more.weight", 12, 5);
