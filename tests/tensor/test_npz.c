@@ -116,13 +116,15 @@ Test(npz, rejects_every_truncation) {
     free(bytes);
 }
 
-/* A comment of any length stands behind the list. */
+/* A comment of any length stands behind the list; in it, what looks like an empty archive's end. */
 Test(npz, comment_at_the_end) {
     size_t size, comment = 65535;
     unsigned char *bytes = cbt_read_file(cbt_source_path(stored_files[1]), &size);
     unsigned char *longer = calloc(1, size + comment);
     memcpy(longer, bytes, size);
     memset(longer + size, 'x', comment);
+    memset(longer + size + 100, 0, 22);
+    memcpy(longer + size + 100, "PK\5\6", 4);
     longer[size - 2] = longer[size - 1] = 0xff;
     cbt_write_file(path, longer, size + comment);
     cr_assert_eq(read_all(path), 6);
