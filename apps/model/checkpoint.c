@@ -5,6 +5,7 @@
 #include "apps/cli/failure.h"
 #include "apps/cli/replacement.h"
 #include "tensor/io/json_text.h"
+#include "vocabulary_file.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -198,23 +199,13 @@ cleanup:
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
-/* Fills characters from a JSON array of one-character strings. */
 static bool read_vocabulary(const char *json_text, vocabulary *characters, char *error) {
     json_t *array = json_text == NULL ? NULL : json_loads(json_text, JSON_REJECT_DUPLICATES, NULL);
-    size_t count = json_array_size(array);
-    int32_t *list = calloc(count + 1, sizeof *list);
-    bool ok = count > 0 && list != NULL;
-    for (size_t i = 0; ok && i < count; i++) {
-        const json_t *item = json_array_get(array, i);
-        const utf8proc_uint8_t *bytes = (const utf8proc_uint8_t *)json_string_value(item);
-        utf8proc_ssize_t length = (utf8proc_ssize_t)json_string_length(item);
-        utf8proc_int32_t code_point = 0;
-        ok = bytes != NULL && length > 0 && utf8proc_iterate(bytes, length, &code_point) == length;
-        list[i] = code_point;
-    }
-    ok = ok ? vocabulary_of_list(list, count, characters, error)
-            : failure(error, FAILURE_SIZE, "its vocabulary is missing or damaged");
-    free(list);
+    char reason[FAILURE_SIZE] = "";
+    bool ok = json_is_array(array) && vocabulary_of_json(array, characters, reason);
+    if (!ok)
+        failure(error, FAILURE_SIZE, "its vocabulary is missing or damaged%s%.500s",
+                reason[0] == '\0' ? "" : ": ", reason);
     json_decref(array);
     return ok;
 }
