@@ -43,7 +43,7 @@ typedef struct option_table {
     int *operand_count;
 } option_table;
 
-enum { OPTIONS_MOST = 48 };
+enum { OPTIONS_MOST = 96 };
 
 typedef enum options_outcome {
     OPTIONS_RUN,  /* go on */

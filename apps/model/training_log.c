@@ -13,6 +13,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
+const epoch_record *epoch_better(const epoch_record *best, const epoch_record *record) {
+    bool better = !isnan(record->held_out_loss) &&
+                  (best == NULL || record->held_out_loss < best->held_out_loss);
+    return better ? record : best;
+}
+
 static bool is_regular(const char *path) {
     struct stat status;
     return strcmp(path, "-") != 0 && (stat(path, &status) != 0 || S_ISREG(status.st_mode));
@@ -40,8 +46,8 @@ static bool write_failure(const training_log *log, int reason, char *error) {
 }
 
 static void write_header(const training_log *log, FILE *stream) {
-    fprintf(stream, "epoch,loss,seconds%s%s\n", log->held_out ? ",held_out_loss" : "",
-            log->distance ? ",distance" : "");
+    fprintf(stream, "epoch,loss,seconds%s%s%s\n", log->held_out ? ",held_out_loss" : "",
+            log->distance ? ",distance" : "", log->rate ? ",learning_rate" : "");
 }
 
 static void write_row(const training_log *log, FILE *stream, const epoch_record *record) {
@@ -52,6 +58,8 @@ static void write_row(const training_log *log, FILE *stream, const epoch_record 
         fprintf(stream, ",%#.6g", record->held_out_loss);
     if (log->distance)
         fprintf(stream, ",%#.6g", record->distance);
+    if (log->rate)
+        fprintf(stream, ",%.9g", record->rate);
     fputc('\n', stream);
 }
 

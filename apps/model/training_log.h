@@ -13,13 +13,18 @@ typedef struct epoch_record {
     double seconds;       /* spent in training steps since the first one */
     double held_out_loss; /* at the end of the epoch */
     double distance;      /* between the halves, at the end of the epoch */
+    double rate;          /* learning rate of the epoch's last step */
 } epoch_record;
 
-/* Columns epoch, loss, seconds, and as wanted held_out_loss and distance. Losses have six
-   significant digits. */
+/* The one with the lower held-out loss, of equal ones the first; best may be NULL, and is returned
+   where the record's was not measured. */
+const epoch_record *epoch_better(const epoch_record *best, const epoch_record *record);
+
+/* Columns epoch, loss, seconds, and as wanted held_out_loss, distance and learning_rate. Losses
+   have six significant digits. */
 typedef struct training_log {
     const char *path; /* borrowed; "-": standard output; NULL: no log is kept */
-    bool held_out, distance;
+    bool held_out, distance, rate;
     FILE *stream; /* NULL before the first row */
 } training_log;
 
