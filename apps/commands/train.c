@@ -1,10 +1,10 @@
 /* `cerebra train`: trains one character model on one text, or several that differ by their seeds.
  */
-#include "train.h"
 #include "apps/cli/command.h"
 #include "apps/cli/failure.h"
 #include "apps/cli/settings.h"
 #include "apps/model/corpus.h"
+#include "presets.h"
 
 #include <stdlib.h>
 
@@ -87,6 +87,22 @@ static int run(train_request *asked, char *error) {
     return train(asked, &init, error);
 }
 
+/* The command line once more, over the options of the preset. Returns the exit code. */
+static int preset(train_request *asked, int argc, char **argv, char *error) {
+    train_request again = train_defaults();
+    option_row rows[OPTIONS_MOST];
+    if (asked->resume != NULL) {
+        failure(error, FAILURE_SIZE, "--preset means nothing with --resume");
+        return EXIT_USAGE;
+    }
+    train_rows(&again, rows);
+    if (!preset_apply(asked->preset, rows, error) ||
+        train_parse(rows, argc, argv, error) != OPTIONS_RUN)
+        return EXIT_USAGE;
+    *asked = again;
+    return EXIT_SUCCESS;
+}
+
 int cerebra_train(int argc, char **argv) {
     char error[FAILURE_SIZE] = "";
     train_request asked = train_defaults();
@@ -96,6 +112,8 @@ int cerebra_train(int argc, char **argv) {
     if (outcome == OPTIONS_HELP)
         return EXIT_SUCCESS;
     int status = outcome == OPTIONS_BAD ? EXIT_USAGE : EXIT_SUCCESS;
+    if (status == EXIT_SUCCESS && asked.preset != NULL)
+        status = preset(&asked, argc, argv, error);
     if (status == EXIT_SUCCESS && asked.resume != NULL)
         status = train_resume(&asked, argc, argv, error);
     return status == EXIT_SUCCESS ? run(&asked, error) : command_fail("train", status, error);

@@ -1,6 +1,7 @@
 /* The options of `cerebra train`. The defaults are those of the paper's experiments. */
 #include "apps/cli/duration.h"
 #include "apps/cli/failure.h"
+#include "presets.h"
 #include "train.h"
 
 #include <math.h>
@@ -16,6 +17,10 @@ static const char usage[] =
     "steps. The defaults are the paper's; --preset has better ones.\n";
 
 static const char notes[] =
+    "Presets are options that are set before those of the command line:\n"
+    "%s\n"
+    "Schedules, of n steps or epochs (--lr-unit), which count from the end of the warm-up:\n"
+    "%s\n"
     "The log has the columns epoch (from 0), loss (mean over the epoch's steps, each before its\n"
     "update, in nats per character) and seconds (spent training so far), held_out_loss with\n"
     "--held-out or --validation, and learning_rate (of the epoch's last step) with a schedule. "
@@ -62,6 +67,8 @@ static void append(option_row *rows, int *count, const option_row *more, size_t 
 
 static void add_model_options(train_request *asked, option_row *rows, int *count) {
     const option_row mine[] = {
+        {"preset", .string = &asked->preset, .value = "NAME",
+         .help = "set the options that it stands for, see below; others go over them (none)"},
         {"data", .string = &asked->data, .value = "FILE",
          .help = "UTF-8 text to train on; \"-\": standard input (the bundled script)",
          .keep = OPTION_KEPT},
@@ -177,7 +184,7 @@ static void add_run_options(train_request *asked, option_row *rows, int *count) 
          .help = "determines initial weights, batches and dropout", .keep = OPTION_FIXED},
         {"seeds", .whole = &asked->seeds, .value = "N",
          .help = "train N models, with seeds from --seed on, one after the other", .low = 1,
-         .high = 10000, .keep = OPTION_FIXED},
+         .high = 10000, .keep = OPTION_KEPT},
         {"threads", .whole = &asked->threads, .value = "N", .help = "threads; 0: all cores",
          .low = 0, .high = 1024},
         {"log", .string = &asked->log, .value = "FILE",
@@ -209,7 +216,9 @@ void train_rows(train_request *asked, option_row rows[OPTIONS_MOST]) {
 }
 
 options_outcome train_parse(option_row *rows, int argc, char **argv, char *error) {
-    const option_table table = {.command = "train", .usage = usage, .notes = notes, .rows = rows};
+    static char below[8192];
+    snprintf(below, sizeof below, notes, preset_help(), learning_rate_help());
+    const option_table table = {.command = "train", .usage = usage, .notes = below, .rows = rows};
     return options_parse(&table, argc, argv, error);
 }
 

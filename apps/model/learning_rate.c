@@ -43,9 +43,9 @@ static const schedule_row rows[] = {
      "half a wave from lr to --lr-min (0) over --lr-period (the run);\n"
      "                --lr-repeat: up again, and so on"},
     {"plateau", CB_SCHEDULE_PLATEAU, GAMMA | MINIMUM | PATIENCE | THRESHOLD | COOLDOWN | ABSOLUTE,
-     0, true,
+     PATIENCE, true,
      "times --lr-gamma (0.1) when the held-out loss, or without one the\n"
-     "                loss, has not fallen for more than --lr-patience (10) epochs by\n"
+     "                loss, has not fallen for more than --lr-patience epochs by\n"
      "                --lr-threshold (0.0001) of itself, or with --lr-absolute by that\n"
      "                much; then none for --lr-cooldown (0) epochs; down to --lr-min (0)"},
 };
@@ -89,7 +89,7 @@ static const char *option_of(const learning_rate_options *options, unsigned amon
                 {MILESTONES, "lr-milestones", options->milestones != NULL},
                 {MINIMUM, "lr-min", !isnan(options->minimum)},
                 {REPEAT, "lr-repeat", options->repeat},
-                {PATIENCE, "lr-patience", options->patience != LEARNING_RATE_PATIENCE},
+                {PATIENCE, "lr-patience", options->patience > 0},
                 {THRESHOLD, "lr-threshold", !isnan(options->threshold)},
                 {COOLDOWN, "lr-cooldown", options->cooldown > 0},
                 {ABSOLUTE, "lr-absolute", options->absolute}};

@@ -15,18 +15,15 @@ typedef struct learning_rate_options {
     const char *milestones; /* "10,20" */
     int64_t warmup;         /* 0: none */
     int64_t period;         /* 0: not given */
-    int64_t patience, cooldown;
+    int64_t patience;       /* 0: not given */
+    int64_t cooldown;
     double warmup_start, gamma, minimum, threshold;
     bool repeat, absolute;
 } learning_rate_options;
 
-enum { LEARNING_RATE_PATIENCE = 10 };
 /* Nothing is given. */
 #define LEARNING_RATE_DEFAULTS                                                                     \
-    {                                                                                              \
-        .patience = LEARNING_RATE_PATIENCE, .warmup_start = NAN, .gamma = NAN, .minimum = NAN,     \
-        .threshold = NAN                                                                           \
-    }
+    { .warmup_start = NAN, .gamma = NAN, .minimum = NAN, .threshold = NAN }
 
 /* The names of the schedules, ended by NULL, and one line on each: its formula and options. */
 const char *const *learning_rate_schedules(void);

@@ -100,6 +100,17 @@ static bool make_model(training *run) {
            failure(run->error, FAILURE_SIZE, "%s", cb_params_error(run->model.params));
 }
 
+/* Seconds that a finished run's file does not have are in its log. */
+static void find_times(training *run) {
+    const training_job *job = run->job;
+    logged_times read = {0};
+    if (job->times == NULL)
+        logged_times_read(job->log, &read);
+    logged_times_find(job->times == NULL ? &read : job->times, job->options.seed,
+                      run->state.records, run->state.count);
+    logged_times_free(&read);
+}
+
 /* Takes the place of a run that was stopped. */
 static bool restore(training *run) {
     const training_job *job = run->job;
@@ -119,6 +130,7 @@ static bool restore(training *run) {
     run->sampler.state = run->state.order;
     for (int64_t i = 0; i < run->state.count; i++)
         run->best = epoch_better(run->best, &run->state.records[i]);
+    find_times(run);
     if (!training_log_resume(&run->log, run->state.records, run->state.count, run->error))
         return false;
     int64_t done = run->state.count;
@@ -152,6 +164,9 @@ static bool prepare(training *run) {
                                   .first_loss = NAN,
                                   .batches = cb_random_split(&parent, BATCH_STREAM)};
     run->log = (training_log){.path = job->log,
+                              .seeded = job->log_seeded,
+                              .follows = job->log_follows,
+                              .seed = job->options.seed,
                               .held_out = training_holds_out(job),
                               .distance = job->record_distance,
                               .rate = run->rate.scheduled};

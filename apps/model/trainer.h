@@ -43,8 +43,11 @@ typedef struct training_job {
     model_config model;       /* vocabulary is set from the data */
     model_init init;
     training_options options;
-    const char *log;        /* "-": standard output; NULL: none */
-    const char *checkpoint; /* NULL: none */
+    const char *log;           /* "-": standard output; NULL: none */
+    bool log_seeded;           /* the log has runs of several seeds */
+    bool log_follows;          /* and those of others are in it already */
+    const logged_times *times; /* of the log as it was; NULL: it is read */
+    const char *checkpoint;    /* NULL: none */
     const char *best;     /* where the model with the lowest held-out loss is kept; NULL: nowhere */
     const char *settings; /* JSON of the options that the run goes on with (settings.h) */
     const char *resume;   /* the checkpoint to go on from; NULL: a new run */

@@ -17,15 +17,15 @@ static char *describe(const training *run) {
     const training_job *job = run->job;
     const training_options *options = &job->options;
     int64_t done = run->result->count;
-    json_t *object =
-        json_pack("{s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I}", "data",
-                  text_is_utf8(job->data->name) ? job->data->name : "?", "optimizer",
-                  options->optimizer, "lr", options->optimizer_options.lr, "initial_accumulator",
-                  options->optimizer_options.initial_accumulator, "momentum",
-                  options->optimizer_options.momentum, "weight_decay",
-                  options->optimizer_options.weight_decay, "clip_norm", options->optimizer_options.clip_norm, "batch",
-                  (json_int_t)options->batch, "steps_per_epoch", (json_int_t)run->steps, "epochs",
-                  (json_int_t)done, "characters", (json_int_t)job->data->training);
+    json_t *object = json_pack(
+        "{s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I}", "data",
+        text_is_utf8(job->data->name) ? job->data->name : "?", "optimizer", options->optimizer,
+        "lr", options->optimizer_options.lr, "initial_accumulator",
+        options->optimizer_options.initial_accumulator, "momentum",
+        options->optimizer_options.momentum, "weight_decay",
+        options->optimizer_options.weight_decay, "clip_norm", options->optimizer_options.clip_norm,
+        "batch", (json_int_t)options->batch, "steps_per_epoch", (json_int_t)run->steps, "epochs",
+        (json_int_t)done, "characters", (json_int_t)job->data->training);
     bool ok = object != NULL &&
               json_object_set_new(object, "seed", json_sprintf("%" PRIu64, options->seed)) == 0;
     if (ok && done > 0) {
