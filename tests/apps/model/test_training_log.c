@@ -49,8 +49,9 @@ Test(training_log, has_the_columns_that_are_asked_for) {
     const epoch_record record = {7, 1, 2, 3, 1.41421356, 0.00125};
     cr_assert(training_log_add(&log, &record, error), "%s", error);
     cr_assert(training_log_close(&log, error));
-    expect_file("epoch,loss,seconds,held_out_loss,distance,learning_rate\n7,1.00000,2.000,3.00000,1.41421,"
-                "0.00125\n");
+    expect_file(
+        "epoch,loss,seconds,held_out_loss,distance,learning_rate\n7,1.00000,2.000,3.00000,1.41421,"
+        "0.00125\n");
 }
 
 Test(training_log, nothing_is_touched_before_the_first_row) {
