@@ -47,11 +47,14 @@ _cerebra_values() {
             _cerebra_cells "$command" "$subcommand" "${current#"$list"}" | _cerebra_behind "$list"
             return
             ;;
-        --data | --log | --logs | --checkpoint | --resume | --out)
+        --data | --validation | --log | --logs | --checkpoint | --resume | --out)
             compgen -f -- "$current"
             return
             ;;
         --optimizer) words="sgd adagrad adam adamw rmsprop" ;;
+        --preset) words="char-rnn" ;;
+        --schedule) words="constant step multi-step exponential cosine plateau" ;;
+        --lr-unit) words="step epoch" ;;
         --init) words="default glorot-uniform glorot-normal kaiming-uniform kaiming-normal orthogonal" ;;
         --step) words="forward training" ;;
         --dtype) words="f32 f64" ;;

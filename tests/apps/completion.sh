@@ -62,6 +62,13 @@ offers '--cell' eval --ce
 offers 'adagrad adam adamw' train --optimizer ad
 offers 'adagrad adam adamw' train --optimizer = ad
 offers 'mg.txt mgx.cell' train --data mg
+offers 'mg.txt mgx.cell' train --validation mg
+offers 'constant cosine' train --schedule co
+# They are those of the command.
+for option in schedule preset; do
+    "$cerebra" train --$option no-such-value >out 2>err
+    offers "$(sed -n 's/.*there are \(.*\) (see.*/\1/p' err | tr -d ,)" train --$option ''
+done
 offers 'precious.csv precious.safetensors' plot prec
 offers 'f32 f64' explain --cell mine.cell --dtype f
 

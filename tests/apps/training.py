@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What the options of `cerebra train` do, against plain computations: training.py CEREBRA [SEED].
+"""What the options of `cerebra train` do, against plain computations: training.py CEREBRA
+SOURCE [SEED].
 
 Learning rates are compared with their formulas step by step, losses with those that `cerebra eval`
 finds, and runs with others that have to be the same. Sizes and texts are drawn anew in each run.
@@ -21,7 +22,8 @@ SMALL = ["--hidden", "12", "--embedding", "8", "--quiet"]
 
 
 class Training:
-    def __init__(self, cerebra, seed):
+    def __init__(self, cerebra, source, seed):
+        self.source = source
         self.cerebra, self.random, self.failures = cerebra, random.Random(seed), 0
 
     def complain(self, text):
@@ -317,9 +319,23 @@ class Training:
             self.run("train", "--resume", "preset.safetensors", "--preset", name, code=2)
         self.run("train", "--preset", "no-such-preset", code=2)
 
+    def check_page(self):
+        """Every command of the page is right, on a short text."""
+        page = os.path.join(self.source, "docs", "training.md")
+        with open("book.txt", "w") as book, open("other.txt", "w") as other:
+            book.write(self.text)
+            other.write(self.text[100:1500])
+        with open(page) as stream:
+            blocks = re.findall(r"^```sh\n(.*?)^```", stream.read(), re.M | re.S)
+        commands = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+        if len(commands) < 8:
+            self.complain(f"{page} has {len(commands)} commands")
+        for command in commands:
+            self.run(*command.split()[1:])
+
     def check_all(self):
         words = ["the", "kettle", "again", "Pell", "tide", "and", "a", "line", "of", "toast", "Zoe", "boils"]
-        self.text = "".join(self.random.choice(words) + self.random.choice("   \n") for _ in range(700))
+        self.text = "".join(self.random.choice(words) + self.random.choice("   \n") for _ in range(1500))
         with open("text.txt", "w") as stream:
             stream.write(self.text)
         for name in dir(self):
@@ -329,11 +345,12 @@ class Training:
 
 def main():
     cerebra = os.path.realpath(sys.argv[1])
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else int(time.time())
+    source = os.path.realpath(sys.argv[2])
+    seed = int(sys.argv[3]) if len(sys.argv) > 3 else int(time.time())
     print(f"training.py {seed}", flush=True)
     with tempfile.TemporaryDirectory() as work:
         os.chdir(work)
-        training = Training(cerebra, seed)
+        training = Training(cerebra, source, seed)
         training.check_all()
         os.chdir("/")
     if training.failures:
