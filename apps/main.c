@@ -1,6 +1,5 @@
 /* `cerebra`: one command with subcommands. This file only chooses which of them runs. */
 #include "apps/cli/command.h"
-#include "apps/commands/plot.h"
 #include "tensor/nearest.h"
 
 #include <cerebra/version.h>
@@ -24,6 +23,7 @@ static const subcommand subcommands[] = {
     {"plot", "draw training logs as a chart", cerebra_plot},
     {"cells", "list the recurrent cells with their equations", cerebra_cells},
     {"explain", "print what the compiler makes of a cell", cerebra_explain},
+    {"tasks", "list the tasks that networks are compared on", cerebra_tasks},
     {"bench", "time training steps against a large matrix product", cerebra_bench},
 };
 
@@ -61,6 +61,11 @@ static int run(int argc, char **argv) {
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         print_help(stdout);
+        return EXIT_SUCCESS;
+    }
+    if (strcmp(argv[1], "--help=words") == 0) { /* for the completion of shells */
+        for (int i = 0; i < SUBCOMMANDS; i++)
+            puts(subcommands[i].name);
         return EXIT_SUCCESS;
     }
     if (strcmp(argv[1], "--version") == 0) {

@@ -160,6 +160,13 @@ void *cbi_tape_pass_memory(cb_tape *tape, size_t size);
 /* cb_apply on a tape that is known, so that an op may have no inputs. */
 cb_tensor *cbi_apply_on(cb_tape *tape, const cb_op *op, int count, cb_tensor *const *inputs,
                         const void *options);
+/* Whether ops of one pass are applied rather than the ops that they are made of. Not in a trace,
+   where the compiler fuses those; nor with noise, which has to reach what is rounded within: the
+   mean that a layer norm subtracts, for one. */
+static inline bool cbi_in_one_pass(const cb_tape *tape) {
+    return tape != NULL && tape->trace == NULL && tape->noise == NULL;
+}
+
 /* Adds noise to a row-major tensor; to none of integers. */
 void cbi_add_noise(cbi_noise *noise, const cb_tensor *t);
 /* Applies the op of a node of another tape, with as many outputs as it has there, and returns the

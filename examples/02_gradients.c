@@ -75,12 +75,12 @@ int main(void) {
 
 /* $ ./02_gradients
    y = 47
-   dy/dx = 3 x^2 w: [  3. -12.  54.]
-   dy/dw = x^3:     [ 1.  8. 27.]
-   twice:           [ 2. 16. 54.]
-   three steps:     [  9. -36. 162.]
-   d(h x)/dx, h = x^2: [ 3. 12. 27.]
-   d(h x)/dh:          [1. 2. 3.]
-   h held fast:        [1. 4. 9.]
+   dy/dx = 3 x^2 w: [  3 -12  54]
+   dy/dw = x^3:     [ 1  8 27]
+   twice:           [ 2 16 54]
+   three steps:     [  9 -36 162]
+   d(h x)/dx, h = x^2: [ 3 12 27]
+   d(h x)/dh:          [1 2 3]
+   h held fast:        [1 4 9]
    without gradients: backward: the tape records no gradients
    12 numbers checked: right */

@@ -124,8 +124,8 @@ int main(void) {
    strided: right
    reverse: right
    empty: right
-   [[ 1.  3.  6.]
-    [10. 30. 60.]]
-   [[3. 2. 1.]
-    [3. 2. 1.]]
+   [[ 1  3  6]
+    [10 30 60]]
+   [[3 2 1]
+    [3 2 1]]
    running_sum: [2,3]: there is no axis 2 (op 6) */

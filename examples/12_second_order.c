@@ -118,6 +118,6 @@ int main(void) {
 }
 
 /* $ ./12_second_order
-   H [1 2]' at (-1.2, 1): [2290.  880.]
+   H [1 2]' at (-1.2, 1): [2290  880]
    after six steps of Newton's method: (1.0000, 1.0000)
    the critic's slope: 1.1, means apart: 2.2 */

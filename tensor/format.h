@@ -12,4 +12,9 @@ __attribute__((format(printf, 3, 4)))
 #endif
 int cbi_format(char *text, size_t size, const char *format, ...);
 
+enum { CBI_NUMBER_SIZE = 32 };
+/* A finite number in as few digits as are read as the same again, whole numbers below 10^15 without
+   an exponent. Returns text. */
+const char *cbi_format_number(char text[CBI_NUMBER_SIZE], double number);
+
 #endif

@@ -11,18 +11,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char usage[] =
-    "Usage: cerebra bench [OPTION ...]\n"
-    "Times steps of the paper's three models, or of one model with any cell: forward alone, and\n"
-    "training (batch, forward, loss, backward, Adagrad). Every measurement runs in a process of\n"
+static const char about[] =
+    "Times steps of the paper's three models, or of one model with any cell: forward alone, and "
+    "training (batch, forward, loss, backward, Adagrad). Every measurement runs in a process of "
     "its own, on random symbols.\n";
 
 static const char notes[] =
-    "ms/step is the median. GFLOP counts the products of a step, the first layer's input\n"
-    "projected once per symbol. Each step is followed by a 2048-cubed product by BLIS on as many\n"
-    "threads; ratio is the step's time over that of the same GFLOP at the product's rate (the\n"
-    "median over the steps), and share the inverse of it. Tape and peak are bytes of memory, peak\n"
-    "that of the whole process.\n"
+    "ms/step is the median. GFLOP counts the products of a step, the first layer's input projected "
+    "once per symbol. Each step is followed by a 2048-cubed product by BLIS on as many threads; "
+    "ratio is the step's time over that of the same GFLOP at the product's rate (the median over "
+    "the steps), and share the inverse of it. Tape and peak are bytes of memory, peak that of the "
+    "whole process. --json also has the minimum and the quartiles of the steps.\n"
     "\n"
     "Exit status: 0 done, 1 failure, 2 wrong usage.\n";
 
@@ -41,18 +40,20 @@ static const request defaults = {
     .sizes = {.batch = 128, .hidden = 512, .time = 20, .symbols = 89, .steps = 10, .warmup = 3},
 };
 
+static const char *const dtypes[] = {"f32", "f64", NULL};
+
 static options_outcome parse(request *asked, int argc, char **argv, char *error) {
     bench_sizes *sizes = &asked->sizes;
     option_row rows[] = {
         {"cell", .string = &asked->cell, .value = "CELL,...",
-         .help = "only these cells: names (see cerebra cells), files of\nequations, or "
-                 "FILE.so[:NAME]; separated by commas,\nwhich no file's name may have (the paper's "
-                 "models:\nlstm, lstm in two layers, and cerebral-lstm)"},
+         .help = "only these cells: names (see cerebra cells), files of equations, or "
+                 "FILE.so[:NAME]; separated by commas, which no file's name may have (the paper's "
+                 "models: lstm, lstm in two layers, and cerebral-lstm)"},
         {"set", .string = &asked->set, .value = "NAME=X", .help = SET_OPTION_HELP, .joined = true},
         {"layers", .whole = &asked->layers, .value = "N", .help = "recurrent layers of --cell",
          .low = 1, .high = MODEL_MOST_LAYERS, .given = &asked->layers_given},
-        {"step", .string = &asked->step, .value = "NAME",
-         .help = "only this step, forward or training (both)"},
+        {"step", .string = &asked->step, .value = "NAME", .help = "only this step",
+         .names = bench_step_names},
         {"batch", .whole = &sizes->batch, .value = "N", .help = "sequences in a step", .low = 1,
          .high = MODEL_LARGEST},
         {"hidden", .whole = &sizes->hidden, .value = "N",
@@ -64,7 +65,7 @@ static options_outcome parse(request *asked, int argc, char **argv, char *error)
         {"recompute", .whole = &sizes->recompute, .value = "K",
          .help = "keep states every K time steps only; 0: keep all", .low = 0,
          .high = MODEL_LARGEST},
-        {"dtype", .string = &asked->dtype, .value = "NAME", .help = "f32 or f64"},
+        {"dtype", .string = &asked->dtype, .value = "NAME", .help = "dtype", .names = dtypes},
         {"steps", .whole = &sizes->steps, .value = "N", .help = "steps that are timed", .low = 1,
          .high = 1000000},
         {"warmup", .whole = &sizes->warmup, .value = "N", .help = "steps before them", .low = 0,
@@ -75,7 +76,11 @@ static options_outcome parse(request *asked, int argc, char **argv, char *error)
         {"quiet", 'q', .flag = &asked->quiet, .help = "do not say what is being measured"},
         {.name = NULL},
     };
-    const option_table table = {.command = "bench", .usage = usage, .notes = notes, .rows = rows};
+    const option_table table = {.command = "bench",
+                                .synopsis = "[OPTION ...]",
+                                .about = about,
+                                .notes = notes,
+                                .rows = rows};
     return options_parse(&table, argc, argv, error);
 }
 
@@ -100,10 +105,6 @@ static bool choose_models(const request *asked, bench_run *run, char *error) {
 }
 
 static bool check(const request *asked, bench_run *run, char *error) {
-    static const char *const dtypes[] = {"f32", "f64", NULL};
-    if (!options_check_name("dtype", asked->dtype, dtypes, error) ||
-        (asked->step != NULL && !options_check_name("step", asked->step, bench_step_names, error)))
-        return false;
     run->sizes = asked->sizes;
     run->sizes.dtype = strcmp(asked->dtype, "f64") == 0 ? CB_F64 : CB_F32;
     for (bench_step step = 0; step < BENCH_STEPS; step++)

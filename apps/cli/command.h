@@ -18,6 +18,8 @@ int cerebra_cells(int argc, char **argv);
 int cerebra_bench(int argc, char **argv);
 int cerebra_explain(int argc, char **argv);
 int cerebra_reproduce(int argc, char **argv);
+int cerebra_plot(int argc, char **argv);
+int cerebra_tasks(int argc, char **argv);
 
 /* Writes "cerebra COMMAND: message" to standard error (control characters become '?', but for the
    ends of lines in a message that shows a place in a file; with EXIT_USAGE, one line ends in a hint

@@ -3,8 +3,8 @@
 #include "options.h"
 
 #include "failure.h"
+#include "grow.h"
 #include "suggest.h"
-#include "tensor/nearest.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include <string.h>
 
 /* getopt_long's codes for rows: beyond every character. */
-enum { FIRST_CODE = 256, HELP_CODE = 'h', HELP_COLUMN = 29 };
+enum { FIRST_CODE = 256, HELP_CODE = 'h' };
 
 bool options_parse_whole(const char *text, int64_t *value) {
     const char *digits = text[0] == '-' ? text + 1 : text;
@@ -49,22 +49,9 @@ bool options_parse_number(const char *text, double *value) {
 
 bool options_check_name(const char *option, const char *name, const char *const *names,
                         char *error) {
-    for (size_t i = 0; names[i] != NULL; i++)
-        if (strcmp(name, names[i]) == 0)
-            return true;
-    const char *nearest = cbi_nearest_name(name, names);
-    if (nearest != NULL) {
-        return failure(error, FAILURE_SIZE, "--%s: there is no \"%s\" (did you mean %s?)", option,
-                       name, nearest);
-    }
-    char list[512] = "";
-    size_t length = 0;
-    for (size_t i = 0; names[i] != NULL && length < sizeof list; i++) {
-        length += (size_t)snprintf(list + length, sizeof list - length, "%s%s", i == 0 ? "" : ", ",
-                                   names[i]);
-    }
-    return failure(error, FAILURE_SIZE, "--%s: there is no \"%s\"; there are %s", option, name,
-                   list);
+    char what[128];
+    snprintf(what, sizeof what, "--%s", option);
+    return suggest_name(what, name, names, error);
 }
 
 static bool within(const option_row *row, double value) {
@@ -75,6 +62,8 @@ static bool within(const option_row *row, double value) {
 
 static bool range_failure(const option_row *row, const char *text, char *error) {
     char high[64] = "";
+    if (isinf(row->low) && isinf(row->high))
+        return failure(error, FAILURE_SIZE, "--%s must be a number, not \"%s\"", row->name, text);
     if (isfinite(row->high)) {
         snprintf(high, sizeof high, " and %s %.10g", row->below_high ? "less than" : "at most",
                  row->high);
@@ -100,6 +89,41 @@ static const char *joined(const char *first, const char *second) {
     return new->both;
 }
 
+bool option_list_add(option_list *list, const char *value) {
+    const char **values = grow(list->values, &list->room, list->count + 1, sizeof *values);
+    if (values == NULL)
+        return false;
+    list->values = values;
+    list->values[list->count++] = value;
+    return true;
+}
+
+/* Whether a string, or each of its parts between commas, is one of those that there are. */
+static bool check_names(const option_row *row, const char *text, char *error) {
+    for (const char *at = text; row->names != NULL && at != NULL;) {
+        char name[64];
+        size_t length = row->commas ? strcspn(at, ",") : strlen(at);
+        snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name), at);
+        if (!options_check_name(row->name, name, row->names, error))
+            return false;
+        at = at[length] == ',' ? at + length + 1 : NULL;
+    }
+    return true;
+}
+
+static bool take_string(option_row *row, const char *text, char *error) {
+    if (!check_names(row, text, error))
+        return false;
+    bool taken = true;
+    if (row->list != NULL)
+        taken = option_list_add(row->list, text);
+    else if (row->joined && *row->string != NULL)
+        taken = (*row->string = joined(*row->string, text)) != NULL;
+    else
+        *row->string = text;
+    return taken || failure(error, FAILURE_SIZE, "out of memory");
+}
+
 static bool take_value(option_row *row, const char *text, char *error) {
     if (row->given != NULL)
         *row->given = true;
@@ -107,10 +131,8 @@ static bool take_value(option_row *row, const char *text, char *error) {
         *row->flag = true;
         return true;
     }
-    if (row->string != NULL) {
-        *row->string = row->joined && *row->string != NULL ? joined(*row->string, text) : text;
-        return *row->string != NULL || failure(error, FAILURE_SIZE, "out of memory");
-    }
+    if (row->string != NULL || row->list != NULL)
+        return take_string(row, text, error);
     if (row->seed != NULL) {
         return options_parse_seed(text, row->seed) ||
                failure(error, FAILURE_SIZE,
@@ -134,39 +156,9 @@ static bool take_value(option_row *row, const char *text, char *error) {
     return true;
 }
 
-static void print_default(const option_row *row) {
-    if (row->string != NULL && *row->string != NULL && **row->string != '\0')
-        printf(" (%s)", *row->string);
-    else if (row->seed != NULL)
-        printf(" (%" PRIu64 ")", *row->seed);
-    else if (row->whole != NULL && within(row, (double)*row->whole))
-        printf(" (%" PRId64 ")", *row->whole);
-    else if (row->number != NULL && !isnan(*row->number))
-        printf(" (%g)", *row->number);
-}
-
-static void print_help(const option_table *table) {
-    fputs(table->usage, stdout);
-    fputs("\n", stdout);
-    for (const option_row *row = table->rows; row->name != NULL; row++) {
-        char left[80] = "      ";
-        if (row->letter != 0)
-            snprintf(left, sizeof left, "  -%c, ", row->letter);
-        size_t length = strlen(left);
-        snprintf(left + length, sizeof left - length, "--%s%s%s", row->name,
-                 row->flag == NULL ? " " : "", row->flag == NULL ? row->value : "");
-        printf("%-*s ", HELP_COLUMN, left);
-        for (const char *c = row->help; *c != '\0'; c++) {
-            putchar(*c);
-            if (*c == '\n')
-                printf("%*s", HELP_COLUMN + 1, "");
-        }
-        print_default(row);
-        fputs("\n", stdout);
-    }
-    printf("%-*s %s\n", HELP_COLUMN, "  -h, --help", "this text");
-    if (table->notes != NULL)
-        printf("\n%s", table->notes);
+/* Whether a second value would take the place of the first. */
+static bool is_single(const option_row *row) {
+    return row->flag == NULL && row->list == NULL && !row->joined;
 }
 
 /* Fills getopt_long's own tables; returns the number of rows. */
@@ -197,17 +189,35 @@ static option_row *row_of_code(const option_table *table, int count, int code) {
     return NULL;
 }
 
+/* Looks for --help, whose defaults are lost once values are taken. It may name another form. */
+static bool find_help(const option_table *table, int argc, char **argv) {
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        const char *form = strncmp(argv[i], "--help=", 7) == 0 ? argv[i] + 7 : NULL;
+        bool plain = strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0;
+        if ((plain || form != NULL) && options_print(table, plain ? "text" : form))
+            return true;
+    }
+    return false;
+}
+
+/* Takes the arguments that are no options. */
+static bool take_operands(const option_table *table, int argc, char **argv, char *error) {
+    for (int i = optind; i < argc; i++) {
+        if (table->operand == NULL)
+            return failure(error, FAILURE_SIZE, "unexpected argument \"%s\"", argv[i]);
+        if (!option_list_add(table->operands, argv[i]))
+            return failure(error, FAILURE_SIZE, "out of memory");
+    }
+    return true;
+}
+
 options_outcome options_parse(const option_table *table, int argc, char **argv, char *error) {
     struct option options[OPTIONS_MOST + 2];
     char letters[2 * OPTIONS_MOST + 3];
+    bool seen[OPTIONS_MOST] = {false};
     int count = fill_getopt(table, options, letters);
-    /* --help shows the defaults, so it is looked for before they are overwritten. */
-    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            print_help(table);
-            return OPTIONS_HELP;
-        }
-    }
+    if (find_help(table, argc, argv))
+        return OPTIONS_HELP;
     opterr = 0;
     optind = 0; /* glibc: start afresh, whatever has been parsed before */
     int code;
@@ -217,20 +227,15 @@ options_outcome options_parse(const option_table *table, int argc, char **argv, 
             return OPTIONS_BAD;
         }
         option_row *row = row_of_code(table, count, code);
-        if (row == NULL) { /* an abbreviation of --help */
-            print_help(table);
-            return OPTIONS_HELP;
+        if (row == NULL) /* an abbreviation of --help */
+            return options_print(table, "text") ? OPTIONS_HELP : OPTIONS_BAD;
+        if (seen[row - table->rows] && is_single(row)) {
+            failure(error, FAILURE_SIZE, "--%s is given twice", row->name);
+            return OPTIONS_BAD;
         }
+        seen[row - table->rows] = true;
         if (!take_value(row, optarg, error))
             return OPTIONS_BAD;
     }
-    for (;
-         optind < argc && table->most_operands > 0 && *table->operand_count < table->most_operands;
-         optind++)
-        table->operands[(*table->operand_count)++] = argv[optind];
-    if (optind < argc) {
-        failure(error, FAILURE_SIZE, "unexpected argument \"%s\"", argv[optind]);
-        return OPTIONS_BAD;
-    }
-    return OPTIONS_RUN;
+    return take_operands(table, argc, argv, error) ? OPTIONS_RUN : OPTIONS_BAD;
 }

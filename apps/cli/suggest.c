@@ -1,6 +1,7 @@
 /* What is wrong with an option. */
 #include "suggest.h"
 
+#include "failure.h"
 #include "tensor/nearest.h"
 
 #include <stdbool.h>
@@ -49,4 +50,22 @@ void suggest_option_message(int result, const char *argument, const struct optio
     } else {
         snprintf(message, message_size, "option %s could mean several options", argument);
     }
+}
+
+bool suggest_name(const char *what, const char *name, const char *const *names, char *error) {
+    for (size_t i = 0; names[i] != NULL; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    const char *nearest = cbi_nearest_name(name, names);
+    if (nearest != NULL) {
+        return failure(error, FAILURE_SIZE, "%s: there is no \"%s\" (did you mean %s?)", what, name,
+                       nearest);
+    }
+    char list[512] = "";
+    size_t length = 0;
+    for (size_t i = 0; names[i] != NULL && length < sizeof list; i++) {
+        length += (size_t)snprintf(list + length, sizeof list - length, "%s%s", i == 0 ? "" : ", ",
+                                   names[i]);
+    }
+    return failure(error, FAILURE_SIZE, "%s: there is no \"%s\"; there are %s", what, name, list);
 }

@@ -3,6 +3,7 @@
 #include "text.h"
 
 #include "failure.h"
+#include "grow.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -10,7 +11,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
-enum { CODE_POINTS = 0x110000, BYTE_ORDER_MARK = 0xFEFF };
+enum { CODE_POINTS = 0x110000, BYTE_ORDER_MARK = 0xFEFF, READ_AT_LEAST = 65536 };
 
 bool text_is_utf8(const char *string) {
     const utf8proc_uint8_t *at = (const utf8proc_uint8_t *)string;
@@ -33,15 +34,12 @@ static bool read_stream(FILE *stream, unsigned char **bytes, size_t *size) {
     size_t capacity = 0;
     *size = 0;
     do {
-        if (*size == capacity) {
-            capacity = capacity == 0 ? 65536 : 2 * capacity;
-            unsigned char *grown = capacity > SIZE_MAX / 8 ? NULL : realloc(*bytes, capacity);
-            if (grown == NULL) {
-                errno = ENOMEM;
-                return false;
-            }
-            *bytes = grown;
+        unsigned char *grown = grow(*bytes, &capacity, *size + READ_AT_LEAST, 1);
+        if (grown == NULL) {
+            errno = ENOMEM;
+            return false;
         }
+        *bytes = grown;
         errno = 0;
         *size += fread(*bytes + *size, 1, capacity - *size, stream);
     } while (!feof(stream) && !ferror(stream));

@@ -12,14 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char usage[] =
-    "Usage: cerebra cells [OPTION ...] [CELL ...]\n"
+static const char about[] =
     "Lists the recurrent cells: name, source, equations, and the number of parameters of one "
-    "layer\n"
-    "of the given sizes, with biases and without. With CELL, a name, a file of equations, or\n"
-    "FILE.so[:NAME], only these; of a file, after checking it, the equations as they were read, "
-    "with\n"
-    "the size of each, and the parameters with their shapes, roles and first values.\n";
+    "layer of the given sizes, with biases and without. With CELL, a name, a file of equations, "
+    "or FILE.so[:NAME], only these; of a file, after checking it, the equations as they were read, "
+    "with the size of each, and the parameters with their shapes, roles and first values. What is "
+    "wrong with a file is said with line and column.\n";
 
 static const char notes[] = "Exit status: 0 done, 1 failure, 2 wrong usage.\n";
 
@@ -29,8 +27,7 @@ typedef struct request {
     int64_t input, hidden;
     const char *set;
     bool json, names;
-    int count;
-    const char *which[MOST_CELLS];
+    option_list which; /* the cells that are named; none: all */
 } request;
 
 /* ---- Equations ------------------------------------------------------------------------------- */
@@ -124,7 +121,7 @@ static bool check_sizes(const chosen_cell *chosen, const request *asked, char *e
 
 static bool print_cell(const chosen_cell *chosen, const request *asked) {
     const cb_cell *cell = chosen->cell;
-    bool alone = asked->count > 0;
+    bool alone = asked->which.count > 0;
     printf("%s\n    %s\n", cell->name, cell->summary == NULL ? "" : cell->summary);
     if (chosen->text != NULL && !alone)
         print_lines(without_comments(chosen->text));
@@ -190,19 +187,24 @@ static options_outcome parse(request *asked, int argc, char **argv, char *error)
         {"set", .string = &asked->set, .value = "NAME=X", .help = SET_OPTION_HELP, .joined = true},
         {"names", .flag = &asked->names, .help = "print the names only, one in a line"},
         {"json", .flag = &asked->json,
-         .help = "print a JSON array of objects; with --set, the equations\nas they were read"},
+         .help =
+             "print a JSON array of objects; with --set, the equations with these hyperparameters"},
         {.name = NULL},
     };
     const option_table table = {.command = "cells",
-                                .usage = usage,
+                                .synopsis = "[OPTION ...] [CELL ...]",
+                                .about = about,
                                 .notes = notes,
                                 .rows = rows,
-                                .most_operands = MOST_CELLS,
-                                .operands = asked->which,
-                                .operand_count = &asked->count};
+                                .operand = "CELL",
+                                .operands = &asked->which};
     options_outcome outcome = options_parse(&table, argc, argv, error);
-    if (outcome == OPTIONS_RUN && asked->set != NULL && asked->count == 0) {
+    if (outcome == OPTIONS_RUN && asked->set != NULL && asked->which.count == 0) {
         failure(error, FAILURE_SIZE, "--set means nothing without CELL");
+        return OPTIONS_BAD;
+    }
+    if (outcome == OPTIONS_RUN && asked->which.count > MOST_CELLS) {
+        failure(error, FAILURE_SIZE, "more than %d cells", MOST_CELLS);
         return OPTIONS_BAD;
     }
     return outcome;
@@ -210,40 +212,43 @@ static options_outcome parse(request *asked, int argc, char **argv, char *error)
 
 /* The cells that are asked for, or all; how many, or -1 with the exit code in *status. */
 static int choose(const request *asked, const chosen_cell **cells, int *status, char *error) {
-    const char **names = asked->count == 0 ? cell_names() : NULL;
-    const char *const *which = asked->count == 0 ? names : asked->which;
+    const char **names = asked->which.count == 0 ? cell_names() : NULL;
+    const char *const *which = asked->which.count == 0 ? names : asked->which.values;
     int count = 0;
     bool good = which != NULL || failure(error, FAILURE_SIZE, "out of memory");
-    for (; good && count < MOST_CELLS && (asked->count == 0 || count < asked->count) &&
-           which[count] != NULL;
-         count++) {
+    size_t most = asked->which.count == 0 ? MOST_CELLS : asked->which.count;
+    for (; good && (size_t)count < most && which[count] != NULL; count++) {
         cells[count] = cell_choose(which[count], asked->set, error);
         *status = cells[count] != NULL || cell_file_is_wrong() ? EXIT_FAILURE : EXIT_USAGE;
-        good =
-            cells[count] != NULL && (asked->count == 0 || check_sizes(cells[count], asked, error));
+        good = cells[count] != NULL &&
+               (asked->which.count == 0 || check_sizes(cells[count], asked, error));
     }
     free(names);
     return good ? count : -1;
 }
 
-int cerebra_cells(int argc, char **argv) {
-    char error[FAILURE_SIZE] = "";
-    request asked = {.input = 512, .hidden = 512};
+static int print(const request *asked, char *error) {
     const chosen_cell *cells[MOST_CELLS];
-    options_outcome outcome = parse(&asked, argc, argv, error);
-    if (outcome == OPTIONS_HELP)
-        return EXIT_SUCCESS;
-    if (outcome == OPTIONS_BAD)
-        return command_fail("cells", EXIT_USAGE, error);
-    int status = EXIT_FAILURE, count = choose(&asked, cells, &status, error);
+    int status = EXIT_FAILURE, count = choose(asked, cells, &status, error);
     if (count < 0)
         return command_fail("cells", status, error);
-    for (int i = 0; i < count && asked.names; i++)
+    for (int i = 0; i < count && asked->names; i++)
         puts(cells[i]->name);
-    bool good = asked.names  ? true
-                : asked.json ? print_json(cells, count, &asked)
-                             : print_cells(cells, count, &asked);
+    bool good = asked->names  ? true
+                : asked->json ? print_json(cells, count, asked)
+                              : print_cells(cells, count, asked);
     return good && !ferror(stdout)
                ? EXIT_SUCCESS
                : command_fail("cells", EXIT_FAILURE, "cannot write standard output");
+}
+
+int cerebra_cells(int argc, char **argv) {
+    char error[FAILURE_SIZE] = "";
+    request asked = {.input = 512, .hidden = 512};
+    options_outcome outcome = parse(&asked, argc, argv, error);
+    int status = outcome == OPTIONS_HELP  ? EXIT_SUCCESS
+                 : outcome == OPTIONS_BAD ? command_fail("cells", EXIT_USAGE, error)
+                                          : print(&asked, error);
+    free(asked.which.values);
+    return status;
 }

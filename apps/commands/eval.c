@@ -10,13 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char usage[] =
-    "Usage: cerebra eval --checkpoint FILE [OPTION ...]\n"
-    "Prints the mean cross entropy of a text under a model from cerebra train, in nats per\n"
+static const char about[] =
+    "Prints the mean cross entropy of a text under a model from cerebra train, in nats per "
     "character, the same in bits, the perplexity, and the number of characters predicted.\n";
 
 static const char notes[] =
-    "The text is cut into the consecutive windows the model was trained on, the state zero at the\n"
+    "The text is cut into the consecutive windows the model was trained on, the state zero at the "
     "start of each; with --carry the state runs on from the first character to the last.\n"
     "\n"
     "Exit status: 0 done, 1 failure, 2 wrong usage.\n";
@@ -40,7 +39,11 @@ static options_outcome parse(request *asked, int argc, char **argv, char *error)
          .low = 0, .high = 1024},
         {.name = NULL},
     };
-    const option_table table = {.command = "eval", .usage = usage, .notes = notes, .rows = rows};
+    const option_table table = {.command = "eval",
+                                .synopsis = "--checkpoint FILE [OPTION ...]",
+                                .about = about,
+                                .notes = notes,
+                                .rows = rows};
     return options_parse(&table, argc, argv, error);
 }
 

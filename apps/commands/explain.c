@@ -11,21 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char usage[] =
-    "Usage: cerebra explain [--cell NAME] [OPTION ...]\n"
+static const char about[] =
     "Prints what the compiler makes of a cell: its step and the step's gradient as equations, "
-    "what\n"
-    "is computed outside of the recurrence, what each pass did, the instructions of a time step\n"
-    "forward and backward, buffers, and operations and bytes. Of a cell that runs op by op, why.\n"
+    "what is computed outside of the recurrence, what each pass did, the products and fused "
+    "programs of a time step forward and backward, the buffers, and floating-point operations and "
+    "bytes for a step and for a sequence. Of a cell that runs op by op, why.\n"
     "Without --cell, lists for every cell whether it is compiled.\n"
-    "With --check, runs the cell compiled and op by op on random inputs instead (3 time steps of\n"
-    "5 sequences, unless --time and --batch say otherwise), forward, in reverse, with lengths and\n"
-    "on rows of a table, and prints the largest relative errors of values and of all gradients.\n";
+    "With --check, runs the cell compiled and op by op on random inputs instead (3 time steps of 5 "
+    "sequences, unless --time and --batch say otherwise), forward, in reverse, with lengths and on "
+    "rows of a table, and prints the largest relative errors of values and of all gradients.\n";
 
 static const char notes[] =
     "FLOP: a product of [M,K] and [K,N] is 2 M N K, any other op one for each element. Bytes "
-    "moved\n"
-    "are those of buffers and packed weights; between two products each place counts once.\n"
+    "moved are those of buffers and packed weights; between two products each place counts once.\n"
     "\n"
     "Exit status: 0 done, 1 failure, or a check that did not pass, 2 wrong usage.\n";
 
@@ -41,11 +39,13 @@ typedef struct request {
 static const request defaults = {
     .dtype = "f32", .input = 512, .hidden = 512, .batch = 128, .time = 20, .symbols = 0};
 
+static const char *const dtypes[] = {"f32", "f64", NULL};
+
 static options_outcome parse(request *asked, int argc, char **argv, char *error) {
     option_row rows[] = {
         {"cell", .string = &asked->cell, .value = "CELL,...",
          .help = CELL_OPTION_HELP
-         "; separated by\ncommas, which no file's name may have (all, in a line each)"},
+         "; separated by commas, which no file's name may have (all, in a line each)"},
         {"set", .string = &asked->set, .value = "NAME=X", .help = SET_OPTION_HELP, .joined = true},
         {"input", .whole = &asked->input, .value = "N", .help = "features of the input", .low = 1,
          .high = MODEL_LARGEST},
@@ -56,14 +56,18 @@ static options_outcome parse(request *asked, int argc, char **argv, char *error)
         {"time", .whole = &asked->time, .value = "N", .help = "time steps", .low = 1,
          .high = MODEL_LARGEST, .given = &asked->time_given},
         {"symbols", .whole = &asked->symbols, .value = "N",
-         .help = "the input is looked up in an embedding with so many\nrows; 0: it is not",
-         .low = 0, .high = MODEL_LARGEST, .given = &asked->symbols_given},
-        {"dtype", .string = &asked->dtype, .value = "NAME", .help = "f32 or f64"},
+         .help = "the input is looked up in an embedding with so many rows; 0: it is not", .low = 0,
+         .high = MODEL_LARGEST, .given = &asked->symbols_given},
+        {"dtype", .string = &asked->dtype, .value = "NAME", .help = "dtype", .names = dtypes},
         {"check", .flag = &asked->check, .help = "compare it with its step run op by op"},
         {"no-bias", .flag = &asked->no_bias, .help = "leave the cell's biases out"},
         {.name = NULL},
     };
-    const option_table table = {.command = "explain", .usage = usage, .notes = notes, .rows = rows};
+    const option_table table = {.command = "explain",
+                                .synopsis = "[--cell CELL,...] [OPTION ...]",
+                                .about = about,
+                                .notes = notes,
+                                .rows = rows};
     return options_parse(&table, argc, argv, error);
 }
 
@@ -80,8 +84,7 @@ static bool check_meaning(const request *asked, char *error) {
 }
 
 static bool check(const request *asked, char *error) {
-    static const char *const dtypes[] = {"f32", "f64", NULL};
-    return options_check_name("dtype", asked->dtype, dtypes, error) && check_meaning(asked, error);
+    return check_meaning(asked, error);
 }
 
 /* The recurrence that a layer of the cell is; names gets those of the weights. */

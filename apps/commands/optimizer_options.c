@@ -64,8 +64,12 @@ optimizer_options optimizer_options_default(void) {
 }
 
 int optimizer_options_rows(optimizer_options *asked, option_row *rows) {
-    rows[0] = (option_row){"optimizer", .string = &asked->name, .value = "NAME",
-                           .help = "sgd, adagrad, adam, adamw or rmsprop", .keep = OPTION_FIXED};
+    rows[0] = (option_row){"optimizer",
+                           .string = &asked->name,
+                           .value = "NAME",
+                           .help = "how weights are updated",
+                           .names = cb_optimizer_names(),
+                           .keep = OPTION_FIXED};
     for (int i = 0; i < PARAMETERS; i++) {
         const parameter *p = &table[i];
         rows[1 + i] = (option_row){.name = p->option,

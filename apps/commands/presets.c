@@ -1,8 +1,6 @@
 /* The table of presets. A preset is a part of a command line, read before the user's own. */
 #include "presets.h"
 
-#include "apps/cli/failure.h"
-
 #include <stdio.h>
 #include <string.h>
 
@@ -13,20 +11,22 @@ typedef struct preset {
 
 static const preset presets[] = {
     {"char-rnn", "a good model of a text of about a megabyte in a minute on one core",
-     "--cell lstm --hidden 256 --embedding 64 --seq-len 64 --batch 32 --steps-per-epoch 0 "
-     "--epochs 4 --carry --random-offsets --optimizer adam --lr 0.003 --clip-norm 1 "
-     "--schedule cosine --warmup 50"},
+     "--cell gru --hidden 192 --embedding 64 --seq-len 64 --batch 32 --carry --steps-per-epoch 0 "
+     "--epochs 7 --optimizer adam --lr 0.008 --clip-norm 1 --schedule cosine --warmup 100"},
 };
 enum { PRESETS = sizeof presets / sizeof presets[0], WORDS_MOST = 64 };
 
-static const preset *find(const char *name, char *error) {
-    const char *names[PRESETS + 1] = {NULL};
-    for (int i = 0; i < PRESETS; i++) {
+const char *const *preset_names(void) {
+    static const char *names[PRESETS + 1];
+    for (int i = 0; i < PRESETS; i++)
         names[i] = presets[i].name;
+    return names;
+}
+
+static const preset *find(const char *name) {
+    for (int i = 0; i < PRESETS; i++)
         if (strcmp(presets[i].name, name) == 0)
             return &presets[i];
-    }
-    options_check_name("preset", name, names, error);
     return NULL;
 }
 
@@ -34,7 +34,7 @@ bool preset_apply(const char *name, option_row *rows, char *error) {
     static char words[1024]; /* options keep pointers into it */
     char *argv[WORDS_MOST + 1] = {words};
     int argc = 1;
-    const preset *chosen = find(name, error);
+    const preset *chosen = find(name);
     if (chosen == NULL)
         return false;
     snprintf(words, sizeof words, "train %s", chosen->options);
@@ -57,7 +57,7 @@ const char *preset_help(void) {
             /* An option and its value stay together. */
             const char *next = strstr(word, " --");
             size_t size = next == NULL ? strlen(word) : (size_t)(next - word);
-            bool breaks = column + 1 + size > 95;
+            bool breaks = column + 1 + size > 80;
             length += (size_t)snprintf(help + length, sizeof help - length, "%s%.*s",
                                        breaks ? "\n      " : " ", (int)size, word);
             column = (breaks ? 6 : column + 1) + size;

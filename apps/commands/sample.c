@@ -14,13 +14,12 @@
 #include <string.h>
 #include <utf8proc.h>
 
-static const char usage[] = "Usage: cerebra sample --checkpoint FILE [OPTION ...]\n"
-                            "Prints text that a model from cerebra train writes: the prompt, then "
-                            "--length characters more,\n"
-                            "each drawn from softmax(logits / temperature).\n";
+static const char about[] =
+    "Prints text that a model from cerebra train writes: the prompt, then --length characters "
+    "more, each drawn from softmax(logits / temperature).\n";
 
 static const char notes[] =
-    "Without a prompt the model starts as it would after a line's end (or, if its text had none,\n"
+    "Without a prompt the model starts as it would after a line's end (or, if its text had none, "
     "after its first character). When the reader of the output goes away, sampling ends.\n"
     "\n"
     "Exit status: 0 done, 1 failure, 2 wrong usage.\n";
@@ -48,7 +47,11 @@ static options_outcome parse(request *asked, int argc, char **argv, char *error)
          .low = 0, .high = 1024},
         {.name = NULL},
     };
-    const option_table table = {.command = "sample", .usage = usage, .notes = notes, .rows = rows};
+    const option_table table = {.command = "sample",
+                                .synopsis = "--checkpoint FILE [OPTION ...]",
+                                .about = about,
+                                .notes = notes,
+                                .rows = rows};
     return options_parse(&table, argc, argv, error);
 }
 

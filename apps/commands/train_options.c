@@ -9,37 +9,40 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static const char usage[] =
-    "Usage: cerebra train [OPTION ...]\n"
-    "Trains a recurrent network to predict the next character of a text: embedding, recurrent\n"
-    "layers, linear layer, mean cross entropy. The text is cut into consecutive windows, and each\n"
-    "step takes a batch of them, drawn without replacement. An epoch is --steps-per-epoch such\n"
-    "steps. The defaults are the paper's; --preset has better ones.\n";
+static const char about[] =
+    "Trains a recurrent network to predict the next character of a text: embedding, recurrent "
+    "layers, linear layer, mean cross entropy. The text is cut into consecutive windows, and each "
+    "step takes a batch of them, drawn without replacement. An epoch is --steps-per-epoch such "
+    "steps. The defaults are those of the paper's experiment, which compares cells; --preset "
+    "char-rnn is for a good model of a text.\n";
 
 static const char notes[] =
-    "Presets are options that are set before those of the command line:\n"
+    "Presets:\n"
+    "\n"
     "%s\n"
-    "Schedules, of n steps or epochs (--lr-unit), which count from the end of the warm-up:\n"
+    "Schedules of the learning rate lr, of n steps or epochs (--lr-unit) since the end of the "
+    "warm-up:\n"
+    "\n"
     "%s\n"
-    "The log has the columns epoch (from 0), loss (mean over the epoch's steps, each before its\n"
-    "update, in nats per character) and seconds (spent training so far), held_out_loss with\n"
-    "--held-out or --validation, and learning_rate (of the epoch's last step) with a schedule. "
-    "With\n"
-    "--seeds, seed comes after epoch. It replaces an earlier file when the first epoch is done.\n"
+    "The log has the columns epoch (from 0), loss (mean over the epoch's steps, each before its "
+    "update, in nats per character) and seconds (spent training so far), held_out_loss with "
+    "--held-out or --validation, and learning_rate (of the epoch's last step) where it changes. "
+    "With --seeds, seed comes after epoch. It replaces an earlier file when the first epoch is "
+    "done.\n"
     "\n"
     "The checkpoint holds all that training goes on with. --resume FILE takes the options from it "
-    "and\n"
-    "goes on as if it had not been stopped: weights and losses are the same to the bit, whatever "
-    "the\n"
-    "number of threads. Beside it --data, --epochs, --log, --checkpoint (FILE), "
-    "--checkpoint-every,\n"
-    "--threads and --quiet may be given. Other options have to say what the checkpoint has:\n"
-    "--cell the same equations, wherever the file is, and --set the same values. SIGINT,\n"
-    "SIGTERM and SIGHUP end the step, write the checkpoint and exit; a second one exits at once.\n"
+    "and goes on as if it had not been stopped: weights and losses are the same to the bit, "
+    "whatever the number of threads. Beside it --data, --validation, --epochs, --patience, "
+    "--seeds, --time-limit, --log, --checkpoint (FILE), --keep-best, --checkpoint-every, --threads "
+    "and --quiet may be given. Other options have to say what the checkpoint has: --cell the same "
+    "equations, wherever the file is, and --set the same values. SIGINT, SIGTERM and SIGHUP end "
+    "the step, write the checkpoint and exit; a second one exits at once.\n"
+    "\n"
+    "With --seeds N the models are in NAME.seed-K.safetensors, and --resume with any of these goes "
+    "on with all.\n"
     "\n"
     "Exit status: 0 done, 1 failure, 2 wrong usage, 3 training diverged, 128 + N after signal N "
-    "(130:\n"
-    "SIGINT).\n";
+    "(130: SIGINT).\n";
 
 train_request train_defaults(void) {
     return (train_request){
@@ -67,8 +70,8 @@ static void append(option_row *rows, int *count, const option_row *more, size_t 
 
 static void add_model_options(train_request *asked, option_row *rows, int *count) {
     const option_row mine[] = {
-        {"preset", .string = &asked->preset, .value = "NAME",
-         .help = "set the options that it stands for, see below; others go over them (none)"},
+        {"preset", .string = &asked->preset, .value = "NAME", .names = preset_names(),
+         .help = "options that are set before the others of the command line, see below (none)"},
         {"data", .string = &asked->data, .value = "FILE",
          .help = "UTF-8 text to train on; \"-\": standard input (the bundled script)",
          .keep = OPTION_KEPT},
@@ -95,7 +98,7 @@ static void add_model_options(train_request *asked, option_row *rows, int *count
          .help = "dropout rate on the output of each recurrent layer", .low = 0, .high = 1,
          .below_high = true, .keep = OPTION_FIXED},
         {"recurrent-dropout", .number = &asked->recurrent_dropout, .value = "X",
-         .help = "dropout rate on the state that recurrent weights see, the same\nunits at all "
+         .help = "dropout rate on the state that recurrent weights see, the same units at all "
                  "steps of a sequence",
          .low = 0, .high = 1, .below_high = true, .keep = OPTION_FIXED},
         {"zoneout", .number = &asked->zoneout, .value = "X",
@@ -105,13 +108,11 @@ static void add_model_options(train_request *asked, option_row *rows, int *count
          .help = "the same of the other states", .low = 0, .high = 1, .below_high = true,
          .keep = OPTION_FIXED},
         {"recompute", .whole = &asked->recompute, .value = "K",
-         .help = "keep states every K characters only and compute the rest again:\nless memory for "
+         .help = "keep states every K characters only and compute the rest again: less memory for "
                  "long windows, about 1.5 times the time; 0: keep all",
          .low = 0, .high = MODEL_LARGEST, .keep = OPTION_FIXED},
-        {"init", .string = &asked->init, .value = "NAME",
-         .help = "default, glorot-uniform, glorot-normal, kaiming-uniform,\nkaiming-normal or "
-                 "orthogonal",
-         .keep = OPTION_FIXED},
+        {"init", .string = &asked->init, .value = "NAME", .names = model_init_names,
+         .help = "how weights are drawn", .keep = OPTION_FIXED},
     };
     append(rows, count, mine, sizeof mine);
 }
@@ -119,16 +120,16 @@ static void add_model_options(train_request *asked, option_row *rows, int *count
 static void add_rate_options(train_request *asked, option_row *rows, int *count) {
     learning_rate_options *rate = &asked->training.rate;
     const option_row mine[] = {
-        {"schedule", .string = &rate->schedule, .value = "NAME",
-         .help = "how the learning rate changes, see below (constant)", .keep = OPTION_FIXED},
+        {"schedule", .string = &rate->schedule, .value = "NAME", .names = learning_rate_schedules(),
+         .help = "how the learning rate changes (constant), see below", .keep = OPTION_FIXED},
         {"warmup", .whole = &rate->warmup, .value = "N",
-         .help = "steps, or epochs with --lr-unit epoch, in which the rate rises\nto --lr",
-         .low = 0, .high = 1000000000, .keep = OPTION_FIXED},
+         .help = "steps, or epochs with --lr-unit epoch, in which the rate rises to --lr", .low = 0,
+         .high = 1000000000, .keep = OPTION_FIXED},
         {"warmup-start", .number = &rate->warmup_start, .value = "X",
          .help = "what part of --lr the first step has (1/3)", .low = 0, .above_low = true,
          .high = 1, .keep = OPTION_FIXED},
-        {"lr-unit", .string = &rate->unit, .value = "UNIT",
-         .help = "what --warmup and the schedule count: step or epoch (step; plateau:\nepoch)",
+        {"lr-unit", .string = &rate->unit, .value = "UNIT", .names = learning_rate_units,
+         .help = "what --warmup and the schedule count (step; plateau: epoch)",
          .keep = OPTION_FIXED},
         {"lr-period", .whole = &rate->period, .value = "N",
          .help = "period of step and cosine; 0: of cosine, the run", .low = 0, .high = 1e15,
@@ -166,10 +167,10 @@ static void add_run_options(train_request *asked, option_row *rows, int *count) 
         {"epochs", .whole = &training->epochs, .value = "N", .help = "epochs", .low = 1,
          .high = 10000000, .keep = OPTION_KEPT},
         {"steps-per-epoch", .whole = &training->steps_per_epoch, .value = "N",
-         .help = "steps in an epoch; 0: as many as are one pass over the text, each\nwindow once",
+         .help = "steps in an epoch; 0: as many as are one pass over the text, each window once",
          .low = 0, .high = 10000000, .keep = OPTION_FIXED},
         {"carry", .flag = &training->carry,
-         .help = "read the text in --batch parts side by side from their beginnings,\nthe state "
+         .help = "read the text in --batch parts side by side from their beginnings, the state "
                  "carried from each window to the next",
          .keep = OPTION_FIXED},
         {"random-offsets", .flag = &training->random_offsets,
@@ -192,11 +193,11 @@ static void add_run_options(train_request *asked, option_row *rows, int *count) 
         {"checkpoint", .string = &asked->checkpoint, .value = "FILE",
          .help = "safetensors file for the trained model, and to go on from (none)"},
         {"keep-best", .flag = &asked->keep_best,
-         .help = "keep the model with the lowest held-out loss, too: of --checkpoint\n"
+         .help = "keep the model with the lowest held-out loss, too: of --checkpoint "
                  "NAME.safetensors in NAME.best.safetensors",
          .keep = OPTION_KEPT},
         {"checkpoint-every", .string = &asked->every, .value = "N",
-         .help = "how often it is written: every N steps, or Nm: every N minutes\n(every epoch)"},
+         .help = "how often it is written: every N steps, or Nm: every N minutes (every epoch)"},
         {"resume", .string = &asked->resume, .value = "FILE",
          .help = "go on from a checkpoint, with its options"},
         {"detect-anomaly", .flag = &asked->detect_anomaly,
@@ -218,7 +219,11 @@ void train_rows(train_request *asked, option_row rows[OPTIONS_MOST]) {
 options_outcome train_parse(option_row *rows, int argc, char **argv, char *error) {
     static char below[8192];
     snprintf(below, sizeof below, notes, preset_help(), learning_rate_help());
-    const option_table table = {.command = "train", .usage = usage, .notes = below, .rows = rows};
+    const option_table table = {.command = "train",
+                                .synopsis = "[OPTION ...]",
+                                .about = about,
+                                .notes = below,
+                                .rows = rows};
     return options_parse(&table, argc, argv, error);
 }
 
@@ -269,7 +274,6 @@ bool train_check(train_request *asked, model_init *init, char *error) {
         asked->chosen = cell_choose(asked->cell, asked->set, error);
     if (asked->chosen == NULL ||
         !optimizer_options_take(&asked->optimizer, &training->optimizer_options, error) ||
-        !options_check_name("init", asked->init, model_init_names, error) ||
         !learning_rate_check(&training->rate, error))
         return false;
     training->optimizer = asked->optimizer.name;

@@ -55,7 +55,7 @@ const char **cell_names(void);
 
 /* An option of this name and kind for a table of options. */
 #define CELL_OPTION_HELP                                                                           \
-    "recurrent cell: a name (see cerebra cells), a file of\nequations, or FILE.so[:NAME]"
+    "recurrent cell: a name (see cerebra cells), a file of equations, or FILE.so[:NAME]"
 #define SET_OPTION_HELP "hyperparameters of the cell, NAME=VALUE,..."
 
 #endif

@@ -41,17 +41,18 @@ static const schedule_row rows[] = {
     {"exponential", CB_SCHEDULE_EXPONENTIAL, GAMMA, GAMMA, false, "lr gamma^n; --lr-gamma"},
     {"cosine", CB_SCHEDULE_COSINE, PERIOD | MINIMUM | REPEAT, 0, false,
      "half a wave from lr to --lr-min (0) over --lr-period (the run);\n"
-     "                --lr-repeat: up again, and so on"},
+     "               --lr-repeat: up again, and so on"},
     {"plateau", CB_SCHEDULE_PLATEAU, GAMMA | MINIMUM | PATIENCE | THRESHOLD | COOLDOWN | ABSOLUTE,
      PATIENCE, true,
-     "times --lr-gamma (0.1) when the held-out loss, or without one the\n"
-     "                loss, has not fallen for more than --lr-patience epochs by\n"
-     "                --lr-threshold (0.0001) of itself, or with --lr-absolute by that\n"
-     "                much; then none for --lr-cooldown (0) epochs; down to --lr-min (0)"},
+     "times --lr-gamma (0.1) when the held-out loss, or without one\n"
+     "               the loss, has not fallen for more than --lr-patience epochs\n"
+     "               by --lr-threshold (0.0001) of itself, or with --lr-absolute\n"
+     "               by that much; then not for --lr-cooldown (0) epochs; down to\n"
+     "               --lr-min (0)"},
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };
 
-static const char *const units[] = {"step", "epoch", NULL};
+const char *const learning_rate_units[] = {"step", "epoch", NULL};
 
 const char *const *learning_rate_schedules(void) {
     static const char *names[ROWS + 1];
@@ -64,7 +65,7 @@ const char *learning_rate_help(void) {
     static char text[2048];
     size_t length = 0;
     for (int i = 0; i < ROWS && length < sizeof text; i++) {
-        length += (size_t)snprintf(text + length, sizeof text - length, "  %-13s %s\n",
+        length += (size_t)snprintf(text + length, sizeof text - length, "  %-12s %s\n",
                                    rows[i].name, rows[i].help);
     }
     return text;
@@ -123,7 +124,8 @@ static int parse_milestones(const char *text, int64_t *numbers) {
 bool learning_rate_check(const learning_rate_options *options, char *error) {
     const char *name = options->schedule == NULL ? CONSTANT_NAME : options->schedule;
     if (!options_check_name("schedule", name, learning_rate_schedules(), error) ||
-        (options->unit != NULL && !options_check_name("lr-unit", options->unit, units, error)))
+        (options->unit != NULL &&
+         !options_check_name("lr-unit", options->unit, learning_rate_units, error)))
         return false;
     const schedule_row *row = find(name);
     const char *idle = option_of(options, ~row->reads, true);

@@ -25,8 +25,10 @@ typedef struct learning_rate_options {
 #define LEARNING_RATE_DEFAULTS                                                                     \
     { .warmup_start = NAN, .gamma = NAN, .minimum = NAN, .threshold = NAN }
 
-/* The names of the schedules, ended by NULL, and one line on each: its formula and options. */
+/* The names of the schedules and of the units, ended by NULL; and what --help says of each
+ * schedule. */
 const char *const *learning_rate_schedules(void);
+extern const char *const learning_rate_units[];
 const char *learning_rate_help(void);
 
 /* A schedule that is ready; it may not be copied once made. */

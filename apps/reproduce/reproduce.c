@@ -13,36 +13,38 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static const char usage[] =
-    "Usage: cerebra reproduce --out DIR [OPTION ...]\n"
+static const char about[] =
     "Trains the models of \"Cerebral LSTM\" (R. Kumar, 2020) one after the other under one "
-    "protocol:\n"
-    "single LSTM, two-stacked LSTM, Cerebral LSTM, and the Cerebral LSTM with equal initial "
-    "halves.\n"
-    "DIR receives lstm.csv, stacked-lstm.csv, cerebral-lstm.csv and halves-equal.csv (a row for "
-    "each\n"
-    "epoch as it ends), the trained models (.safetensors), figure-12.png, figure-13.png,\n"
-    "figure-14.png, figure-4.1.png, table-3.md and report.md.\n";
+    "protocol: single LSTM, two-stacked LSTM, Cerebral LSTM, and the Cerebral LSTM with equal "
+    "initial halves. DIR receives lstm.csv, stacked-lstm.csv, cerebral-lstm.csv and "
+    "halves-equal.csv (a row for each epoch as it ends), the trained models (.safetensors), "
+    "figure-12.png, figure-13.png, figure-14.png, figure-4.1.png, table-3.md and report.md.\n";
 
 static const char notes[] =
     "Protocols: \"published\" starts each model as its author did, with initialisations and "
-    "biases\n"
-    "that differ between the models. \"controlled\" starts all alike, with ordinary biases, adds "
-    "an\n"
-    "LSTM with as many parameters as the Cerebral LSTM (widened-lstm.csv), and holds out the last\n"
-    "tenth of the text for a held_out_loss.\n"
-    "With --models, figures, table and report cover what these models allow, and those that are\n"
-    "in DIR already. A run that was stopped is gone on with by the same command: finished models "
-    "are\n"
+    "biases that differ between the models. \"controlled\" starts all alike, with ordinary "
+    "biases, adds an LSTM with as many parameters as the Cerebral LSTM (widened-lstm.csv), and "
+    "holds out the last tenth of the text for a held_out_loss.\n"
+    "\n"
+    "With --models, figures, table and report cover what these models allow, and those that are in "
+    "DIR already. A run that was stopped is gone on with by the same command: finished models are "
     "not trained again, and the results are those of a run that was not stopped, to the bit. "
-    "Models\n"
-    "made with other options, or on another text, are refused; more --epochs train longer.\n"
-    "SIGINT, SIGTERM and SIGHUP end the step, save and exit; a second one exits at once.\n"
+    "Models made with other options, or on another text, are refused; more --epochs train "
+    "longer. SIGINT, SIGTERM and SIGHUP end the step, save and exit; a second one exits at once. "
     "The learning rate is 0.05 (Adagrad, accumulators from 0.1), as in the paper.\n"
     "\n"
     "Exit status: 0 done, 1 failure, 2 wrong usage, 3 training diverged, 128 + N after signal N "
-    "(130:\n"
-    "SIGINT).\n";
+    "(130: SIGINT).\n";
+
+static const char *const protocols[] = {"published", "controlled", NULL};
+
+/* The names of the models that can be asked for, ended by NULL. */
+static const char *const *model_ids(void) {
+    static const char *ids[REPRODUCE_WIDENED + 2];
+    for (int i = 0; i <= REPRODUCE_WIDENED; i++)
+        ids[i] = reproduce_names[i].id;
+    return ids;
+}
 
 static const double controlled_held_out = 0.1;
 
@@ -54,10 +56,10 @@ static void fill_rows(reproduce_request *asked, bool given[2], option_row rows[O
         {"data", .string = &asked->data, .value = "FILE",
          .help = "UTF-8 text to train on; \"-\": standard input (the bundled script)"},
         {"protocol", .string = &asked->protocol_name, .value = "NAME",
-         .help = "published or controlled", .keep = OPTION_FIXED},
-        {"models", .string = &asked->models, .value = "LIST",
-         .help = "only these of lstm, stacked-lstm, cerebral-lstm, widened-lstm (which needs "
-                 "controlled)"},
+         .help = "how the models start", .names = protocols, .keep = OPTION_FIXED},
+        {"models", .string = &asked->models, .value = "NAME,...",
+         .help = "only these, with commas between them; the last needs --protocol controlled",
+         .names = model_ids(), .commas = true},
         {"epochs", .whole = &asked->epochs, .value = "N", .help = "epochs of each model", .low = 1,
          .high = 10000000},
         {"stacked-epochs", .whole = &asked->stacked_epochs, .value = "N",
@@ -82,7 +84,7 @@ static void fill_rows(reproduce_request *asked, bool given[2], option_row rows[O
         {"logs", .string = &asked->logs, .value = "DIR",
          .help = "the author's logs, to compare with (single_lstm.txt ...)"},
         {"checkpoint-every", .string = &asked->every, .value = "N",
-         .help = "how often the model in training is saved: every N steps, or\nNm: every N minutes "
+         .help = "how often the model in training is saved: every N steps, or Nm: every N minutes "
                  "(every epoch)"},
         {"fresh", .flag = &asked->fresh,
          .help = "start over, and remove what earlier runs have left in DIR"},
@@ -94,8 +96,11 @@ static void fill_rows(reproduce_request *asked, bool given[2], option_row rows[O
 
 static options_outcome parse(reproduce_request *asked, option_row *rows, const bool given[2],
                              int argc, char **argv, char *error) {
-    const option_table table = {
-        .command = "reproduce", .usage = usage, .notes = notes, .rows = rows};
+    const option_table table = {.command = "reproduce",
+                                .synopsis = "--out DIR [OPTION ...]",
+                                .about = about,
+                                .notes = notes,
+                                .rows = rows};
     options_outcome outcome = options_parse(&table, argc, argv, error);
     asked->stacked_epochs = given[0] ? asked->stacked_epochs : asked->epochs;
     asked->halves_epochs = given[1] ? asked->halves_epochs : asked->epochs;
@@ -106,18 +111,16 @@ static options_outcome parse(reproduce_request *asked, option_row *rows, const b
 static bool choose_models(reproduction *run, char *error) {
     const reproduce_request *asked = run->asked;
     bool controlled = asked->protocol == PROTOCOL_CONTROLLED;
-    const char *ids[REPRODUCE_EQUAL_HALVES + 1] = {NULL};
+    const char *const *ids = model_ids();
     int known = controlled ? REPRODUCE_WIDENED + 1 : REPRODUCE_PAPER_MODELS;
-    for (int i = 0; i < known; i++) {
-        ids[i] = reproduce_names[i].id;
+    for (int i = 0; i < known; i++)
         run->models[i].wanted = asked->models == NULL;
-    }
     for (const char *at = asked->models; at != NULL;) {
         char id[64];
         int length = (int)strcspn(at, ",");
         snprintf(id, sizeof id, "%.*s", length, at);
-        if (!options_check_name("models", id, ids, error))
-            return false;
+        if (!controlled && strcmp(id, ids[REPRODUCE_WIDENED]) == 0)
+            return failure(error, FAILURE_SIZE, "--models %s needs --protocol controlled", id);
         for (int i = 0; i < known; i++)
             run->models[i].wanted |= strcmp(id, ids[i]) == 0;
         at = at[length] == ',' ? at + length + 1 : NULL;
@@ -128,11 +131,8 @@ static bool choose_models(reproduction *run, char *error) {
 }
 
 static bool check_request(reproduce_request *asked, char *error) {
-    static const char *const protocols[] = {"published", "controlled", NULL};
     if (asked->out == NULL || asked->out[0] == '\0')
         return failure(error, FAILURE_SIZE, "--out DIR is needed");
-    if (!options_check_name("protocol", asked->protocol_name, protocols, error))
-        return false;
     if (asked->every != NULL && !checkpoint_interval_parse(asked->every, &asked->interval))
         return failure(error, FAILURE_SIZE, CHECKPOINT_INTERVAL_FAULT, asked->every);
     asked->protocol =

@@ -470,7 +470,7 @@ static cb_tensor *attention(cb_tensor *q, cb_tensor *k, const cb_attention_optio
     cb_tensor *in[] = {q, k, o->values, o->mask};
     if (o->mask != NULL)
         in[3] = cb_cast(cb_not_equal(o->mask, cb_full_like(o->mask, 0)), q->dtype);
-    if (tape->trace == NULL)
+    if (cbi_in_one_pass(tape))
         return cb_apply(&cbi_attention_op, options.masked ? 4 : 3, in, &options);
     return cb_matmul(plain_weights(q, k, in[3], &options), o->values);
 }

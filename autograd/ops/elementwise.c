@@ -266,7 +266,7 @@ static bool one_pass_gradient(const cb_call *call, cb_tensor *g, cb_tensor **gra
     };
     const cb_tape *tape = call->out->node->tape;
     for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
-        if (&list[i].op->op == call->op && !tape->recording && tape->trace == NULL) {
+        if (&list[i].op->op == call->op && !tape->recording && cbi_in_one_pass(tape)) {
             cb_tensor *in[2] = {g, list[i].of == X ? call->in[0] : call->out};
             gradients[0] = cb_apply(&list[i].gradient->op, 2, in, NULL);
             return true;

@@ -275,11 +275,10 @@ static cb_tensor *layer_norm_in_ops(cb_tensor *x, cb_tensor *weight, cb_tensor *
     if (!is_last_axes_of(weight, count, x) || !is_last_axes_of(bias, count, x))
         return cbi_function_fail(x, "layer_norm", CB_ERROR_SHAPE,
                                  "weight and bias must have the shape of the last axes");
-    const cb_tape *tape = cb_tape_of(x);
-    bool traced = tape == NULL || cbi_is_poisoned(x) || tape->trace != NULL;
-    return traced || x->rank < count || cb_tensor_count(x) == 0
-               ? plain(x, weight, bias, epsilon, count, axes)
-               : one_pass(x, weight, bias, epsilon, count);
+    return cbi_in_one_pass(cb_tape_of(x)) && !cbi_is_poisoned(x) && x->rank >= count &&
+                   cb_tensor_count(x) > 0
+               ? one_pass(x, weight, bias, epsilon, count)
+               : plain(x, weight, bias, epsilon, count, axes);
 }
 
 cb_tensor *cb_layer_norm(cb_tensor *x, cb_tensor *weight, cb_tensor *bias, double epsilon) {

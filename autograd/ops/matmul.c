@@ -192,7 +192,35 @@ cb_tensor *cb_matmul(cb_tensor *a, cb_tensor *b) {
     return cb_apply(&cbi_matmul_op, 2, (cb_tensor *[]){a, b}, NULL);
 }
 
+/* Whether the shapes fit; records which does not. What is missing or poisoned passes: the ops after
+   this say so. */
+static bool linear_fits(const cb_tensor *x, const cb_tensor *weight, const cb_tensor *bias) {
+    char shape[160];
+    if (x == NULL || weight == NULL || cbi_is_poisoned(x) || cbi_is_poisoned(weight))
+        return true;
+    cb_shape_format(weight, shape, sizeof(shape));
+    if (weight->rank != 2) {
+        cbi_function_fail(x, "linear", CB_ERROR_SHAPE, "the weight %s must be of rank 2", shape);
+        return false;
+    }
+    if (x->rank < 1 || x->shape[x->rank - 1] != weight->shape[1]) {
+        cbi_function_fail(x, "linear", CB_ERROR_SHAPE, "a weight %s takes %lld features", shape,
+                          (long long)weight->shape[1]);
+        return false;
+    }
+    if (bias != NULL && !cbi_is_poisoned(bias) &&
+        (bias->rank != 1 || bias->shape[0] != weight->shape[0])) {
+        char of_bias[160];
+        cbi_function_fail(x, "linear", CB_ERROR_SHAPE, "a bias %s does not fit a weight %s",
+                          cb_shape_format(bias, of_bias, sizeof(of_bias)), shape);
+        return false;
+    }
+    return true;
+}
+
 static cb_tensor *linear_in_ops(cb_tensor *x, cb_tensor *weight, cb_tensor *bias) {
+    if (!linear_fits(x, weight, bias))
+        return cbi_poison(cb_tape_of(x));
     bool row = x != NULL && x->rank == 1; /* one row, and none in the result */
     cb_tensor *y = cb_matmul(row ? cb_unsqueeze(x, 0) : x, cb_transpose(weight, 0, 1));
     y = row ? cb_squeeze(y, 0) : y;

@@ -7,10 +7,8 @@
 #include <cerebra/ops.h>
 #include <float.h>
 
-/* Whether an op of one pass is applied: not in a trace. */
 static bool is_one_pass(const cb_tensor *x) {
-    const cb_tape *tape = cb_tape_of(x);
-    return tape != NULL && !cbi_is_poisoned(x) && tape->trace == NULL;
+    return cbi_in_one_pass(cb_tape_of(x)) && !cbi_is_poisoned(x);
 }
 
 /* An op over rows, along any axis. */

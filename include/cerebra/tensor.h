@@ -90,9 +90,10 @@ CB_API cb_status cb_tensor_assign(cb_tensor *target, const cb_tensor *source);
 /* Writes "[128,512]" into buffer (always terminated, cut at size) and returns buffer. */
 CB_API char *cb_shape_format(const cb_tensor *t, char *buffer, size_t size);
 
-/* The text NumPy's str() gives for the same array: eight digits of precision, fixed or scientific
-   notation, rows aligned, more than 1000 elements summarised with "...". Writes at most size bytes,
-   always terminated, and returns the length of the whole text, as snprintf does. */
+/* The elements as text: up to six digits each, aligned, in a pair of brackets for each axis and rows
+   of at most 80 characters; of more than 1000 elements the first and last three of each axis, with
+   "..." between them. Writes at most size bytes, always terminated, and returns the length of the
+   whole text, as snprintf does. */
 CB_API size_t cb_tensor_format(const cb_tensor *t, char *buffer, size_t size);
 /* Writes that text and a newline to a stream of the caller's choice. CB_ERROR_FILE when the stream
    fails. A tensor without data is "(no data)", here and in cb_tensor_format. */

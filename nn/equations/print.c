@@ -2,7 +2,6 @@
    out. */
 #include "nn/equations/equations.h"
 
-#include "tensor/decimal.h"
 #include "tensor/format.h"
 
 #include <stdarg.h>
@@ -44,19 +43,9 @@ static void to_column(printer *p, size_t column) {
 
 /* ---- Expressions ----------------------------------------------------------------------------- */
 
-/* In as few digits as give the same number again, with a point whatever the locale. */
 static void put_number(printer *p, double number) {
-    cbi_decimal d;
-    cbi_decimal_digits(&d, CB_F64, number, 1, CBI_DECIMAL_DIGITS, -1);
-    bool scientific = d.exponent < -5 || d.exponent > 15;
-    int whole = scientific ? 1 : d.exponent + 1; /* digits before the point */
-    put(p, "%s%s", d.negative ? "-" : "", whole > 0 ? "" : "0.");
-    for (int i = whole; i < 0; i++)
-        put(p, "0");
-    for (int i = 0; i < d.count || i < whole; i++)
-        put(p, "%s%c", i > 0 && i == whole ? "." : "", i < d.count ? d.digits[i] : '0');
-    if (scientific)
-        put(p, "e%d", d.exponent);
+    char text[CBI_NUMBER_SIZE];
+    put(p, "%s", cbi_format_number(text, number));
 }
 
 static int strength(const cbi_node *node) {

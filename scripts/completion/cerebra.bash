@@ -1,9 +1,10 @@
 # Bash completion for cerebra: source this file, or install it as
-# /usr/share/bash-completion/completions/cerebra. Options come from --help and cells from
-# `cerebra cells --names`, so that they are always those of the installed command.
+# /usr/share/bash-completion/completions/cerebra. Subcommands and options come from --help=words and
+# cells and tasks from `cerebra cells --names` and the like, so that they are always those of the installed command.
 
+# A line for each option: "--NAME", its value ("" for a flag), and the values that there are.
 _cerebra_options() {
-    "$1" "$2" --help 2>/dev/null | grep -oE '(^|[ ,])--[a-z][a-z0-9-]*' | tr -d ' ,' | sort -u
+    "$1" "$2" --help=words 2>/dev/null
 }
 
 # Lines with something in front of each.
@@ -24,51 +25,33 @@ _cerebra_files() {
     compgen -d -S / -- "$current"
 }
 
-# Cells: names and files; of `sample` and `eval`, shared libraries only.
+# Cells: names and files.
 _cerebra_cells() {
-    local command=$1 subcommand=$2 current=$3
-    case $subcommand in
-        sample | eval) _cerebra_files "$current" .so ;;
-        *)
-            compgen -W "$("$command" cells --names 2>/dev/null)" -- "$current"
-            _cerebra_files "$current" .cell .so
-            ;;
-    esac
+    compgen -W "$("$1" cells --names 2>/dev/null)" -- "$2"
+    _cerebra_files "$2" .cell .so
 }
 
-# What an option's value can be.
+# What a value can be of which --help says KIND, such as FILE, and which is one of WORDS, if any.
 _cerebra_values() {
-    local command=$1 subcommand=$2 option=$3 current=$4 words list=
-    case $option in
-        --cell)
-            case $subcommand in
-                explain | bench) list=${current%"${current##*,}"} ;; # "lstm," of "lstm,gr"
-            esac
-            _cerebra_cells "$command" "$subcommand" "${current#"$list"}" | _cerebra_behind "$list"
-            return
-            ;;
-        --data | --validation | --log | --logs | --checkpoint | --resume | --out)
-            compgen -f -- "$current"
-            return
-            ;;
-        --optimizer) words="sgd adagrad adam adamw rmsprop" ;;
-        --preset) words="char-rnn" ;;
-        --schedule) words="constant step multi-step exponential cosine plateau" ;;
-        --lr-unit) words="step epoch" ;;
-        --init) words="default glorot-uniform glorot-normal kaiming-uniform kaiming-normal orthogonal" ;;
-        --step) words="forward training" ;;
-        --dtype) words="f32 f64" ;;
-        --protocol) words="published controlled" ;;
-        --models) words="lstm stacked-lstm cerebral-lstm widened-lstm" ;;
-        *) return 1 ;;
-    esac
-    compgen -W "$words" -- "$current"
+    local command=$1 kind=$2 words=$3 current=$4 list=
+    if [[ $kind == *,... ]]; then # "lstm," of "lstm,gr"
+        list=${current%"${current##*,}"}
+        current=${current#"$list"}
+    fi
+    case $kind in
+        CELL*) _cerebra_cells "$command" "$current" ;;
+        TASK*) compgen -W "$("$command" tasks --names 2>/dev/null)" -- "$current" ;;
+        FILE.so*) _cerebra_files "$current" .so ;;
+        FILE* | DIR) compgen -f -- "$current" ;;
+        *) compgen -W "$words" -- "$current" ;;
+    esac | _cerebra_behind "$list"
 }
 
 # The word at the cursor in one piece: Bash cuts words at = and :, which are in COMP_WORDBREAKS.
 _cerebra() {
     local command=${COMP_WORDS[0]} subcommand=${COMP_WORDS[1]} at=$COMP_CWORD
-    local word=${COMP_WORDS[COMP_CWORD]} option=none current lead kept found
+    local word=${COMP_WORDS[COMP_CWORD]} option=none current lead=
+    local kept options name kind words found=""
     while [ "$at" -gt 1 ] && [[ $word == [=:]* || ${COMP_WORDS[at - 1]} == [=:] ]]; do
         at=$((at - 1))
         word=${COMP_WORDS[at]}$word
@@ -83,13 +66,17 @@ _cerebra() {
 
     COMPREPLY=()
     if [ "$at" -eq 1 ]; then
-        found=$(compgen -W "train sample eval reproduce plot cells explain bench --help --version" -- "$word")
-    elif ! found=$(_cerebra_values "$command" "$subcommand" "$option" "$current") && [ -z "$found" ]; then
-        case $subcommand,$word in
-            *,-*) found=$(compgen -W "$(_cerebra_options "$command" "$subcommand")" -- "$word") ;;
-            plot,*) found=$(compgen -f -- "$word") ;;
-            cells,*) found=$(_cerebra_cells "$command" cells "$word") ;;
-        esac
+        found=$(compgen -W "$("$command" --help=words 2>/dev/null) --help --version" -- "$word")
+    else
+        options=$(_cerebra_options "$command" "$subcommand")
+        [[ $word != -* || -n $lead ]] || found=$(compgen -W "$(cut -f 1 <<<"$options" | grep '^--')" -- "$word")
+        while IFS=$'\t' read -r name kind words; do
+            # An operand, unless the word is an option's value.
+            [[ $name == "$option" || ($name == operand && $word != -*) ]] || continue
+            [ -n "$kind" ] || continue
+            found=$(_cerebra_values "$command" "$kind" "$words" "$current")
+            [ "$name" = operand ] || break
+        done <<<"$options"
     fi
     [ -n "$found" ] || return
     mapfile -t COMPREPLY < <(sort -u <<<"$found" | _cerebra_behind "$lead")

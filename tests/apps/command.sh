@@ -15,7 +15,7 @@ refuse 1 'binary.txt: a binary file.*offset 3' train --data binary.txt $tiny $ke
 refuse 1 'latin1.txt: not valid UTF-8.*offset 3' train --data latin1.txt $tiny $keep
 refuse 1 'fewer than a window' train --data short.txt $tiny $keep
 refuse 1 'Is a directory' train --data . $tiny $keep
-refuse 1 'batch of 100000 is larger than the data' train --data text.txt $tiny --batch 100000 $keep
+refuse 1 'batch of 100000 is larger than the data' train --data text.txt --seq-len 10 --quiet --batch 100000 $keep
 refuse 1 'standard input: the file is empty' train --data - $tiny $keep
 
 # ---- Command lines that make no sense
@@ -302,5 +302,23 @@ contains controlled/run/widened-lstm.csv held_out_loss
 contains controlled/run/report.md 'Held-out'
 expect 0 "$cerebra" sample --checkpoint published/run/stacked-lstm.safetensors --length 5
 expect 0 "$cerebra" plot published/run/lstm.csv --out chart.svg
+
+# ---- Help, and the manual page that is made of it
+
+"$project/scripts/manual_page.sh" "$cerebra" "$project/docs/cerebra.1.in" >cerebra.1
+if command -v groff >/dev/null; then
+    groff -man -ww -z cerebra.1 2>warnings
+    [ -s warnings ] && complain "the manual page: $(head -3 warnings)"
+fi
+for subcommand in $("$cerebra" --help=words); do
+    expect 0 "$cerebra" "$subcommand" --help
+    long=$("$cerebra" "$subcommand" --help | awk 'length > 80' | head -1)
+    [ -z "$long" ] || complain "$subcommand --help: longer than 80 characters: $long"
+    "$cerebra" "$subcommand" --help=words | cut -f 1 | grep '^--' | while read -r option; do
+        [ "$option" = --help ] || grep -q -e "$(echo "$option" | sed 's/-/\\\\-/g')" cerebra.1 ||
+            echo "$subcommand $option"
+    done >missing
+    [ -s missing ] && complain "not in the manual page: $(cat missing)"
+done
 
 finish

@@ -56,6 +56,7 @@ offers 'mgu mgx.cell' cells mg
 offers 'mgu mgx.cell' cells lstm --json mg
 offers 'mycells.so' cells my
 offers '--names' cells --na
+offers 'parity' tasks pa
 offers '--set' cells --se
 offers '--set' train --set
 offers '--cell' eval --ce
@@ -64,11 +65,7 @@ offers 'adagrad adam adamw' train --optimizer = ad
 offers 'mg.txt mgx.cell' train --data mg
 offers 'mg.txt mgx.cell' train --validation mg
 offers 'constant cosine' train --schedule co
-# They are those of the command.
-for option in schedule preset; do
-    "$cerebra" train --$option no-such-value >out 2>err
-    offers "$(sed -n 's/.*there are \(.*\) (see.*/\1/p' err | tr -d ,)" train --$option ''
-done
+offers 'char-rnn' train --preset ''
 offers 'precious.csv precious.safetensors' plot prec
 offers 'f32 f64' explain --cell mine.cell --dtype f
 

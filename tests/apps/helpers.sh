@@ -3,6 +3,8 @@
 # names what it expects: exit code, one line on standard error, and files that may not change.
 set -u
 cerebra=$(realpath "$1")
+# shellcheck disable=SC2034 # used by the scripts
+project=$(realpath "$(dirname "$0")/../..")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1

@@ -1,5 +1,5 @@
 /* The plot subcommand: exit codes, and what it writes for good and bad command lines. */
-#include "apps/commands/plot.h"
+#include "apps/cli/command.h"
 
 #include <criterion/criterion.h>
 #include <criterion/redirect.h>
@@ -83,8 +83,8 @@ Test(plot, wrong_usage_is_2) {
 Test(plot, unknown_options_name_the_nearest) {
     cr_assert_eq(RUN("a.csv", "--tilte", "x"), 2);
     fflush(stderr);
-    cr_assert_stderr_eq_str("cerebra plot: unknown option --tilte (did you mean --title?); see "
-                            "cerebra plot --help\n");
+    cr_assert_stderr_eq_str("cerebra plot: unknown option --tilte (did you mean --title?) (see "
+                            "cerebra plot --help)\n");
 }
 
 Test(plot, failures_are_1_and_write_nothing) {

@@ -29,7 +29,7 @@ Test(messages, functions_made_of_ops_are_named) {
     const cb_tensor plain[] = {cb_tensor_wrap(CB_F32, CB_SHAPE(2, 3), zeros),
                                cb_tensor_wrap(CB_F32, CB_SHAPE(4, 5), zeros),
                                cb_tensor_wrap(CB_F64, CB_SHAPE(3), zeros)};
-    static const char *const expected[] = {"linear: matmul: [2,3] x ",
+    static const char *const expected[] = {"linear: [2,3]: a weight [4,5] takes 5 features",
                                            "mse: sub: [2,3] x [4,5]: ",
                                            "huber: sub: [2,3] x f64[3]: ",
                                            "binary_cross_entropy: mul: [2,3] x [4,5]: ",

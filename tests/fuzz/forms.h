@@ -26,8 +26,9 @@ typedef struct form {
     /* Sets v->type from v's arguments and the types of its inputs. False when they do not fit. */
     bool (*infer)(const program *p, value *v);
     cb_tensor *(*apply)(const value *v, cb_tensor *const *in, const surroundings *s);
-    bool exact; /* the result is not rounded: two ways of computing it agree to the bit */
-    bool draws; /* random numbers, so that the order of evaluation matters */
+    bool exact;     /* the result is not rounded: two ways of computing it agree to the bit */
+    bool amplifies; /* subtracts within, as a mean is: rounding of its inputs may become large */
+    bool draws;     /* random numbers, so that the order of evaluation matters */
 
     /* The rest is for elementwise forms, those of an arity above 0. */
     int arity, parameters; /* operands, and numbers behind them */

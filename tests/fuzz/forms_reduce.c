@@ -111,8 +111,11 @@ REDUCTION(mean, infer_mean, false)
 REDUCTION(max, infer_extreme, true)
 REDUCTION(min, infer_extreme, true)
 REDUCTION(logsumexp, infer_logsumexp, false)
-const form form_var = {
-    .name = "cb_var", .text = "cb_var($0, $a, $p, $f)", .infer = infer_var, .apply = apply_var};
+const form form_var = {.amplifies = true,
+                       .name = "cb_var",
+                       .text = "cb_var($0, $a, $p, $f)",
+                       .infer = infer_var,
+                       .apply = apply_var};
 
 /* ---- Along one axis -------------------------------------------------------------------------- */
 
@@ -158,11 +161,13 @@ const form form_argmax = {.name = "cb_argmax",
                           .infer = infer_argmax,
                           .apply = apply_argmax,
                           .exact = true};
-const form form_softmax = {.name = "cb_softmax",
+const form form_softmax = {.amplifies = true,
+                           .name = "cb_softmax",
                            .text = "cb_softmax($0, $x)",
                            .infer = infer_softmax,
                            .apply = apply_softmax};
-const form form_log_softmax = {.name = "cb_log_softmax",
+const form form_log_softmax = {.amplifies = true,
+                               .name = "cb_log_softmax",
                                .text = "cb_log_softmax($0, $x)",
                                .infer = infer_log_softmax,
                                .apply = apply_log_softmax};
@@ -283,7 +288,8 @@ static cb_tensor *apply_layer_norm(const value *v, cb_tensor *const *in, const s
     return cb_layer_norm(in[0], in[1], in[2], v->parameter[0]);
 }
 
-const form form_layer_norm = {.name = "cb_layer_norm",
+const form form_layer_norm = {.amplifies = true,
+                              .name = "cb_layer_norm",
                               .text = "cb_layer_norm($0, $1, $2, $p)",
                               .optional = 1,
                               .infer = infer_layer_norm,

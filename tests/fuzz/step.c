@@ -68,15 +68,20 @@ static bool is_rounded(const value *v) {
            (!v->form->exact || (v->form == &form_cast && v->dtype == CB_F32));
 }
 
+/* What rounding might have made of a value. */
+static cb_tensor *disturb(cb_tensor *x) {
+    return own_noise(x, x->dtype == CB_F32 ? 4e-7 : 8e-16, cb_random_u64(&current.noise));
+}
+
 static cb_tensor *evaluate(const value *v, cb_tensor *const *values, const surroundings *s) {
     cb_tensor *in[MOST_INPUTS] = {NULL};
-    for (int k = 0; k < v->count; k++)
+    for (int k = 0; k < v->count; k++) {
         in[k] = v->in[k] == NO_VALUE ? NULL : values[v->in[k]];
+        if (in[k] != NULL && current.noisy && v->form->amplifies)
+            in[k] = disturb(in[k]);
+    }
     cb_tensor *result = of_type(v, v->form->apply(v, in, s), s->batch);
-    if (current.noisy && is_rounded(v))
-        result = own_noise(result, v->type.dtype == CB_F32 ? 4e-7 : 8e-16,
-                           cb_random_u64(&current.noise));
-    return result;
+    return current.noisy && is_rounded(v) ? disturb(result) : result;
 }
 
 void step_call(cb_tensor *const *weights, cb_tensor *x, cb_tensor *const *state, cb_tensor **next) {

@@ -78,13 +78,13 @@ Test(batch_norm, running_statistics_are_saved_and_not_trained) {
     cr_expect_eq(buffer(params, "n.running_mean", 0), 1);
     cr_expect_eq(cb_optimizer_state_count(sgd), 2);
     cr_expect_eq(cb_params_elements(params), 4);
-    char path[] = "/tmp/cerebra-test-buffers-XXXXXX";
-    int file = mkstemp(path);
-    close(file);
+    char directory[CBT_PATH_SIZE], path[CBT_PATH_SIZE];
+    cbt_directory_make(directory);
+    cbt_join(path, directory, "buffers.safetensors");
     cr_expect_eq(cb_params_save(params, path, NULL), CB_OK);
     cr_expect_eq(cb_params_load(other, path, NULL), CB_OK);
     cr_expect_eq(buffer(other, "n.running_var", 0), 1.5);
-    unlink(path);
+    cbt_directory_remove(directory);
     cb_optimizer_free(sgd);
     cb_tape_free(tape);
     cb_params_free(params);

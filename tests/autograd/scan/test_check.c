@@ -2,6 +2,7 @@
    what they say, and what they are no check of. */
 #include "tests/support.h"
 
+#include "autograd/tape_internal.h"
 #include "tensor/memory.h"
 
 #include <cerebra/cerebra.h>
@@ -365,4 +366,25 @@ Test(scan_check, of_gradients_that_vanish) {
         for (int i = 0; i < LONG; i++)
             cb_tensor_free(w[i]);
     }
+}
+
+/* The mean of equal numbers is rounded, and what is left of them may be made large afterwards:
+   noise has to reach what an op of one pass computes within. Without it, this is exactly 0. */
+Test(first_use, noise_reaches_what_a_layer_norm_subtracts) {
+    enum { EQUAL = 8 };
+    cb_tape *tape = cb_tape_new();
+    cbi_noise noise = {0x1p-22, cb_random_seed(1)};
+    cb_tensor *equal = cb_full(tape, CB_F32, 2, (int64_t[]){1, EQUAL}, 0.5);
+    cb_tensor *quiet = cb_layer_norm(equal, NULL, NULL, 1e-3);
+    double largest = 0;
+    for (int draw = 0; draw < 8; draw++) { /* what two ops add may cancel in one */
+        tape->noise = &noise;
+        cb_tensor *noisy = cb_layer_norm(equal, NULL, NULL, 1e-3);
+        tape->noise = NULL;
+        cr_assert_eq(cb_tape_status(tape), CB_OK);
+        largest = fmax(largest, fabs(cb_tensor_get(noisy, (int64_t[]){0, 3})));
+    }
+    cr_expect_eq(cb_tensor_get(quiet, (int64_t[]){0, 3}), 0);
+    cr_expect_gt(largest, 1e-7);
+    cb_tape_free(tape);
 }
