@@ -23,7 +23,7 @@ static const char checksum_key[] = "checksum";
 /* What the checksum covers, as far as it is there. */
 static const char *const covered_keys[] = {"format",    "format_version", "vocabulary", "config",
                                            "training",  "settings",       "position",   "optimizer",
-                                           "cell_text", "cell_library",   "cell_set"};
+                                           "cell_text", "cell_library",   "cell_set",   "schedule"};
 enum { COVERED = sizeof covered_keys / sizeof covered_keys[0], CHECKSUM_SIZE = 9 };
 
 bool checkpoint_check_path(const char *path, char *error) {

@@ -55,6 +55,30 @@ bool corpus_load(const char *path, double held_out, corpus *loaded, char *error)
     return ok;
 }
 
+bool corpus_load_known(const char *path, const vocabulary *known, corpus *loaded, char *error) {
+    text source;
+    *loaded = (corpus){0};
+    const char *name = text_display_name(path);
+    if (!text_load(path, &source, error))
+        return false;
+    bool ok =
+        vocabulary_of_list(known->code_points, (size_t)known->count, &loaded->characters, error);
+    if (ok) {
+        loaded->numbers = vocabulary_encode(&loaded->characters, &source, name, error);
+        loaded->name = strdup(name);
+        loaded->count = (int64_t)source.count;
+        ok = loaded->numbers != NULL;
+    }
+    if (ok && loaded->name == NULL)
+        ok = failure(error, FAILURE_SIZE, "out of memory");
+    if (ok && loaded->count < 2)
+        ok = failure(error, FAILURE_SIZE, "%s: too short to be measured on", name);
+    text_free(&source);
+    if (!ok)
+        corpus_free(loaded);
+    return ok;
+}
+
 void corpus_free(corpus *loaded) {
     free(loaded->name);
     free(loaded->numbers);

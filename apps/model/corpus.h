@@ -19,6 +19,9 @@ const char *corpus_bundled_path(void);
 /* Loads the text at path ("-": standard input; NULL: the bundled script) and holds out its last
    part, held_out of the whole, in [0, 1). Fails with one line in error. */
 bool corpus_load(const char *path, double held_out, corpus *loaded, char *error);
+/* Loads a text whose characters are those of a vocabulary, which it gets a copy of; all of it is
+   held out. Fails with one line in error, too where it has others. */
+bool corpus_load_known(const char *path, const vocabulary *known, corpus *loaded, char *error);
 void corpus_free(corpus *loaded);
 
 #endif

@@ -8,7 +8,7 @@
 
 bool windows_make(const int32_t *characters, int64_t length, int64_t time, windows *made,
                   char *error) {
-    *made = (windows){characters, length, time, 0};
+    *made = (windows){characters, length, time, 0, 0};
     if (time < 1 || length <= time) {
         return failure(error, FAILURE_SIZE,
                        "the text to train on has %" PRId64 " characters, fewer than a window of "
@@ -48,7 +48,8 @@ void window_batch_free(window_batch *batch) {
 
 void window_batch_fill(const windows *source, int64_t size, window_batch *batch) {
     for (int64_t b = 0; b < size; b++) {
-        const int32_t *window = source->characters + batch->chosen[b] * source->time;
+        const int32_t *window =
+            source->characters + source->offset + batch->chosen[b] * source->time;
         for (int64_t t = 0; t < source->time; t++) {
             batch->x[t * size + b] = window[t];
             batch->y[t * size + b] = window[t + 1];

@@ -21,11 +21,12 @@ refuse 1 'standard input: the file is empty' train --data - $tiny $keep
 # ---- Command lines that make no sense
 refuse 2 'did you mean cerebral-lstm' train --data text.txt --cell cerebral-lstn $keep
 refuse 2 'no "transformer"' train --data text.txt --cell transformer $keep
-for option in hidden embedding layers seq-len batch epochs steps-per-epoch; do
+for option in hidden embedding layers seq-len batch epochs seeds; do
     for value in 0 -5 12x 99999999999999999999 ''; do
         refuse 2 "--$option must be a whole number" train --data text.txt --$option "$value" $keep
     done
 done
+refuse 2 '--steps-per-epoch must be a whole number from 0' train --data text.txt --steps-per-epoch -1 $keep
 refuse 2 '--lr must be a number greater than 0' train --data text.txt --lr 0 $keep
 refuse 2 '--lr must be a number' train --data text.txt --lr nan $keep
 refuse 2 '--recompute must be a whole number from 0' train --data text.txt --recompute -1 $keep
