@@ -58,6 +58,8 @@ static const cb_op *const ops[] = {
     &cbi_logsumexp_gradient_op,
     &cbi_cross_entropy_op,
     &cbi_cross_entropy_gradient_op,
+    &cbi_convolution_op,
+    &cbi_convolution_gradient_op,
     &cbi_windows_op,
     &cbi_overlap_add_op,
     NULL,
