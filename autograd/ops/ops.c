@@ -48,6 +48,8 @@ static const cb_op *const ops[] = {
     &cbi_dropout_op,
     &cbi_layer_norm_op,
     &cbi_layer_norm_gradient_op,
+    &cbi_batch_norm_op,
+    &cbi_batch_norm_gradient_op,
     &cbi_attention_op,
     &cbi_attention_gradient_op,
     &cbi_softmax_op,
