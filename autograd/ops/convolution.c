@@ -444,30 +444,6 @@ static cb_tensor *plain(cb_tensor *x, cb_tensor *weight, cb_tensor *bias, const 
     return cb_add(y, cb_reshape(bias, o->axes + 1, (const int64_t[]){out, 1, 1}));
 }
 
-/* The gradient of the windows added up, without the margin. */
-static cb_tensor *plain_overlap(const cb_tensor *x, const cb_tensor *weight, cb_tensor *windows,
-                                const conv_options *o) {
-    cbi_windows_options options = {.count = o->axes,
-                                   .at = 2,
-                                   .size = {1, 1, 1},
-                                   .stride = {1, 1, 1},
-                                   .dilation = {1, 1, 1},
-                                   .extent = {1, 1, 1}};
-    int64_t shape[CB_MAX_RANK] = {x->shape[0], x->shape[1]};
-    for (int k = 0; k < o->axes; k++) {
-        options.size[k] = weight->shape[2 + k];
-        options.stride[k] = o->stride[k];
-        options.dilation[k] = o->dilation[k];
-        options.extent[k] = shape[2 + k] = x->shape[2 + k] + 2 * o->padding[k];
-    }
-    cb_tensor *dx = cb_apply(&cbi_overlap_add_op, 1, &windows, &options);
-    dx = cb_reshape(cb_permute(dx, o->axes + 3, images_first), o->axes + 2, shape);
-    for (int k = 0; k < o->axes; k++)
-        if (o->padding[k] > 0)
-            dx = cb_slice(dx, 2 + k, o->padding[k], o->padding[k] + x->shape[2 + k], 1);
-    return dx;
-}
-
 static void plain_gradient(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
     const conv_options *o = call->options;
     cb_tensor *x = call->in[0], *weight = call->in[1];
@@ -481,7 +457,9 @@ static void plain_gradient(const cb_call *call, cb_tensor *g, cb_tensor **gradie
                           : cb_reshape(rows, CB_SHAPE(o->groups, out, width));
     if (cb_call_needs(call, 0)) {
         cb_tensor *dc = cb_matmul(cb_transpose(plain_filters(weight, columns, o), -2, -1), rows);
-        gradients[0] = plain_overlap(x, weight, cb_reshape(dc, windows->rank, windows->shape), o);
+        cb_tensor *dx = cbi_windows_back(cb_reshape(dc, windows->rank, windows->shape), x, o->axes,
+                                         weight->shape + 2, o->stride, o->dilation, o->padding, 2);
+        gradients[0] = cb_reshape(cb_permute(dx, o->axes + 3, images_first), x->rank, x->shape);
     }
     if (cb_call_needs(call, 1))
         gradients[1] =

@@ -50,10 +50,9 @@ CBI_MULTIVERSION static void ROWS(forward)(void *context, int64_t begin, int64_t
         REAL *y = (REAL *)job->y + c * job->area;
         for (int64_t h = 0; h < job->places[0]; h++, y += job->places[1])
             if (job->pairs)
-                ROWS(row_of_pairs)(job->places[1], x + 2 * h * job->extent[1],
-                                   x + (2 * h + 1) * job->extent[1], y);
-            else
-                ROWS(row)(job, h, x, y);
+                ROWS(row_of_pairs)
+        (job->places[1], x + 2 * h * job->extent[1], x + (2 * h + 1) * job->extent[1], y);
+        else ROWS(row)(job, h, x, y);
     }
 }
 
@@ -117,10 +116,10 @@ CBI_MULTIVERSION static void ROWS(gradient)(void *context, int64_t begin, int64_
                 memset(dx, 0, sizeof(REAL) * (size_t)job->plane);
             for (int64_t h = 0; h < job->places[0]; h++, y += places, g += places)
                 if (job->pairs)
-                    ROWS(gradient_of_pairs)(places, x + 2 * h * width, x + (2 * h + 1) * width, y,
-                                            g, dx + 2 * h * width, dx + (2 * h + 1) * width);
-                else
-                    ROWS(gradient_row)(job, h, x, y, g, dx, ties);
+                    ROWS(gradient_of_pairs)
+            (places, x + 2 * h * width, x + (2 * h + 1) * width, y, g, dx + 2 * h * width,
+             dx + (2 * h + 1) * width);
+            else ROWS(gradient_row)(job, h, x, y, g, dx, ties);
         }
     }
 }

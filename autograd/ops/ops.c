@@ -62,6 +62,8 @@ static const cb_op *const ops[] = {
     &cbi_cross_entropy_gradient_op,
     &cbi_convolution_op,
     &cbi_convolution_gradient_op,
+    &cbi_max_pool_op,
+    &cbi_max_pool_gradient_op,
     &cbi_windows_op,
     &cbi_overlap_add_op,
     NULL,
