@@ -13,13 +13,32 @@ CBI_MATH REAL ROWS(larger)(REAL y, REAL x) {
     return x > y || x != x ? x : y;
 }
 
-CBI_MATH void ROWS(row_of_pairs)(int64_t n, const REAL *restrict upper, const REAL *restrict lower,
-                                 REAL *restrict y) {
-    for (int64_t w = 0; w < n; w++) {
-        REAL top = ROWS(larger)(upper[2 * w], upper[2 * w + 1]);
-        REAL bottom = ROWS(larger)(lower[2 * w], lower[2 * w + 1]);
-        y[w] = ROWS(larger)(top, bottom);
+/* For each w of a row, do what `each` says. Rows are short, so whole vectors are computed where
+   they may run over the row's end: into what is written later, or into room that is there for it.
+ */
+#define WHOLE(over, n, each)                                                                       \
+    do {                                                                                           \
+        enum { LANES = 64 / sizeof(REAL) };                                                        \
+        for (int64_t at = 0; (over) && at < (n); at += LANES)                                      \
+            _Pragma("omp simd") for (int64_t w = at; w < at + LANES; w++) each;                    \
+        for (int64_t w = 0; !(over) && w < (n); w++)                                               \
+            each;                                                                                  \
+    } while (0)
+
+/* Some rows of windows of 2 x 2, of a channel. `over`: whether what is behind x's rows may be
+   read. */
+CBI_MATH void ROWS(pairs)(int64_t rows, int64_t n, bool over, const REAL *restrict x,
+                          REAL *restrict y) {
+    REAL room[ROOM + 64 / sizeof(REAL)];
+    for (int64_t h = 0; h < rows; h++) {
+        const REAL *upper = x + 2 * h * n, *lower = upper + n;
+        REAL *to = room + h * n;
+        const bool whole = over || h + 1 < rows;
+        WHOLE(whole && n >= (int64_t)(32 / sizeof(REAL)), n,
+              to[w] = ROWS(larger)(upper[w], lower[w]));
     }
+    for (int64_t q = 0; q < rows * n / 2; q++)
+        y[q] = ROWS(larger)(room[2 * q], room[2 * q + 1]);
 }
 
 /* A row of places: from -inf on, which is what the margin is. */
@@ -48,28 +67,46 @@ CBI_MULTIVERSION static void ROWS(forward)(void *context, int64_t begin, int64_t
     for (int64_t c = begin; c < end; c++) {
         const REAL *x = (const REAL *)job->x + c * job->plane;
         REAL *y = (REAL *)job->y + c * job->area;
-        for (int64_t h = 0; h < job->places[0]; h++, y += job->places[1])
-            if (job->pairs)
-                ROWS(row_of_pairs)
-        (job->places[1], x + 2 * h * job->extent[1], x + (2 * h + 1) * job->extent[1], y);
-        else ROWS(row)(job, h, x, y);
+        if (!job->pairs) {
+            for (int64_t h = 0; h < job->places[0]; h++)
+                ROWS(row)(job, h, x, y + h * job->places[1]);
+            continue;
+        }
+        const int64_t width = job->extent[1], most = ROOM / width;
+        for (int64_t h = 0, rows; h < job->places[0]; h += rows) {
+            rows = job->places[0] - h < most ? job->places[0] - h : most;
+            ROWS(pairs)
+            (rows, width, h + rows < job->places[0], x + 2 * h * width, y + h * job->places[1]);
+        }
     }
 }
 
 /* What an element of a window gets of the window's gradient: elements that are the largest share
    it. Where none is, as where y is NaN, the share is 0 / 0. */
-CBI_MATH void ROWS(gradient_of_pairs)(int64_t n, const REAL *restrict upper,
-                                      const REAL *restrict lower, const REAL *restrict y,
-                                      const REAL *restrict g, REAL *restrict up,
-                                      REAL *restrict low) {
-    for (int64_t w = 0; w < n; w++) {
-        const REAL a = upper[2 * w] == y[w], b = upper[2 * w + 1] == y[w];
-        const REAL c = lower[2 * w] == y[w], d = lower[2 * w + 1] == y[w];
-        const REAL ties = a + b + (c + d);
-        up[2 * w] = g[w] * (a / ties);
-        up[2 * w + 1] = g[w] * (b / ties);
-        low[2 * w] = g[w] * (c / ties);
-        low[2 * w + 1] = g[w] * (d / ties);
+CBI_MATH void ROWS(gradient_of_pairs)(int64_t rows, int64_t n, bool over, const REAL *restrict x,
+                                      const REAL *restrict y, const REAL *restrict g,
+                                      REAL *restrict dx) {
+    enum { SIZE = ROOM + 64 / sizeof(REAL) };
+    REAL largest[SIZE], ties[SIZE], share[SIZE], rest[SIZE];
+    for (int64_t q = 0; q < rows * n / 2; q++)
+        largest[2 * q] = largest[2 * q + 1] = y[q];
+    for (int64_t h = 0; h < rows; h++) {
+        const REAL *upper = x + 2 * h * n, *lower = upper + n, *of = largest + h * n;
+        REAL *to = ties + h * n;
+        const bool whole = (over || h + 1 < rows) && n >= (int64_t)(32 / sizeof(REAL));
+        WHOLE(whole, n, to[w] = (REAL)(upper[w] == of[w]) + (REAL)(lower[w] == of[w]));
+    }
+    for (int64_t q = 0; q < rows * n / 2; q++) {
+        const REAL both = ties[2 * q] + ties[2 * q + 1];
+        share[2 * q] = share[2 * q + 1] = g[q] * (1 / both);
+        rest[2 * q] = rest[2 * q + 1] = g[q] * (0 / both);
+    }
+    for (int64_t r = 0; r < 2 * rows; r++) {
+        const REAL *from = x + r * n, *of = largest + r / 2 * n;
+        const REAL *one = share + r / 2 * n, *other = rest + r / 2 * n;
+        REAL *to = dx + r * n;
+        const bool whole = (over || r + 2 < 2 * rows) && n >= (int64_t)(32 / sizeof(REAL));
+        WHOLE(whole, n, to[w] = from[w] == of[w] ? one[w] : other[w]);
     }
 }
 
@@ -112,14 +149,19 @@ CBI_MULTIVERSION static void ROWS(gradient)(void *context, int64_t begin, int64_
             const REAL *y = (const REAL *)job->y + c * job->area;
             const REAL *g = (const REAL *)job->g + c * job->area;
             REAL *dx = (REAL *)job->dx + c * job->plane;
-            if (!job->pairs || 2 * places < width || 2 * job->places[0] < job->extent[0])
-                memset(dx, 0, sizeof(REAL) * (size_t)job->plane);
+            for (int64_t h = 0, rows; job->pairs && h < job->places[0]; h += rows) {
+                rows = job->places[0] - h < ROOM / width ? job->places[0] - h : ROOM / width;
+                ROWS(gradient_of_pairs)
+                (rows, width, h + rows < job->places[0], x + 2 * h * width, y + h * places,
+                 g + h * places, dx + 2 * h * width);
+            }
+            if (job->pairs)
+                continue;
+            memset(dx, 0, sizeof(REAL) * (size_t)job->plane);
             for (int64_t h = 0; h < job->places[0]; h++, y += places, g += places)
-                if (job->pairs)
-                    ROWS(gradient_of_pairs)
-            (places, x + 2 * h * width, x + (2 * h + 1) * width, y, g, dx + 2 * h * width,
-             dx + (2 * h + 1) * width);
-            else ROWS(gradient_row)(job, h, x, y, g, dx, ties);
+                ROWS(gradient_row)(job, h, x, y, g, dx, ties);
         }
     }
 }
+
+#undef WHOLE

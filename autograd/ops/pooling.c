@@ -20,7 +20,10 @@
 #include <math.h>
 #include <string.h>
 
-enum { MOST_STEP = 1 << 30 }; /* of a stride or an extent of a window that the op takes */
+enum {
+    MOST_STEP = 1 << 30, /* of a stride or an extent of a window that the op takes */
+    ROOM = 1024,         /* elements of rows that windows of 2 x 2 are computed in */
+};
 
 typedef struct pool_options {
     int axes;
@@ -41,7 +44,7 @@ typedef struct pool_job {
     int64_t channels; /* of all images */
     int64_t extent[2], size[2], stride[2], padding[2], dilation[2], places[2];
     int64_t plane, area; /* elements of a channel; places of one */
-    bool pairs;          /* windows are 2 x 2, side by side */
+    bool pairs;          /* windows are 2 x 2, side by side, and cover a channel */
     const void *x, *g;
     void *y, *dx, *ties; /* ties: for each part a row of places */
     int64_t parts;
@@ -93,6 +96,8 @@ static pool_job job_of(const pool_options *o, const cb_tensor *x) {
         job.pairs = job.pairs && job.size[axis] == 2 && job.stride[axis] == 2 &&
                     job.padding[axis] == 0 && job.dilation[axis] == 1;
     }
+    job.pairs =
+        job.pairs && job.extent[0] % 2 == 0 && job.extent[1] % 2 == 0 && job.extent[1] <= ROOM;
     job.x = x->data;
     return job;
 }
