@@ -10,19 +10,18 @@
    so that results do not depend on the number of threads.
 
    Where gradients of gradients may be asked for, the gradient is plain ops, as all of it is in a
-   trace: windows, one matrix product for the whole batch, a copy. A group of channels has a matrix
-   of its own, and groups are that product's batch. */
-#include <cerebra/ops.h>
+   trace (convolution_plain.c). */
+#include "autograd/ops/convolution.h"
 
 #include "autograd/ops/list.h"
 #include "autograd/ops/samples.h"
-#include "autograd/ops/windows.h"
 #include "autograd/tape_internal.h"
 #include "tensor/kernels.h"
 #include "tensor/math.h"
 #include "tensor/multiversion.h"
 #include "tensor/parallel.h"
 
+#include <cerebra/ops.h>
 #include <cerebra/threads.h>
 
 #include <string.h>
@@ -37,20 +36,13 @@ enum {
     MOST_STEP = 1 << 30,    /* of a stride or a margin that one op takes */
 };
 
-/* Inputs: x, the weight, then the bias where there is one. */
-typedef struct conv_options {
-    int axes;
-    bool biased;
-    int64_t stride[2], padding[2], dilation[2], groups;
-} conv_options;
-
 static const cb_option conv_option_list[] = {
-    CB_OPTION(conv_options, axes, CB_OPTION_INT),
-    CB_OPTION(conv_options, biased, CB_OPTION_INT),
-    CB_OPTIONS(conv_options, stride, CB_OPTION_EXTENT),
-    CB_OPTIONS(conv_options, padding, CB_OPTION_EXTENT),
-    CB_OPTIONS(conv_options, dilation, CB_OPTION_EXTENT),
-    CB_OPTION(conv_options, groups, CB_OPTION_EXTENT),
+    CB_OPTION(cbi_conv_options, axes, CB_OPTION_INT),
+    CB_OPTION(cbi_conv_options, biased, CB_OPTION_INT),
+    CB_OPTIONS(cbi_conv_options, stride, CB_OPTION_EXTENT),
+    CB_OPTIONS(cbi_conv_options, padding, CB_OPTION_EXTENT),
+    CB_OPTIONS(cbi_conv_options, dilation, CB_OPTION_EXTENT),
+    CB_OPTION(cbi_conv_options, groups, CB_OPTION_EXTENT),
 };
 
 /* ---- What is computed ------------------------------------------------------------------------ */
@@ -141,7 +133,7 @@ static int64_t round_up(int64_t bytes) {
     return (bytes + 63) / 64 * 64;
 }
 
-static conv_job job_of(const conv_options *o, const cb_tensor *x, const cb_tensor *weight) {
+static conv_job job_of(const cbi_conv_options *o, const cb_tensor *x, const cb_tensor *weight) {
     conv_job job = {.dtype = x->dtype, .images = x->shape[0], .groups = o->groups};
     job.bytes = (int64_t)cb_dtype_size(x->dtype);
     job.in = weight->shape[1];
@@ -252,7 +244,7 @@ static void convolve(void *context, int64_t begin, int64_t end) {
 }
 
 static cb_status conv_shape(const cb_call *call) {
-    const conv_options *o = call->options;
+    const cbi_conv_options *o = call->options;
     conv_job job = job_of(o, call->in[0], call->in[1]);
     cb_tensor *out = call->out;
     out->dtype = job.dtype;
@@ -265,7 +257,7 @@ static cb_status conv_shape(const cb_call *call) {
 }
 
 static cb_status conv_forward(const cb_call *call) {
-    const conv_options *o = call->options;
+    const cbi_conv_options *o = call->options;
     conv_job job = job_of(o, call->in[0], call->in[1]);
     job.x = call->in[0]->data;
     job.weight = call->in[1]->data;
@@ -279,7 +271,7 @@ static cb_status conv_forward(const cb_call *call) {
 
 /* in: x, the weight, g; out: dx, dweight, dbias, without elements those that are not wanted. */
 typedef struct gradient_options {
-    conv_options of;
+    cbi_conv_options of;
     bool wanted[3];
 } gradient_options;
 
@@ -387,96 +379,14 @@ const cb_op cbi_convolution_gradient_op = {
     .forward = gradient_forward,
 };
 
-/* ---- In plain ops ---------------------------------------------------------------------------- */
-
-/* x with zeros at both ends of its last axes. */
-static cb_tensor *padded(cb_tensor *x, const conv_options *o) {
-    int64_t margin[CB_MAX_RANK] = {0};
-    for (int k = 0; k < o->axes; k++)
-        margin[2 + k] = o->padding[k];
-    return o->padding[0] != 0 || o->padding[1] != 0 ? cb_pad(x, margin, margin, 0) : x;
-}
-
-/* The axes [N, groups, C / groups, ...] as [groups, C / groups, N, ...], and back. */
-static const int groups_first[] = {1, 2, 0, 3, 4}, images_first[] = {2, 0, 1, 3, 4};
-
-/* The windows of x [N, C, ...] with its margin: [groups, C / groups, size.., N, places..]. */
-static cb_tensor *plain_windows(cb_tensor *x, const cb_tensor *weight, const conv_options *o) {
-    int64_t grouped[CB_MAX_RANK] = {x->shape[0], o->groups, x->shape[1] / o->groups};
-    for (int k = 0; k < o->axes; k++)
-        grouped[3 + k] = x->shape[2 + k];
-    x = cb_permute(cb_reshape(x, o->axes + 3, grouped), o->axes + 3, groups_first);
-    return cbi_windows(x, o->axes, weight->shape + 2, o->stride, o->dilation, 2);
-}
-
-/* These as the columns of a matrix for each group: [groups, C / groups * size, N * places]. Without
-   groups the product is one of matrices, whose gradients are, too. */
-static cb_tensor *plain_columns(cb_tensor *windows, const conv_options *o) {
-    int64_t inner = windows->shape[1], width = windows->shape[2 + o->axes];
-    for (int k = 0; k < o->axes; k++) {
-        inner *= windows->shape[2 + k];
-        width *= windows->shape[3 + o->axes + k];
-    }
-    return o->groups == 1 ? cb_reshape(windows, CB_SHAPE(inner, width))
-                          : cb_reshape(windows, CB_SHAPE(o->groups, inner, width));
-}
-
-/* The weight as a matrix for each group. */
-static cb_tensor *plain_filters(cb_tensor *weight, const cb_tensor *columns,
-                                const conv_options *o) {
-    int64_t out = weight->shape[0] / o->groups, inner = columns->shape[columns->rank - 2];
-    return o->groups == 1 ? cb_reshape(weight, CB_SHAPE(out, inner))
-                          : cb_reshape(weight, CB_SHAPE(o->groups, out, inner));
-}
-
-static cb_tensor *plain(cb_tensor *x, cb_tensor *weight, cb_tensor *bias, const conv_options *o) {
-    int64_t out = weight->shape[0], shape[CB_MAX_RANK] = {out, x->shape[0]};
-    cb_tensor *windows = plain_windows(padded(x, o), weight, o);
-    if (cbi_is_poisoned(windows))
-        return windows;
-    for (int k = 0; k < o->axes; k++)
-        shape[2 + k] = windows->shape[3 + o->axes + k];
-    cb_tensor *columns = plain_columns(windows, o);
-    cb_tensor *y = cb_matmul(plain_filters(weight, columns, o), columns);
-    y = cb_permute(cb_reshape(y, o->axes + 2, shape), o->axes + 2, (const int[]){1, 0, 2, 3});
-    if (bias == NULL)
-        return cb_contiguous(y);
-    return cb_add(y, cb_reshape(bias, o->axes + 1, (const int64_t[]){out, 1, 1}));
-}
-
-static void plain_gradient(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
-    const conv_options *o = call->options;
-    cb_tensor *x = call->in[0], *weight = call->in[1];
-    cb_tensor *windows = plain_windows(padded(x, o), weight, o);
-    cb_tensor *columns = plain_columns(windows, o);
-    if (cbi_is_poisoned(columns))
-        return;
-    int64_t out = weight->shape[0] / o->groups, width = columns->shape[columns->rank - 1];
-    cb_tensor *rows = cb_permute(g, o->axes + 2, (const int[]){1, 0, 2, 3});
-    rows = o->groups == 1 ? cb_reshape(rows, CB_SHAPE(out, width))
-                          : cb_reshape(rows, CB_SHAPE(o->groups, out, width));
-    if (cb_call_needs(call, 0)) {
-        cb_tensor *dc = cb_matmul(cb_transpose(plain_filters(weight, columns, o), -2, -1), rows);
-        cb_tensor *dx = cbi_windows_back(cb_reshape(dc, windows->rank, windows->shape), x, o->axes,
-                                         weight->shape + 2, o->stride, o->dilation, o->padding, 2);
-        gradients[0] = cb_reshape(cb_permute(dx, o->axes + 3, images_first), x->rank, x->shape);
-    }
-    if (cb_call_needs(call, 1))
-        gradients[1] =
-            cb_reshape(cb_matmul(rows, cb_transpose(columns, -2, -1)), weight->rank, weight->shape);
-    if (o->biased)
-        gradients[2] =
-            cb_sum(cb_reshape(rows, CB_SHAPE(weight->shape[0], width)), CB_AXES(1), false);
-}
-
 /* ---- The op ---------------------------------------------------------------------------------- */
 
 static void conv_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
     if (call->out->node->tape->recording) {
-        plain_gradient(call, g, gradients);
+        cbi_convolution_plain_gradient(call, g, gradients);
         return;
     }
-    gradient_options options = {.of = *(const conv_options *)call->options};
+    gradient_options options = {.of = *(const cbi_conv_options *)call->options};
     cb_tensor *in[] = {call->in[0], call->in[1], cb_contiguous(g)}, *out[3];
     for (int i = 0; i < call->count; i++)
         options.wanted[i] = cb_call_needs(call, i);
@@ -518,7 +428,7 @@ const cb_op cbi_convolution_op = {
                "g,  dx = weight' g, added up where windows overlap",
     .min_inputs = 2,
     .max_inputs = 3,
-    .options_size = sizeof(conv_options),
+    .options_size = sizeof(cbi_conv_options),
     .shape = conv_shape,
     .forward = conv_forward,
     .vjp = conv_vjp,
@@ -567,7 +477,7 @@ static bool conv_good(int axes, cb_tensor *x, cb_tensor *weight, const cb_conv_o
 /* Whether the op takes what is asked for. What it does not, because it is empty or wrong, the plain
    ops take, or refuse with a message. */
 static bool is_for_op(const cb_tensor *x, const cb_tensor *weight, const cb_tensor *bias,
-                      const conv_options *o) {
+                      const cbi_conv_options *o) {
     bool good = cbi_in_one_pass(cb_tape_of(x)) && cbi_gemm_fault() == NULL &&
                 cb_dtype_is_float(x->dtype) && x->dtype == weight->dtype &&
                 (bias == NULL || (!cbi_is_poisoned(bias) && bias->dtype == x->dtype)) &&
@@ -588,14 +498,15 @@ static cb_tensor *conv(int axes, cb_tensor *x, cb_tensor *weight, const cb_conv_
         return cbi_function_fail(x, "conv", CB_ERROR_VALUE, "%d axes; there can be 1 or 2", axes);
     if (!conv_good(axes, x, weight, given))
         return cbi_poison(cb_tape_of(x != NULL ? x : weight));
-    conv_options o = {.axes = axes, .biased = given->bias != NULL, .groups = or_one(given->groups)};
+    cbi_conv_options o = {
+        .axes = axes, .biased = given->bias != NULL, .groups = or_one(given->groups)};
     for (int k = 0; k < axes; k++) {
         o.stride[k] = or_one(given->stride[k]);
         o.padding[k] = given->padding[k];
         o.dilation[k] = or_one(given->dilation[k]);
     }
     if (!is_for_op(x, weight, given->bias, &o))
-        return plain(x, weight, given->bias, &o);
+        return cbi_convolution_plain(x, weight, given->bias, &o);
     cb_tensor *in[3] = {cb_contiguous(x), cb_contiguous(weight)};
     if (o.biased)
         in[2] = cb_contiguous(given->bias);

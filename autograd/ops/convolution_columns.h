@@ -91,8 +91,8 @@ CBI_MULTIVERSION static void ROWS(columns)(void *context, int64_t begin, int64_t
         for (int64_t tap = 0; tap < job->taps; tap++)
             for (int64_t i = 0; i < block->images; i++)
                 ROWS(see)
-                (job, tap, channel_of(block, job->x, i, c),
-                 (REAL *)block->columns + (c * job->taps + tap) * block->width + i * job->area);
+    (job, tap, channel_of(block, job->x, i, c),
+     (REAL *)block->columns + (c * job->taps + tap) * block->width + i * job->area);
 }
 
 /* The gradient of some channels, from that of their rows, which are written over. */
@@ -105,8 +105,8 @@ CBI_MULTIVERSION static void ROWS(overlap)(void *context, int64_t begin, int64_t
             ROWS(fill)(dx, dx + job->plane);
             for (int64_t tap = 0; tap < job->taps; tap++)
                 ROWS(give_back)
-                (job, tap,
-                 (REAL *)block->columns + (c * job->taps + tap) * block->width + i * job->area, dx);
+            (job, tap,
+             (REAL *)block->columns + (c * job->taps + tap) * block->width + i * job->area, dx);
         }
 }
 
