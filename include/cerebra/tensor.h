@@ -90,8 +90,9 @@ CB_API cb_status cb_tensor_assign(cb_tensor *target, const cb_tensor *source);
 /* Writes "[128,512]" into buffer (always terminated, cut at size) and returns buffer. */
 CB_API char *cb_shape_format(const cb_tensor *t, char *buffer, size_t size);
 
-/* The elements as text: up to six digits each, aligned, in a pair of brackets for each axis and rows
-   of at most 80 characters; of more than 1000 elements the first and last three of each axis, with
+/* The elements as text: up to six digits each, aligned, in a pair of brackets for each axis and
+   rows of at most 80 characters; of more than 1000 elements the first and last three of each axis,
+   with
    "..." between them. Writes at most size bytes, always terminated, and returns the length of the
    whole text, as snprintf does. */
 CB_API size_t cb_tensor_format(const cb_tensor *t, char *buffer, size_t size);
