@@ -6,6 +6,7 @@
 #include "apps/cli/options.h"
 #include "apps/cli/settings.h"
 #include "apps/model/corpus.h"
+#include "apps/model/text_options.h"
 #include "apps/model/trainer.h"
 #include "apps/model/training_state.h"
 
@@ -39,7 +40,7 @@ static const char notes[] =
 
 /* The command line. NaN: not given. */
 typedef struct request {
-    const char *data, *cell, *set, *optimizer, *init;
+    const char *data, *newlines, *normalize, *cell, *set, *optimizer, *init;
     const chosen_cell *chosen; /* what cell and set name */
     const char *log, *checkpoint, *resume, *every;
     int64_t layers, hidden, embedding, seq_len, recompute, threads;
@@ -76,6 +77,13 @@ static void add_model_options(request *asked, option_row *rows, int *count) {
         {"data", .string = &asked->data, .value = "FILE",
          .help = "UTF-8 text to train on; \"-\": standard input (the bundled script)",
          .keep = OPTION_KEPT},
+        {"newlines", .string = &asked->newlines, .value = "NAME",
+         .help = "lf: CR LF, and CR alone, are read as LF; keep: as they are (keep)",
+         .names = text_newline_names, .keep = OPTION_FIXED},
+        {"normalize", .string = &asked->normalize, .value = "NAME",
+         .help = "nfc: letters and their accents are read as one character wherever Unicode has it "
+                 "(normalisation form C); none: as they are (none)",
+         .names = text_normalize_names, .keep = OPTION_FIXED},
         {"held-out", .number = &asked->held_out, .value = "X",
          .help = "part of the text, at its end, that is only measured on", .low = 0, .high = 1,
          .below_high = true, .keep = OPTION_FIXED},
@@ -175,13 +183,16 @@ static void fill_rows(request *asked, option_row rows[OPTIONS_MOST]) {
     add_run_options(asked, rows, &count);
 }
 
-static options_outcome parse(option_row *rows, int argc, char **argv, char *error) {
+static options_outcome parse(request *asked, option_row *rows, int argc, char **argv, char *error) {
     const option_table table = {.command = "train",
                                 .synopsis = "[OPTION ...]",
                                 .about = about,
                                 .notes = notes,
                                 .rows = rows};
-    return options_parse(&table, argc, argv, error);
+    options_outcome outcome = options_parse(&table, argc, argv, error);
+    asked->newlines = text_option_beyond_default(asked->newlines, text_newline_names);
+    asked->normalize = text_option_beyond_default(asked->normalize, text_normalize_names);
+    return outcome;
 }
 
 /* What a resumed run takes from its checkpoint. */
@@ -264,7 +275,7 @@ static int resume(request *asked, resumed *r, int argc, char **argv, char *error
         return EXIT_FAILURE;
     }
     const char *cell = again.cell, *set = again.set;
-    if (!check_cell(asked, r, cell, error) || parse(rows, argc, argv, error) != OPTIONS_RUN)
+    if (!check_cell(asked, r, cell, error) || parse(&again, rows, argc, argv, error) != OPTIONS_RUN)
         return EXIT_USAGE;
     again.cell = cell;
     again.set = set;
@@ -321,7 +332,11 @@ static bool check(request *asked, model_init *init, char *error) {
     if (asked->chosen == NULL)
         asked->chosen = cell_choose(asked->cell, asked->set, error);
     if (asked->chosen == NULL || !set_optimizer(asked, error) ||
-        !options_check_name("init", asked->init, model_init_names, error))
+        !options_check_name("init", asked->init, model_init_names, error) ||
+        (asked->newlines != NULL &&
+         !options_check_name("newlines", asked->newlines, text_newline_names, error)) ||
+        (asked->normalize != NULL &&
+         !options_check_name("normalize", asked->normalize, text_normalize_names, error)))
         return false;
     if (asked->checkpoint != NULL && strcmp(asked->checkpoint, "-") == 0)
         return failure(error, FAILURE_SIZE, "--checkpoint must name a file");
@@ -341,10 +356,14 @@ static bool check(request *asked, model_init *init, char *error) {
 }
 
 static int train(const request *asked, const model_init *init, const char *kept, char *error) {
+    const corpus_source source = {.path = asked->data,
+                                  .form = text_form_of(asked->newlines, asked->normalize),
+                                  .held_out = asked->held_out};
     corpus data;
     training_result result = {0};
-    if (!corpus_load(asked->data, asked->held_out, &data, error))
+    if (!corpus_load(&source, &data, error))
         return command_fail("train", EXIT_FAILURE, error);
+    corpus_tell(&data, &source, "train", true);
     training_job job = {.label = asked->chosen->name,
                         .data = &data,
                         .model = {.cell = asked->chosen,
@@ -410,7 +429,7 @@ int cerebra_train(int argc, char **argv) {
     resumed before = {{NULL}, NULL, NULL, NULL};
     option_row rows[OPTIONS_MOST];
     fill_rows(&asked, rows);
-    options_outcome outcome = parse(rows, argc, argv, error);
+    options_outcome outcome = parse(&asked, rows, argc, argv, error);
     if (outcome == OPTIONS_HELP)
         return EXIT_SUCCESS;
     int status = outcome == OPTIONS_BAD ? EXIT_USAGE : EXIT_SUCCESS;

@@ -3,19 +3,18 @@
 #ifndef CEREBRA_APPS_MODEL_PREDICT_H
 #define CEREBRA_APPS_MODEL_PREDICT_H
 
+#include "corpus.h"
 #include "model.h"
 
-/* Mean cross entropy in nats of `count` characters (numbers in the vocabulary), each but the first
+/* Mean cross entropy in nats of `count` characters, each but the first
    of a window predicted from those before it. The text is cut into consecutive windows of the
    model's seq_len, the state zero at the start of each, as in training; what is left at the end is
    a shorter window. Fails, with one line in error, on fewer than 2 characters or a library failure.
  */
-bool predict_windows(const model *m, const int32_t *characters, int64_t count, double *loss,
-                     char *error);
+bool predict_windows(const model *m, passage characters, int64_t count, double *loss, char *error);
 
 /* The same, but the state is carried from beginning to end. */
-bool predict_carried(const model *m, const int32_t *characters, int64_t count, double *loss,
-                     char *error);
+bool predict_carried(const model *m, passage characters, int64_t count, double *loss, char *error);
 
 /* A model that reads character after character. */
 typedef struct reader reader;

@@ -75,9 +75,9 @@ static bool holds_out(const training_job *job) {
 bool training_check(const training_job *job, char *error) {
     windows source;
     window_batch batch = {0};
-    bool ok =
-        windows_make(job->data->numbers, job->data->training, job->model.seq_len, &source, error) &&
-        window_batch_make(&source, job->options.batch, &batch, error);
+    bool ok = windows_make(passage_of_corpus(job->data, 0), job->data->training, job->model.seq_len,
+                           &source, error) &&
+              window_batch_make(&source, job->options.batch, &batch, error);
     window_batch_free(&batch);
     if (ok && job->log != NULL)
         ok = training_log_check_path(job->log, error);
@@ -102,8 +102,8 @@ static bool make_model(training *run) {
     const training_job *job = run->job;
     model_config config = job->model;
     config.vocabulary = job->data->characters.count;
-    if (!windows_make(job->data->numbers, job->data->training, config.seq_len, &run->windows,
-                      run->error) ||
+    if (!windows_make(passage_of_corpus(job->data, 0), job->data->training, config.seq_len,
+                      &run->windows, run->error) ||
         !window_batch_make(&run->windows, job->options.batch, &run->batch, run->error) ||
         !model_make(&config, &job->init, job->options.seed, &run->model, run->error))
         return false;
@@ -394,7 +394,7 @@ static training_outcome finish_epoch(training *run) {
     double loss = state->loss_sum / (double)job->options.steps_per_epoch;
     epoch_record record = {state->count, loss, state->seconds, NAN, NAN};
     if (holds_out(job) &&
-        !predict_windows(&run->model, job->data->numbers + job->data->training,
+        !predict_windows(&run->model, passage_of_corpus(job->data, job->data->training),
                          job->data->count - job->data->training, &record.held_out_loss, run->error))
         return TRAINING_FAILED;
     if (holds_out(job)) {
