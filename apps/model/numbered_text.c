@@ -64,7 +64,7 @@ static int64_t number(numbered_text *text, int64_t first, uint64_t offset, int32
     for (int64_t i = 0; i < count; i++) {
         int32_t code_point = points[i], at = found[code_point] - 1;
         if (at < 0) {
-            text->facts.unknown++;
+            text->facts.unknown += text->unknown != UNKNOWN_ADD;
             if (text->unknown == UNKNOWN_SKIP)
                 continue;
             if (text->unknown == UNKNOWN_ERROR) {
