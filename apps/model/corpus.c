@@ -121,7 +121,8 @@ void corpus_tell(const corpus *loaded, const corpus_source *source, const char *
     }
     if (source->characters != NULL && facts->unknown > 0) {
         fprintf(stderr,
-                "cerebra %s: %s: %" PRId64 " of its characters, which the model does not know, %s\n",
+                "cerebra %s: %s: %" PRId64
+                " of its characters, which the model does not know, %s\n",
                 command, loaded->name, facts->unknown,
                 source->unknown == UNKNOWN_SKIP ? "skipped" : "replaced");
     }
