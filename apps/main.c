@@ -20,6 +20,8 @@ static const subcommand subcommands[] = {
     {"sample", "print text from a trained model", cerebra_sample},
     {"eval", "measure how well a trained model predicts a text", cerebra_eval},
     {"reproduce", "run the experiments of the paper \"Cerebral LSTM\"", cerebra_reproduce},
+    {"inspect", "list the tensors of a file, with statistics", cerebra_inspect},
+    {"import", "make a checkpoint of a model that PyTorch trained", cerebra_import},
     {"plot", "draw training logs as a chart", cerebra_plot},
     {"cells", "list the recurrent cells with their equations", cerebra_cells},
     {"explain", "print what the compiler makes of a cell", cerebra_explain},

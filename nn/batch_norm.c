@@ -6,6 +6,7 @@
    refused there, and runs op by op. */
 #include "nn/params_internal.h"
 
+#include "autograd/ops/batch_norm.h"
 #include "autograd/tape_internal.h"
 
 #include <cerebra/nn.h>
@@ -40,12 +41,8 @@ static cb_tensor *train(const batch_norm *self, cb_tensor *x, cb_tensor *weight,
                        "batch norm %s: %g values a channel; training needs two at least",
                        self->module.name, n);
     }
-    int axes[CB_MAX_RANK], count = 0;
-    for (int i = 0; i < x->rank; i++)
-        if (i != 1)
-            axes[count++] = i;
-    cb_tensor *mean = cb_mean(x, count, axes, false), *variance = cb_var(x, count, axes, 0, false);
-    cb_tensor *y = cb_batch_norm(x, mean, variance, weight, bias, self->epsilon);
+    cb_tensor *mean, *variance;
+    cb_tensor *y = cbi_batch_norm_training(x, weight, bias, self->epsilon, &mean, &variance);
     bool again = tape->drawing_again || tape->stand_ins != NULL;
     if (!again && n > 0 && cb_tape_status(tape) == CB_OK) {
         move(self->running_mean, mean, 1, self->momentum);

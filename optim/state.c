@@ -107,53 +107,67 @@ typedef struct restored {
 
 static cb_status read_steps(const cb_safetensors *file, const cbi_slot *s, restored *r,
                             cb_error *error) {
-    const cb_tensor *stored = cb_safetensors_find(file, s->step_name);
-    if (stored == NULL)
+    int found = cb_safetensors_stored_find(file, s->step_name);
+    cb_stored_tensor stored = cb_safetensors_stored(file, found);
+    if (found < 0)
         return CB_OK; /* no step yet */
-    if (stored->dtype != CB_I64 || stored->rank != 0)
+    if (stored.dtype != CB_I64 || stored.rank != 0)
         return cbi_file_error(error, CB_ERROR_DTYPE, s->step_name, "it is no single i64");
-    r->steps = *(const int64_t *)stored->data;
+    cb_tensor steps = cb_tensor_wrap(CB_I64, CB_SCALAR, &r->steps);
+    cb_status status = cb_safetensors_load_into(file, s->step_name, &steps, error);
+    if (status != CB_OK)
+        return status;
     return r->steps > 0 ? CB_OK
                         : cbi_file_error(error, CB_ERROR_VALUE, s->step_name,
                                          "%lld steps cannot have been taken", (long long)r->steps);
+}
+
+static bool same_shape(const cb_stored_tensor *stored, const cb_tensor *t) {
+    bool same = stored->rank == t->rank;
+    for (int i = 0; same && i < t->rank; i++)
+        same = stored->shape[i] == t->shape[i];
+    return same;
+}
+
+/* Whether no element is NaN. */
+static cb_status check_numbers(const cb_tensor *t, const char *name, cb_error *error) {
+    for (int64_t i = 0; i < cb_tensor_count(t); i++) {
+        double element =
+            t->dtype == CB_F64 ? ((const double *)t->data)[i] : (double)((const float *)t->data)[i];
+        if (isnan(element))
+            return cbi_file_error(error, CB_ERROR_VALUE, name, "element %lld is nan", (long long)i);
+    }
+    return CB_OK;
 }
 
 static cb_status read_state(const cb_optimizer *optimizer, const cb_optimizer_options *options,
                             const cb_safetensors *file, const cbi_slot *s, int k, restored *r,
                             cb_error *error) {
     const char *name = s->state_entry_name[k];
-    const cb_tensor *stored = name == NULL ? NULL : cb_safetensors_find(file, name);
+    int found = name == NULL ? -1 : cb_safetensors_stored_find(file, name);
+    cb_stored_tensor stored = cb_safetensors_stored(file, found);
     const cb_tensor *value = s->param->value;
-    if (stored != NULL && r->steps == 0)
+    if (found >= 0 && r->steps == 0)
         return cbi_file_error(error, CB_ERROR_NOT_FOUND, s->step_name, "there is no such entry");
-    if (stored == NULL) {
+    if (found < 0) {
         bool needed = r->steps > 0 && cbi_rule_needs(optimizer->rule, options, k);
         return !needed ? CB_OK
                        : cbi_file_error(error, CB_ERROR_NOT_FOUND, name, "there is no such entry");
     }
-    if (!cb_tensor_same_shape(stored, value)) {
+    if (!same_shape(&stored, value)) {
         return cbi_file_error(error, CB_ERROR_SHAPE, name, "it has another shape than %s",
                               s->param->name);
     }
-    if (stored->dtype != value->dtype) {
+    if (stored.dtype != value->dtype) {
         return cbi_file_error(error, CB_ERROR_DTYPE, name, "it is %s where %s is %s",
-                              cb_dtype_name(stored->dtype), s->param->name,
+                              cb_dtype_name(stored.dtype), s->param->name,
                               cb_dtype_name(value->dtype));
     }
     r->state[k] = cb_tensor_new(value->dtype, value->rank, value->shape);
     if (r->state[k] == NULL)
         return cbi_file_error(error, CB_ERROR_MEMORY, name, "no memory");
-    cb_status status = cb_tensor_assign(r->state[k], stored);
-    for (int64_t i = 0; status == CB_OK && i < cb_tensor_count(stored); i++) {
-        const char *at = (const char *)r->state[k]->data + (size_t)i * cb_dtype_size(value->dtype);
-        double element = value->dtype == CB_F64 ? *(const double *)(const void *)at
-                                                : (double)*(const float *)(const void *)at;
-        if (isnan(element)) {
-            status =
-                cbi_file_error(error, CB_ERROR_VALUE, name, "element %lld is nan", (long long)i);
-        }
-    }
-    return status;
+    cb_status status = cb_safetensors_load_into(file, name, r->state[k], error);
+    return status == CB_OK ? check_numbers(r->state[k], name, error) : status;
 }
 
 /* Whether an entry is one that some parameter may have. */
@@ -174,8 +188,8 @@ static bool is_known(const cb_optimizer *optimizer, const char *name) {
 static cb_status read_slots(const cb_optimizer *optimizer, const cb_safetensors *file,
                             const cb_optimizer_options *options, restored *all, cb_error *error) {
     cb_status status = CB_OK;
-    for (int i = 0; i < cb_safetensors_count(file) && status == CB_OK; i++) {
-        const char *name = cb_safetensors_at(file, i).name;
+    for (int i = 0; i < cb_safetensors_stored_count(file) && status == CB_OK; i++) {
+        const char *name = cb_safetensors_stored(file, i).name;
         if (strncmp(name, CBI_STATE_PREFIX, sizeof CBI_STATE_PREFIX - 1) == 0 &&
             !is_known(optimizer, name)) {
             status = cbi_file_error(error, CB_ERROR_NOT_FOUND, name,

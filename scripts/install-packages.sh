@@ -9,7 +9,7 @@
 set -eu
 
 packages="build-essential pkgconf meson ninja-build libblis-openmp-dev libjansson-dev
-    librandom123-dev libutf8proc-dev libcairo2-dev libpng-dev zlib1g-dev fonts-dejavu-core"
+    librandom123-dev libutf8proc-dev libcairo2-dev libfontconfig-dev libpng-dev zlib1g-dev fonts-dejavu-core"
 for group in "$@"; do
     case $group in
     test) packages="$packages libcriterion-dev locales strace" ;;

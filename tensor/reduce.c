@@ -76,23 +76,41 @@ typedef struct reducer {
     }
 #define SUM_LANES(name, element, wide, initial, combine)                                           \
     IN_LANES(name, element, wide, initial, combine)                                                \
-    INLINE wide name##_lanes(int64_t n, const element *x) {                                        \
+    INLINE wide name##_lanes(int64_t n, const element *x, wide *seen) {                            \
+        (void)seen;                                                                                \
         return name##_in_lanes(n, x);                                                              \
+    }                                                                                              \
+    INLINE bool name##_missed(const wide *seen) {                                                  \
+        (void)seen;                                                                                \
+        return false;                                                                              \
     }
-/* Comparisons pass NaNs over; they are looked for beside. */
-#define ABOVE(s, x) ((x) > (s) ? (x) : (s))
-#define BELOW(s, x) ((x) < (s) ? (x) : (s))
-#define CHOICE_LANES(name, element, wide, initial, combine, plain)                                 \
-    IN_LANES(name, element, wide, initial, plain)                                                  \
-    INLINE wide name##_lanes(int64_t n, const element *x) {                                        \
-        wide s = name##_in_lanes(n, x);                                                            \
+/* Comparisons pass NaNs over. That there may be one is seen by sums beside, over all rows of a
+   call, in which a NaN stays; opposite infinities leave one, too, and cost a look at all elements.
+ */
+#define ABOVE(s, x)         ((x) > (s) ? (x) : (s))
+#define BELOW(s, x)         ((x) < (s) ? (x) : (s))
+#define WATCH_FLOAT(w, x)   ((w) + (x))
+#define WATCH_NOTHING(w, x) (w)
+#define CHOICE_LANES(name, element, initial, combine, plain, watch)                                \
+    enum { name##_LANES = 256 / sizeof(element) };                                                 \
+    INLINE element name##_lanes(int64_t n, const element *x, element *seen) {                      \
+        enum { LANES = name##_LANES };                                                             \
+        element lane[LANES];                                                                       \
+        for (int64_t l = 0; l < LANES; l++)                                                        \
+            lane[l] = (element)(initial);                                                          \
+        for (int64_t i = 0; i < n; i += LANES)                                                     \
+            for (int64_t l = 0; l < LANES; l++) {                                                  \
+                lane[l] = plain(lane[l], x[i + l]);                                                \
+                seen[l] = watch(seen[l], x[i + l]);                                                \
+            }                                                                                      \
+        HALVE_ALL(plain)                                                                           \
+        return lane[0];                                                                            \
+    }                                                                                              \
+    INLINE bool name##_missed(const element *seen) {                                               \
         int nans = 0;                                                                              \
-        const element *y = x + n / 4, *z = y + n / 4, *w = z + n / 4;                              \
-        for (int64_t i = 0; i < n / 4; i++)                                                        \
-            nans |= (x[i] != x[i]) | (y[i] != y[i]) | (z[i] != z[i]) | (w[i] != w[i]);             \
-        for (int64_t i = 0; nans != 0 && i < n; i++)                                               \
-            s = combine(s, x[i]);                                                                  \
-        return s;                                                                                  \
+        for (int64_t l = 0; l < name##_LANES; l++)                                                 \
+            nans |= seen[l] != seen[l];                                                            \
+        return nans != 0;                                                                          \
     }
 
 /* _fold: s[o] = the fold of s[o] and column o of n rows, step apart; columns are `apart` from each
@@ -125,13 +143,15 @@ typedef struct reducer {
     CBI_MULTIVERSION static void name##_rows(int64_t count, int64_t n, void *accumulators,         \
                                              const void *data, int64_t apart, int64_t step) {      \
         enum { LANES = name##_LANES };                                                             \
-        wide *all = accumulators;                                                                  \
+        wide *all = accumulators, seen[LANES];                                                     \
+        for (int64_t l = 0; l < LANES; l++)                                                        \
+            seen[l] = 0;                                                                           \
         int64_t in_lanes = step == 1 ? n / LANES * LANES : 0;                                      \
         for (int64_t o = 0; o < count; o++) {                                                      \
             const element *x = (const element *)data + o * apart;                                  \
             wide s = all[o];                                                                       \
             if (in_lanes > 0)                                                                      \
-                s = combine(s, name##_lanes(in_lanes, x));                                         \
+                s = combine(s, name##_lanes(in_lanes, x, seen));                                   \
             if (step == 1)                                                                         \
                 simd for (int64_t i = in_lanes; i < n; i++) s = combine(s, x[i]);                  \
             else                                                                                   \
@@ -139,6 +159,9 @@ typedef struct reducer {
                     s = combine(s, x[i * step]);                                                   \
             all[o] = s;                                                                            \
         }                                                                                          \
+        for (int64_t o = 0; name##_missed(seen) && o < count; o++)                                 \
+            for (int64_t i = 0; i < in_lanes; i++)                                                 \
+                all[o] = combine(all[o], ((const element *)data)[o * apart + i]);                  \
     }                                                                                              \
     CBI_MULTIVERSION static void name##_panel(int64_t count, int64_t n, void *accumulators,        \
                                               const void *data, int64_t apart, int64_t step) {     \
@@ -161,21 +184,21 @@ typedef struct reducer {
 #define SUM(name, element, wide, combine, simd)                                                    \
     SUM_LANES(name, element, wide, 0, combine)                                                     \
     REDUCER(name, element, wide, 0, combine, simd)
-#define CHOICE(name, element, initial, combine, plain)                                             \
-    CHOICE_LANES(name, element, element, initial, combine, plain)                                  \
+#define CHOICE(name, element, initial, combine, plain, watch)                                      \
+    CHOICE_LANES(name, element, initial, combine, plain, watch)                                    \
     REDUCER(name, element, element, initial, combine, )
 SUM(sum_f32, float, double, ADD_FLOAT, SIMD_SUM)
 SUM(sum_f64, double, double, ADD_FLOAT, SIMD_SUM)
 SUM(sum_i32, int32_t, int64_t, ADD_INTEGER, )
 SUM(sum_i64, int64_t, int64_t, ADD_INTEGER, )
-CHOICE(max_f32, float, -INFINITY, LARGER, ABOVE)
-CHOICE(max_f64, double, -INFINITY, LARGER, ABOVE)
-CHOICE(max_i32, int32_t, INT32_MIN, LARGER, ABOVE)
-CHOICE(max_i64, int64_t, INT64_MIN, LARGER, ABOVE)
-CHOICE(min_f32, float, INFINITY, SMALLER, BELOW)
-CHOICE(min_f64, double, INFINITY, SMALLER, BELOW)
-CHOICE(min_i32, int32_t, INT32_MAX, SMALLER, BELOW)
-CHOICE(min_i64, int64_t, INT64_MAX, SMALLER, BELOW)
+CHOICE(max_f32, float, -INFINITY, LARGER, ABOVE, WATCH_FLOAT)
+CHOICE(max_f64, double, -INFINITY, LARGER, ABOVE, WATCH_FLOAT)
+CHOICE(max_i32, int32_t, INT32_MIN, LARGER, ABOVE, WATCH_NOTHING)
+CHOICE(max_i64, int64_t, INT64_MIN, LARGER, ABOVE, WATCH_NOTHING)
+CHOICE(min_f32, float, INFINITY, SMALLER, BELOW, WATCH_FLOAT)
+CHOICE(min_f64, double, INFINITY, SMALLER, BELOW, WATCH_FLOAT)
+CHOICE(min_i32, int32_t, INT32_MAX, SMALLER, BELOW, WATCH_NOTHING)
+CHOICE(min_i64, int64_t, INT64_MAX, SMALLER, BELOW, WATCH_NOTHING)
 
 #define ENTRY(name, wide)                                                                          \
     { name##_start, name##_rows, name##_panel, name##_finish, wide }

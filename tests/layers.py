@@ -29,7 +29,7 @@ FOLDERS = {
     'autograd/compiler': (1, AUTOGRAD + ['autograd/ops/elementwise.h']),
     'autograd/runtime': (1, AUTOGRAD + ['tensor/gemm', 'autograd/compiler']),
     'autograd/scan': (1, SCAN),
-    'nn': (2, AUTOGRAD + ['autograd/scan/scan_internal.h', 'nn/equations/equations.h']),
+    'nn': (2, AUTOGRAD + ['autograd/ops/batch_norm.h', 'autograd/scan/scan_internal.h', 'nn/equations/equations.h']),
     'nn/cells': (2, TENSOR + ['nn', 'autograd/scan/scan_internal.h', 'nn/equations/equations.h']),
     'nn/equations': (2, TENSOR + ['autograd/ops/elementwise_table.h']),
     'optim': (3, TENSOR + ['tensor/io', 'nn/params_internal.h', 'optim/rules/list.h']),

@@ -1,65 +1,69 @@
-/* The one file that knows Cairo. Cairo keeps the first error as the state of its context and
-   ignores what is drawn after it, so that drawing needs no checks and canvas_save reports.
+/* Pages by Cairo. It keeps the first error as the state of its context and ignores what is drawn
+   after it, so that drawing needs no checks and canvas_save reports.
 
    Cairo draws text in an SVG as outlines, which look the same where the font is missing; what was
-   written is therefore repeated in <title> and <desc>, put behind the root element's tag. */
-#include "canvas.h"
+   written is therefore repeated in <title> and <desc>, put behind the root element's tag. A PDF has
+   the fonts' letters in it. */
+#include "canvas_page.h"
 
 #include "apps/cli/failure.h"
 #include "apps/cli/replacement.h"
 #include "png_write.h"
 
+#include <cairo-pdf.h>
 #include <cairo-svg.h>
-#include <cairo.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-static const char font_family[] = "DejaVu Sans";
-
-struct canvas {
-    canvas_format format;
-    cairo_surface_t *surface;
-    cairo_t *cairo;
-    /* the SVG document, as far as it is written */
-    char *svg;
-    size_t svg_length, svg_capacity;
-};
-
-canvas_format canvas_format_of_path(const char *path) {
+static bool ends_in(const char *path, const char *ending) {
     size_t length = strlen(path);
-    if (strcmp(path, "-") == 0 || (length > 4 && strcasecmp(path + length - 4, ".png") == 0))
-        return CANVAS_PNG;
-    if (length > 4 && strcasecmp(path + length - 4, ".svg") == 0)
-        return CANVAS_SVG;
-    return CANVAS_UNKNOWN;
+    return length > 4 && strcasecmp(path + length - 4, ending) == 0;
 }
 
-static cairo_status_t append_svg(void *closure, const unsigned char *data, unsigned length) {
+canvas_format canvas_format_of_path(const char *path) {
+    if (strcmp(path, "-") == 0 || ends_in(path, ".png"))
+        return CANVAS_PNG;
+    return ends_in(path, ".svg") ? CANVAS_SVG : ends_in(path, ".pdf") ? CANVAS_PDF : CANVAS_UNKNOWN;
+}
+
+static cairo_status_t append_document(void *closure, const unsigned char *data, unsigned length) {
     canvas *page = closure;
-    if (page->svg_capacity - page->svg_length < length) {
-        size_t capacity = page->svg_capacity * 2 + length;
-        char *grown = capacity > page->svg_capacity ? realloc(page->svg, capacity) : NULL;
+    if (page->capacity - page->length < length) {
+        size_t capacity = page->capacity * 2 + length;
+        char *grown = capacity > page->capacity ? realloc(page->document, capacity) : NULL;
         if (grown == NULL)
             return CAIRO_STATUS_NO_MEMORY;
-        page->svg = grown;
-        page->svg_capacity = capacity;
+        page->document = grown;
+        page->capacity = capacity;
     }
-    memcpy(page->svg + page->svg_length, data, length);
-    page->svg_length += length;
+    memcpy(page->document + page->length, data, length);
+    page->length += length;
     return CAIRO_STATUS_SUCCESS;
 }
 
-canvas *canvas_new(canvas_format format, int width, int height) {
+static cairo_surface_t *new_surface(canvas *page, int width, int height, double pixels_per_inch) {
+    double point = 72 / pixels_per_inch;
+    switch (page->format) {
+    case CANVAS_SVG:
+        return cairo_svg_surface_create_for_stream(append_document, page, width, height);
+    case CANVAS_PDF:
+        return cairo_pdf_surface_create_for_stream(append_document, page, width * point,
+                                                   height * point);
+    default:
+        return cairo_image_surface_create(CAIRO_FORMAT_RGB24, width, height);
+    }
+}
+
+canvas *canvas_new(canvas_format format, int width, int height, double pixels_per_inch) {
     canvas *page = calloc(1, sizeof *page);
     if (page == NULL)
         return NULL;
     page->format = format;
-    page->surface = format == CANVAS_SVG
-                        ? cairo_svg_surface_create_for_stream(append_svg, page, width, height)
-                        : cairo_image_surface_create(CAIRO_FORMAT_RGB24, width, height);
+    page->pixels_per_inch = pixels_per_inch;
+    page->surface = new_surface(page, width, height, pixels_per_inch);
     page->cairo = cairo_create(page->surface);
     if (cairo_status(page->cairo) != CAIRO_STATUS_SUCCESS) {
         canvas_free(page);
@@ -73,15 +77,18 @@ canvas *canvas_new(canvas_format format, int width, int height) {
     cairo_set_font_options(page->cairo, options);
     cairo_font_options_destroy(options);
     cairo_set_line_join(page->cairo, CAIRO_LINE_JOIN_ROUND);
+    if (format == CANVAS_PDF)
+        cairo_scale(page->cairo, 72 / pixels_per_inch, 72 / pixels_per_inch);
     canvas_fill(page, (canvas_rectangle){0, 0, width, height}, (canvas_color){1, 1, 1, 1});
     return page;
 }
 
 void canvas_free(canvas *page) {
     if (page != NULL) {
+        canvas_free_fonts(page);
         cairo_destroy(page->cairo);
         cairo_surface_destroy(page->surface);
-        free(page->svg);
+        free(page->document);
         free(page);
     }
 }
@@ -95,6 +102,10 @@ static void set_stroke(canvas *page, canvas_stroke stroke) {
     cairo_set_line_width(page->cairo, stroke.width);
     cairo_set_dash(page->cairo, stroke.dashes, stroke.dashes == NULL ? 0 : (int)stroke.dash_count,
                    0);
+}
+
+void canvas_shift(canvas *page, double right, double down) {
+    cairo_translate(page->cairo, right, down);
 }
 
 void canvas_clip(canvas *page, canvas_rectangle area) {
@@ -141,48 +152,16 @@ void canvas_polyline(canvas *page, const canvas_point *points, size_t count, can
     cairo_stroke(page->cairo);
 }
 
-static void set_font(canvas *page, double size, bool bold) {
-    cairo_select_font_face(page->cairo, font_family, CAIRO_FONT_SLANT_NORMAL,
-                           bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
-    cairo_set_font_size(page->cairo, size);
-}
-
-double canvas_text_width(canvas *page, const char *text, double size, bool bold) {
-    cairo_text_extents_t extents;
-    set_font(page, size, bold);
-    cairo_text_extents(page->cairo, text, &extents);
-    return extents.x_advance;
-}
-
-double canvas_cap_height(canvas *page, double size) {
-    cairo_text_extents_t extents;
-    set_font(page, size, false);
-    cairo_text_extents(page->cairo, "0", &extents);
-    return extents.height;
-}
-
-double canvas_line_height(canvas *page, double size) {
-    cairo_font_extents_t extents;
-    set_font(page, size, false);
-    cairo_font_extents(page->cairo, &extents);
-    return extents.ascent + extents.descent;
-}
-
-void canvas_text(canvas *page, canvas_point at, const char *text, canvas_text_style style) {
-    double width = canvas_text_width(page, text, style.size, style.bold);
-    double capital = canvas_cap_height(page, style.size);
-    double down = style.vertical == CANVAS_TOP      ? capital
-                  : style.vertical == CANVAS_MIDDLE ? capital / 2
-                                                    : 0;
-    set_font(page, style.size, style.bold);
-    set_color(page, style.color);
-    cairo_save(page->cairo);
-    cairo_translate(page->cairo, at.x, at.y);
-    if (style.upwards)
-        cairo_rotate(page->cairo, -3.14159265358979323846 / 2);
-    cairo_move_to(page->cairo, -style.horizontal * width, down);
-    cairo_show_text(page->cairo, text);
-    cairo_restore(page->cairo);
+void canvas_area(canvas *page, const canvas_point *there, size_t there_count,
+                 const canvas_point *back, size_t back_count, canvas_color color) {
+    set_color(page, color);
+    cairo_new_path(page->cairo);
+    for (size_t i = 0; i < there_count; i++)
+        cairo_line_to(page->cairo, there[i].x, there[i].y);
+    for (size_t i = back_count; i-- > 0;)
+        cairo_line_to(page->cairo, back[i].x, back[i].y);
+    cairo_close_path(page->cairo);
+    cairo_fill(page->cairo);
 }
 
 static bool drawing_failure(cairo_status_t status, const char *path, char *error,
@@ -213,7 +192,7 @@ static bool save_png(canvas *page, const char *path, const canvas_metadata *meta
             to[2] = (unsigned char)(pixel & 0xff);
         }
     }
-    raster_image image = {width, height, 3, pixels, metadata->pixels_per_inch};
+    raster_image image = {width, height, 3, pixels, page->pixels_per_inch};
     raster_text texts[] = {{"Title", metadata->title},
                            {"Description", metadata->description},
                            {"Software", "cerebra"}};
@@ -239,13 +218,13 @@ static void write_element(FILE *stream, const char *name, const char *text) {
 
 /* The offset behind the root element's start tag, or the length when there is none. */
 static size_t after_root_tag(const canvas *page) {
-    for (size_t i = 0; i + 4 <= page->svg_length; i++) {
-        if (memcmp(page->svg + i, "<svg", 4) == 0) {
-            const char *end = memchr(page->svg + i, '>', page->svg_length - i);
-            return end == NULL ? page->svg_length : (size_t)(end - page->svg) + 1;
+    for (size_t i = 0; i + 4 <= page->length; i++) {
+        if (memcmp(page->document + i, "<svg", 4) == 0) {
+            const char *end = memchr(page->document + i, '>', page->length - i);
+            return end == NULL ? page->length : (size_t)(end - page->document) + 1;
         }
     }
-    return page->svg_length;
+    return page->length;
 }
 
 static bool save_svg(canvas *page, const char *path, const canvas_metadata *metadata, char *error,
@@ -254,11 +233,33 @@ static bool save_svg(canvas *page, const char *path, const canvas_metadata *meta
     if (!replacement_open(&file, path, error, error_size))
         return false;
     size_t head = after_root_tag(page);
-    fwrite(page->svg, 1, head, file.stream);
+    fwrite(page->document, 1, head, file.stream);
     fputc('\n', file.stream);
     write_element(file.stream, "title", metadata->title);
     write_element(file.stream, "desc", metadata->description);
-    fwrite(page->svg + head, 1, page->svg_length - head, file.stream);
+    fwrite(page->document + head, 1, page->length - head, file.stream);
+    return replacement_commit(&file, error, error_size);
+}
+
+/* Nothing of a PDF depends on when it was made, so that the same chart is the same file. */
+static void set_pdf_metadata(canvas *page, const canvas_metadata *metadata) {
+    const struct {
+        cairo_pdf_metadata_t which;
+        const char *text;
+    } entries[] = {{CAIRO_PDF_METADATA_TITLE, metadata->title},
+                   {CAIRO_PDF_METADATA_SUBJECT, metadata->description},
+                   {CAIRO_PDF_METADATA_CREATOR, "cerebra"},
+                   {CAIRO_PDF_METADATA_CREATE_DATE, "1970-01-01T00:00:00Z"}};
+    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++)
+        if (entries[i].text != NULL)
+            cairo_pdf_surface_set_metadata(page->surface, entries[i].which, entries[i].text);
+}
+
+static bool save_pdf(canvas *page, const char *path, char *error, size_t error_size) {
+    replacement file;
+    if (!replacement_open(&file, path, error, error_size))
+        return false;
+    fwrite(page->document, 1, page->length, file.stream);
     return replacement_commit(&file, error, error_size);
 }
 
@@ -267,12 +268,16 @@ bool canvas_save(canvas *page, const char *path, const canvas_metadata *metadata
     cairo_status_t status = cairo_status(page->cairo);
     if (status == CAIRO_STATUS_SUCCESS) {
         cairo_surface_flush(page->surface);
-        if (page->format == CANVAS_SVG)
+        if (page->format == CANVAS_PDF)
+            set_pdf_metadata(page, metadata);
+        if (page->format != CANVAS_PNG)
             cairo_surface_finish(page->surface);
         status = cairo_surface_status(page->surface);
     }
     if (status != CAIRO_STATUS_SUCCESS)
         return drawing_failure(status, path, error, error_size);
+    if (page->format == CANVAS_PDF)
+        return save_pdf(page, path, error, error_size);
     return page->format == CANVAS_SVG ? save_svg(page, path, metadata, error, error_size)
                                       : save_png(page, path, metadata, error, error_size);
 }

@@ -4,7 +4,6 @@
 
 #include "apps/cli/failure.h"
 
-#include <float.h>
 #include <math.h>
 
 /* Beyond this the span of two values and its margins could overflow. On a logarithmic axis values
@@ -15,30 +14,6 @@ static const double LARGEST_EXPONENT = 300;
 bool chart_value_shown(double value, bool logarithmic) {
     return isfinite(value) && fabs(value) <= LARGEST_SHOWN &&
            (!logarithmic || value >= 1 / LARGEST_SHOWN);
-}
-
-static double window_mean(const double *y, size_t centre, size_t reach, double end_weight) {
-    double sum = 0;
-    double weights = 0;
-    for (size_t j = centre - reach; j <= centre + reach; j++) {
-        double weight = j == centre - reach || j == centre + reach ? end_weight : 1;
-        if (isfinite(y[j])) {
-            sum += weight * y[j];
-            weights += weight;
-        }
-    }
-    return sum / weights;
-}
-
-void chart_smooth(const double *y, size_t count, size_t width, double *out) {
-    size_t half = width / 2;
-    for (size_t i = 0; i < count; i++) {
-        size_t room = i < count - 1 - i ? i : count - 1 - i;
-        bool whole = half <= room;
-        size_t reach = whole ? half : room;
-        double end_weight = whole && width % 2 == 0 && reach > 0 ? 0.5 : 1;
-        out[i] = isfinite(y[i]) && reach > 0 ? window_mean(y, i, reach, end_weight) : y[i];
-    }
 }
 
 typedef struct extent {
@@ -58,6 +33,16 @@ static bool inside_limits(double value, chart_limit low, chart_limit high) {
     return (!low.set || value >= low.value) && (!high.set || value <= high.value);
 }
 
+/* The ends of the band at point j, as far as they can be shown. */
+static void include_band(const chart_series *series, size_t j, const chart_options *options,
+                         extent *y) {
+    const double *const ends[] = {series->low, series->high};
+    for (size_t i = 0; i < 2; i++)
+        if (ends[i] != NULL && chart_value_shown(ends[i][j], options->log_y) &&
+            inside_limits(ends[i][j], options->y_min, options->y_max))
+            include_value(y, ends[i][j]);
+}
+
 /* The extents of the points that can be shown and lie within the limits. */
 static bool find_extents(const chart_series *series, size_t series_count,
                          const chart_options *options, extent *x, extent *y, char *error,
@@ -75,6 +60,7 @@ static bool find_extents(const chart_series *series, size_t series_count,
                 inside_limits(at_y, options->y_min, options->y_max)) {
                 include_value(x, at_x);
                 include_value(y, at_y);
+                include_band(&series[i], j, options, y);
             }
         }
         if (shown == 0) {
@@ -93,25 +79,30 @@ static bool find_extents(const chart_series *series, size_t series_count,
 
 /* Widens a range by a part of its span at each end that is not set; a range of one value gets a
    span of its own. */
-static void add_margin(axis_scale *scale, double margin, chart_limit low, chart_limit high) {
-    double minimum = scale->logarithmic ? log10(scale->minimum) : scale->minimum;
-    double maximum = scale->logarithmic ? log10(scale->maximum) : scale->maximum;
+static void add_margin(axis_scale *scale, double margin, bool integer, chart_limit low,
+                       chart_limit high) {
+    /* Of numbers that are close together the logarithms have too few digits that differ. */
+    bool logarithmic = scale->logarithmic &&
+                       (scale->maximum / scale->minimum > 1.1 || scale->maximum == scale->minimum);
+    double minimum = logarithmic ? log10(scale->minimum) : scale->minimum;
+    double maximum = logarithmic ? log10(scale->maximum) : scale->maximum;
     double largest = fmax(fabs(minimum), fabs(maximum));
     double span = maximum - minimum;
-    if (span <= largest * 1e-9 || span < DBL_MIN * 1e10) {
-        span = 0;
-        margin = scale->logarithmic ? 0.3 : largest < 1e-290 ? 1 : largest * 0.1;
-    } else {
+    if (span > 0)
         margin *= span;
+    else
+        margin = logarithmic        ? 0.3
+                 : integer          ? fmax(1, largest * 0.1)
+                 : largest < 1e-290 ? 1
+                                    : largest * 0.1;
+    minimum -= margin;
+    maximum += margin;
+    if (logarithmic) {
+        minimum = pow(10, fmax(minimum, -LARGEST_EXPONENT - 1));
+        maximum = pow(10, fmin(maximum, LARGEST_EXPONENT + 1));
     }
-    minimum -= low.set && span > 0 ? 0 : margin;
-    maximum += high.set && span > 0 ? 0 : margin;
-    if (scale->logarithmic) {
-        minimum = fmax(minimum, -LARGEST_EXPONENT - 1);
-        maximum = fmin(maximum, LARGEST_EXPONENT + 1);
-    }
-    scale->minimum = low.set ? low.value : scale->logarithmic ? pow(10, minimum) : minimum;
-    scale->maximum = high.set ? high.value : scale->logarithmic ? pow(10, maximum) : maximum;
+    scale->minimum = low.set ? low.value : minimum;
+    scale->maximum = high.set ? high.value : maximum;
 }
 
 static bool check_limits(const char *axis, bool logarithmic, chart_limit low, chart_limit high,
@@ -136,7 +127,7 @@ static axis_scale make_scale(const extent *data, bool logarithmic, double margin
     axis_scale scale = {.minimum = low.set ? low.value : data->minimum,
                         .maximum = high.set ? high.value : data->maximum,
                         .logarithmic = logarithmic};
-    add_margin(&scale, margin, low, high);
+    add_margin(&scale, margin, data->integer, low, high);
     return scale;
 }
 
@@ -164,6 +155,13 @@ bool chart_find_scales(const chart_series *series, size_t series_count,
 
 static bool is_gap(canvas_point point) {
     return isnan(point.x) || isnan(point.y);
+}
+
+size_t chart_piece_length(const canvas_point *points, size_t count) {
+    size_t length = 0;
+    while (length < count && !is_gap(points[length]))
+        length++;
+    return length;
 }
 
 bool chart_point_isolated(const canvas_point *points, size_t count, size_t i) {

@@ -1,34 +1,9 @@
-/* Drawing of a laid-out chart.
-
-   The colours are those of Okabe and Ito ("Color Universal Design", 2008), which people with any of
-   the usual kinds of colour blindness can tell apart, without the yellow that is invisible on white
-   paper; dashes tell the curves apart in grey print as well. */
+/* Drawing of a laid-out chart. */
 #include "chart_page.h"
 
 #include "chart_data.h"
 
 #include <math.h>
-
-enum { PALETTE_SIZE = 8, DASH_STYLES = 6, MOST_DASHES = 6 };
-
-static const canvas_color palette[PALETTE_SIZE] = {
-    {0.000, 0.447, 0.698, 1}, {0.835, 0.369, 0.000, 1}, {0.000, 0.620, 0.451, 1},
-    {0.800, 0.475, 0.655, 1}, {0.902, 0.624, 0.000, 1}, {0.337, 0.706, 0.914, 1},
-    {0.000, 0.000, 0.000, 1}, {0.470, 0.470, 0.470, 1},
-};
-
-/* Lengths of dash and gap in multiples of the line's width. */
-static const struct {
-    size_t count;
-    double lengths[MOST_DASHES];
-} dash_styles[DASH_STYLES] = {
-    {0, {0}},
-    {2, {6, 2.2}},
-    {4, {7, 2, 1.4, 2}},
-    {2, {2.4, 1.8}},
-    {6, {7, 2, 1.4, 2, 1.4, 2}},
-    {2, {1.2, 1.6}},
-};
 
 static const canvas_color ink = {0.13, 0.13, 0.13, 1};
 static const canvas_color frame_color = {0.35, 0.35, 0.35, 1};
@@ -105,78 +80,81 @@ static void draw_axes(const chart *c) {
     }
 }
 
+/* Centred, unless the title is so long that it would leave the page. */
+static void draw_title(const chart *c, const char *title, double centre) {
+    char text[CHART_LONGEST_TEXT];
+    double edge = 10 * c->unit;
+    chart_fit_text(c, title, c->title_size, true, c->width - 2 * edge, text);
+    double half = canvas_text_width(c->page, text, c->title_size, true) / 2;
+    double at = fmin(fmax(centre, edge + half), c->width - edge - half);
+    canvas_text(c->page, (canvas_point){at, edge}, text,
+                (canvas_text_style){.size = c->title_size,
+                                    .bold = true,
+                                    .horizontal = 0.5,
+                                    .vertical = CANVAS_TOP,
+                                    .color = ink});
+}
+
+void chart_draw_page_title(const chart *c, const char *title) {
+    draw_title(c, title, c->width / 2);
+}
+
 static void draw_titles(const chart *c) {
     char text[CHART_LONGEST_TEXT];
     const chart_options *options = c->options;
     double centre = c->plot.x + c->plot.width / 2;
     double edge = 10 * c->unit;
-    if (chart_has_text(options->title)) {
-        /* Centred over the plot, unless it is so long that it would leave the page. */
-        chart_fit_text(c, options->title, c->title_size, true, c->width - 2 * edge, text);
-        double half = canvas_text_width(c->page, text, c->title_size, true) / 2;
-        double at = fmin(fmax(centre, edge + half), c->width - edge - half);
-        canvas_text(c->page, (canvas_point){at, edge}, text,
-                    (canvas_text_style){.size = c->title_size,
-                                        .bold = true,
-                                        .horizontal = 0.5,
-                                        .vertical = CANVAS_TOP,
-                                        .color = ink});
-    }
+    if (chart_has_text(options->title))
+        draw_title(c, options->title, centre);
     canvas_text_style style = {.size = c->label_size, .horizontal = 0.5, .color = ink};
-    if (chart_has_text(options->x_label)) {
-        chart_fit_text(c, options->x_label, c->label_size, false, c->plot.width, text);
+    char label[CHART_LONGEST_TEXT];
+    chart_axis_text(options->x_label, &c->x_ticks, label);
+    if (chart_has_text(label)) {
+        chart_fit_text(c, label, c->label_size, false, c->plot.width, text);
         canvas_text(c->page, (canvas_point){centre, c->height - edge}, text, style);
     }
-    if (chart_has_text(options->y_label)) {
-        chart_fit_text(c, options->y_label, c->label_size, false, c->plot.height, text);
+    chart_axis_text(options->y_label, &c->y_ticks, label);
+    if (chart_has_text(label)) {
+        chart_fit_text(c, label, c->label_size, false, c->plot.height, text);
         style.upwards = true;
         style.vertical = CANVAS_TOP;
         canvas_text(c->page, (canvas_point){edge, c->plot.y + c->plot.height / 2}, text, style);
     }
 }
 
-static double curve_width(const chart *c) {
-    return 1.7 * c->unit;
-}
-
-/* The line style of series `index`; dashes is where its lengths go. */
-static canvas_stroke curve_stroke(const chart *c, size_t index, double dashes[MOST_DASHES]) {
-    size_t companions = 0, before = 0; /* in all, and up to this one */
-    for (size_t i = 0; i < c->series_count; i++) {
-        companions += c->series[i].companion;
-        before += c->series[i].companion && i <= index;
+/* The band around a curve, piece by piece: its upper end, and back along the lower one. */
+static void draw_band(const chart *c, const curve *one, canvas_color color) {
+    size_t high = 0, low = 0;
+    color.alpha = 0.2;
+    while (high < one->high.count && low < one->low.count) {
+        size_t high_end =
+            high + chart_piece_length(one->high.points + high, one->high.count - high);
+        size_t low_end = low + chart_piece_length(one->low.points + low, one->low.count - low);
+        canvas_area(c->page, one->high.points + high, high_end - high, one->low.points + low,
+                    low_end - low, color);
+        high = high_end + 1;
+        low = low_end + 1;
     }
-    bool companion = c->series[index].companion;
-    index -= before <= index ? before : index;
-    /* After a round through the palette each colour comes with the next dash style. */
-    size_t style = companions > 0 ? companion : (index + index / PALETTE_SIZE) % DASH_STYLES;
-    size_t count = dash_styles[style].count;
-    for (size_t i = 0; i < count; i++)
-        dashes[i] = dash_styles[style].lengths[i] * curve_width(c);
-    return (canvas_stroke){.width = curve_width(c),
-                           .color = palette[index % PALETTE_SIZE],
-                           .dashes = count == 0 ? NULL : dashes,
-                           .dash_count = count};
 }
 
 static void draw_curves(const chart *c) {
-    double dashes[MOST_DASHES];
-    for (size_t i = 0; i < c->series_count; i++) {
-        if (c->curves[i].faint != NULL) {
-            canvas_stroke stroke = curve_stroke(c, i, dashes);
-            stroke.dashes = NULL;
-            stroke.width *= 0.6;
-            stroke.color.alpha = 0.28;
-            canvas_polyline(c->page, c->curves[i].faint, c->curves[i].count, stroke);
-        }
-    }
+    double dashes[CHART_MOST_DASHES];
     for (size_t i = 0; i < c->series_count; i++) {
         const curve *one = &c->curves[i];
-        canvas_stroke stroke = curve_stroke(c, i, dashes);
-        canvas_polyline(c->page, one->points, one->count, stroke);
-        for (size_t j = 0; j < one->count; j++)
-            if (chart_point_isolated(one->points, one->count, j))
-                canvas_disc(c->page, one->points[j], 2 * curve_width(c), stroke.color);
+        canvas_stroke stroke = chart_curve_stroke(c, i, dashes);
+        draw_band(c, one, stroke.color);
+        stroke.dashes = NULL;
+        stroke.width *= 0.6;
+        stroke.color.alpha = 0.28;
+        canvas_polyline(c->page, one->faint.points, one->faint.count, stroke);
+    }
+    for (size_t i = 0; i < c->series_count; i++) {
+        const pixel_line *line = &c->curves[i].line;
+        canvas_stroke stroke = chart_curve_stroke(c, i, dashes);
+        canvas_polyline(c->page, line->points, line->count, stroke);
+        for (size_t j = 0; j < line->count; j++)
+            if (chart_point_isolated(line->points, line->count, j))
+                canvas_disc(c->page, line->points[j], 2 * stroke.width, stroke.color);
     }
 }
 
@@ -218,13 +196,21 @@ static void draw_vline_notes(const chart *c) {
 }
 
 static void draw_legend_entry(const chart *c, size_t index, canvas_point at) {
-    double dashes[MOST_DASHES];
+    double dashes[CHART_MOST_DASHES];
     const curve *one = &c->curves[index];
-    canvas_stroke stroke = curve_stroke(c, index, dashes);
+    canvas_stroke stroke = chart_curve_stroke(c, index, dashes);
     canvas_point ends[] = {at, {at.x + chart_sample_width(c), at.y}};
-    if (one->count == 1) {
+    if (c->series[index].low != NULL) {
+        double height = 0.6 * c->legend_size;
+        canvas_color pale = stroke.color;
+        pale.alpha = 0.2;
+        canvas_fill(c->page,
+                    (canvas_rectangle){at.x, at.y - height / 2, chart_sample_width(c), height},
+                    pale);
+    }
+    if (one->line.count == 1) {
         canvas_disc(c->page, (canvas_point){at.x + chart_sample_width(c) / 2, at.y},
-                    2 * curve_width(c), stroke.color);
+                    2 * stroke.width, stroke.color);
     } else {
         canvas_polyline(c->page, ends, 2, stroke);
     }

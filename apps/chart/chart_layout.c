@@ -15,6 +15,8 @@ bool chart_has_text(const char *text) {
 
 void chart_fit_text(const chart *c, const char *text, double size, bool bold, double width,
                     char fitted[CHART_LONGEST_TEXT]) {
+    char *clean = chart_clean_text(text, false);
+    text = clean == NULL ? "" : clean;
     snprintf(fitted, CHART_LONGEST_TEXT, "%s", text);
     size_t kept = strlen(fitted);
     bool complete = kept == strlen(text);
@@ -29,6 +31,13 @@ void chart_fit_text(const chart *c, const char *text, double size, bool bold, do
             complete = true;
         }
     }
+    free(clean);
+}
+
+void chart_axis_text(const char *label, const tick_list *ticks, char text[CHART_LONGEST_TEXT]) {
+    bool both = chart_has_text(label) && ticks->offset[0] != '\0';
+    snprintf(text, CHART_LONGEST_TEXT, both ? "%s (%s)" : "%s%s", label == NULL ? "" : label,
+             ticks->offset);
 }
 
 bool chart_vline_shown(const chart *c, const chart_vline *line) {
@@ -55,7 +64,7 @@ static double widest_label(const chart *c, const tick_list *ticks) {
 static bool x_labels_fit(const chart *c, const tick_list *ticks) {
     double last_end = -INFINITY;
     for (size_t i = 0; i < ticks->count; i++) {
-        if (ticks->items[i].major) {
+        if (ticks->items[i].major) { /* in ascending order among themselves */
             double centre = axis_fraction(&c->x, ticks->items[i].value) * c->plot.width;
             double half =
                 canvas_text_width(c->page, ticks->items[i].label, c->tick_size, false) / 2;
@@ -86,16 +95,20 @@ static void place_plot(chart *c) {
     double bottom = edge + chart_tick_length(c) + 5 * u + canvas_cap_height(c->page, c->tick_size);
     double left = edge + chart_tick_length(c) + 4 * u + widest_label(c, &c->y_ticks);
     double right = edge;
+    char text[CHART_LONGEST_TEXT];
     if (chart_has_text(c->options->title))
         top += canvas_cap_height(c->page, c->title_size) + 11 * u;
     else
         top += canvas_cap_height(c->page, c->tick_size) / 2;
     if (c->legend.shown && c->legend.above)
         top += (double)c->legend.rows * c->legend.row_height + 4 * u;
-    if (chart_has_text(c->options->x_label))
+    chart_axis_text(c->options->x_label, &c->x_ticks, text);
+    if (chart_has_text(text))
         bottom += canvas_line_height(c->page, c->label_size) + 3 * u;
-    if (chart_has_text(c->options->y_label))
+    chart_axis_text(c->options->y_label, &c->y_ticks, text);
+    if (chart_has_text(text))
         left += canvas_line_height(c->page, c->label_size) + 3 * u;
+    left = fmax(left, c->least_left);
     c->plot = (canvas_rectangle){left, top, fmax(1, c->width - left - right),
                                  fmax(1, c->height - top - bottom)};
     /* A label under the last tick may reach beyond the plot's right end. */
@@ -105,6 +118,7 @@ static void place_plot(chart *c) {
         double end = left + axis_fraction(&c->x, item->value) * c->plot.width + half;
         right = fmax(right, edge * 0.6 + right + end - c->width);
     }
+    right = fmax(right, c->least_right);
     c->plot.width = fmax(1, c->width - left - right);
 }
 
@@ -115,42 +129,4 @@ void chart_lay_out(chart *c) {
         place_plot(c);
     }
     make_ticks(c);
-}
-
-static canvas_point to_pixels(const chart *c, double x, double y) {
-    /* Far outside the plot Cairo's fixed-point coordinates would overflow. */
-    const double farthest = 1e6;
-    if (!chart_value_shown(x, c->x.logarithmic) || !chart_value_shown(y, c->y.logarithmic))
-        return (canvas_point){NAN, NAN};
-    double right = axis_fraction(&c->x, x) * c->plot.width;
-    double up = axis_fraction(&c->y, y) * c->plot.height;
-    return (canvas_point){c->plot.x + fmax(-farthest, fmin(farthest, right)),
-                          c->plot.y + c->plot.height - fmax(-farthest, fmin(farthest, up))};
-}
-
-/* Computes the pixels of one curve; its arrays are allocated by allocate_curves. */
-static void project_curve(const chart *c, size_t index, double *smoothed) {
-    const chart_series *series = &c->series[index];
-    curve *to = &c->curves[index];
-    if (to->faint != NULL)
-        chart_smooth(series->y, series->count, c->options->smooth, smoothed);
-    for (size_t i = 0; i < series->count; i++) {
-        to->points[i] = to_pixels(c, series->x[i], to->faint ? smoothed[i] : series->y[i]);
-        if (to->faint != NULL)
-            to->faint[i] = to_pixels(c, series->x[i], series->y[i]);
-    }
-}
-
-bool chart_project_curves(const chart *c) {
-    for (size_t i = 0; i < c->series_count; i++) {
-        double *smoothed = NULL;
-        if (c->curves[i].faint != NULL) {
-            smoothed = malloc(c->series[i].count * sizeof *smoothed);
-            if (smoothed == NULL)
-                return false;
-        }
-        project_curve(c, i, smoothed);
-        free(smoothed);
-    }
-    return true;
 }

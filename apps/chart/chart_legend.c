@@ -41,8 +41,9 @@ static double crowding(const chart *c, canvas_rectangle box) {
     double total = 0;
     for (size_t i = 0; i < c->series_count; i++) {
         const curve *one = &c->curves[i];
-        total +=
-            chart_length_inside(one->faint != NULL ? one->faint : one->points, one->count, around);
+        const pixel_line *lines[] = {&one->line, &one->faint, &one->low, &one->high};
+        for (size_t j = 0; j < sizeof lines / sizeof *lines; j++)
+            total += chart_length_inside(lines[j]->points, lines[j]->count, around);
     }
     for (size_t i = 0; i < c->options->vline_count; i++) {
         const chart_vline *line = &c->options->vlines[i];

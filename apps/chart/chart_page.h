@@ -9,11 +9,16 @@
 
 enum { CHART_LONGEST_TEXT = 256 };
 
-/* A curve in pixels. */
-typedef struct curve {
-    canvas_point *points; /* owned; what is drawn as the line */
-    canvas_point *faint;  /* owned; the unsmoothed points behind it, or NULL */
+/* Points in pixels, reduced to what can be seen; owned. */
+typedef struct pixel_line {
+    canvas_point *points;
     size_t count;
+} pixel_line;
+
+typedef struct curve {
+    pixel_line line;
+    pixel_line faint;               /* the unsmoothed points behind it; without smoothing none */
+    pixel_line low, high;           /* the ends of its band; without one none */
     char label[CHART_LONGEST_TEXT]; /* shortened to fit; "" is not in the legend */
 } curve;
 
@@ -33,6 +38,7 @@ typedef struct chart {
     double width, height;
     double unit; /* 1 for a chart of 800 x 500; all sizes are multiples of it */
     double tick_size, label_size, title_size, legend_size; /* of letters */
+    double least_left, least_right; /* margins, so that panels have the same */
     axis_scale x, y;
     tick_list x_ticks, y_ticks;
     canvas_rectangle plot;
@@ -45,8 +51,8 @@ typedef struct chart {
 /* Finds axis ticks and the plot's rectangle from the letters' sizes and the legend's place. */
 void chart_lay_out(chart *c);
 
-/* Fills the curves' pixels from the series. False when there is no memory. */
-bool chart_project_curves(const chart *c);
+/* An axis's label with the offset of its ticks, such as "time (+ 1700000000)"; "" is none. */
+void chart_axis_text(const char *label, const tick_list *ticks, char text[CHART_LONGEST_TEXT]);
 
 bool chart_has_text(const char *text);
 double chart_tick_length(const chart *c);
@@ -55,6 +61,26 @@ bool chart_vline_shown(const chart *c, const chart_vline *line);
 /* Copies text, cut off with an ellipsis where it is wider than `width`. */
 void chart_fit_text(const chart *c, const char *text, double size, bool bold, double width,
                     char fitted[CHART_LONGEST_TEXT]);
+
+/* chart_curves.c: from values to pixels. */
+
+/* Fills the curves' pixels from the series, in place of those that are there. False when there is
+   no memory. */
+bool chart_project_curves(const chart *c);
+void chart_free_curves(const chart *c);
+
+/* chart_text.c: texts of any bytes. */
+
+/* Copies text with U+FFFD for what is not UTF-8 and spaces for control characters, but ends of
+   lines only if not kept; the caller frees. NULL when there is no memory. */
+char *chart_clean_text(const char *text, bool keep_lines);
+
+/* chart_style.c: how curves look. */
+
+enum { CHART_MOST_DASHES = 6 };
+
+/* The line of series `index`; dashes is where its lengths go. */
+canvas_stroke chart_curve_stroke(const chart *c, size_t index, double dashes[CHART_MOST_DASHES]);
 
 /* chart_legend.c: where the legend goes. */
 
@@ -69,5 +95,8 @@ double chart_column_gap(const chart *c);
 
 /* chart_draw.c: everything onto the page, from back to front. */
 void chart_draw(const chart *c);
+
+/* The title above several panels; c is one of them. */
+void chart_draw_page_title(const chart *c, const char *title);
 
 #endif

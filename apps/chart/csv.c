@@ -1,309 +1,431 @@
-/* A log is read line by line; the first line that is not blank or a comment says which of the two
-   forms it has. Every row is checked in full, with its line number, because a log that is cut short
-   or mixed with other output must not become a plausible curve. */
+/* The first record that is not blank or a comment says which of the two forms a log has. Every row
+   is checked in full, with its line number, because a log that is cut short or mixed with other
+   output must not become a plausible curve. */
 #include "csv.h"
 
 #include "apps/cli/failure.h"
+#include "csv_number.h"
+#include "csv_record.h"
 #include "tensor/nearest.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/types.h>
 
-enum { MOST_COLUMNS = 256 };
-
-typedef struct reader {
-    const char *path; /* for messages */
-    FILE *stream;
-    char *line; /* from getline; the current line without its end */
-    size_t line_capacity;
-    size_t line_number;
-    char *error;
-    size_t error_size;
+/* One curve under construction. */
+typedef struct target {
     csv_series *series;
+    const char *wanted; /* the column's name; NULL: the usual one */
+    size_t index;       /* of the column */
     size_t capacity;
-    size_t x_index, y_index, column_count; /* of a CSV file; x_index SIZE_MAX: the row's number */
-} reader;
+    bool restarted; /* a run has begun since the last point */
+} target;
 
-static bool row_failure(const reader *in, const char *what, const char *detail) {
-    return failure(in->error, in->error_size, "%s:%zu: %s%s", in->path, in->line_number, what,
-                   detail);
+typedef struct table {
+    csv_reader in;
+    const char *x_column;
+    target *targets;
+    size_t target_count;
+    bool every_row; /* a value for each row, and nothing else */
+    char mark;      /* the decimal mark; 0: none seen yet */
+    size_t row;
+    size_t x_index, seed_index, column_count; /* SIZE_MAX: the row's number, no seed */
+} table;
+
+static bool out_of_memory(const table *t) {
+    return failure(t->in.error, t->in.error_size, "%s: out of memory", t->in.path);
 }
 
-/* Text has none but tabs; bytes of UTF-8 sequences are all above them. */
-static bool has_control_characters(const char *text) {
-    for (; *text != '\0'; text++)
-        if ((unsigned char)*text < ' ' && *text != '\t')
-            return true;
-    return false;
+static bool grow(double **values, size_t capacity) {
+    double *grown = realloc(*values, capacity * sizeof *grown);
+    *values = grown == NULL ? *values : grown;
+    return grown != NULL;
 }
 
-/* The next line that is not blank or a comment. Returns 1, 0 at the end, -1 on an error. */
-static int next_line(reader *in) {
-    for (;;) {
-        errno = 0;
-        ssize_t length = getline(&in->line, &in->line_capacity, in->stream);
-        if (length < 0) {
-            if (ferror(in->stream) || !feof(in->stream)) {
-                failure(in->error, in->error_size, "cannot read %s: %s", in->path, strerror(errno));
-                return -1;
-            }
-            return 0;
-        }
-        in->line_number++;
-        bool is_text = strlen(in->line) == (size_t)length;
-        while (is_text && length > 0 && strchr("\r\n", in->line[length - 1]) != NULL)
-            in->line[--length] = '\0';
-        if (!is_text || has_control_characters(in->line)) {
-            row_failure(in, "this is not a text file", "");
-            return -1;
-        }
-        if (in->line_number == 1 && strncmp(in->line, "\xef\xbb\xbf", 3) == 0)
-            memmove(in->line, in->line + 3, (size_t)length - 2);
-        const char *start = in->line + strspn(in->line, " \t");
-        if (*start != '\0' && *start != '#')
-            return 1;
-    }
-}
-
-static bool append_point(reader *in, double x, double y) {
-    csv_series *series = in->series;
-    if (series->count == in->capacity) {
-        size_t capacity = in->capacity == 0 ? 256 : in->capacity * 2;
-        bool fits = capacity <= SIZE_MAX / sizeof(double);
-        double *xs = fits ? realloc(series->x, capacity * sizeof *xs) : NULL;
-        series->x = xs != NULL ? xs : series->x;
-        double *ys = xs != NULL ? realloc(series->y, capacity * sizeof *ys) : NULL;
-        series->y = ys != NULL ? ys : series->y;
-        if (ys == NULL)
-            return failure(in->error, in->error_size, "%s: out of memory", in->path);
-        in->capacity = capacity;
+static bool append_row(table *t, target *to, double x, double y, double seed) {
+    csv_series *series = to->series;
+    if (series->count == to->capacity) {
+        size_t capacity = to->capacity == 0 ? 256 : to->capacity * 2;
+        if (capacity > SIZE_MAX / sizeof(double) || !grow(&series->x, capacity) ||
+            !grow(&series->y, capacity) ||
+            (t->seed_index != SIZE_MAX && !grow(&series->seed, capacity)))
+            return out_of_memory(t);
+        to->capacity = capacity;
     }
     series->x[series->count] = x;
     series->y[series->count] = y;
+    if (t->seed_index != SIZE_MAX)
+        series->seed[series->count] = seed;
     series->count++;
     return true;
 }
 
-static bool name_columns(reader *in, const char *x_name, const char *y_name) {
-    in->series->x_name = strdup(x_name);
-    in->series->y_name = strdup(y_name);
-    return (in->series->x_name != NULL && in->series->y_name != NULL) ||
-           failure(in->error, in->error_size, "%s: out of memory", in->path);
+static bool append_point(table *t, target *to, double x, double y, double seed) {
+    const csv_series *series = to->series;
+    bool back = to->restarted && series->count > 0 && x <= series->x[series->count - 1];
+    to->restarted = false;
+    if (back && !t->every_row && !append_row(t, to, NAN, NAN, seed))
+        return false;
+    return append_row(t, to, x, y, seed);
 }
 
-static char *trim(char *text) {
-    text += strspn(text, " \t");
-    size_t length = strlen(text);
-    while (length > 0 && strchr(" \t", text[length - 1]) != NULL)
-        text[--length] = '\0';
-    return text;
+static bool name_columns(table *t, target *to, const char *x_name, const char *y_name) {
+    csv_series *series = to->series;
+    if (series->x_name != NULL)
+        return true; /* by an earlier header */
+    series->x_name = strdup(x_name);
+    series->y_name = strdup(y_name);
+    return (series->x_name != NULL && series->y_name != NULL) || out_of_memory(t);
 }
 
-/* Takes one field off *rest, in place, with quotes removed ("" inside quotes is a quote). *rest
-   becomes NULL after the last field. Returns NULL when quotes are not closed or not at the ends. */
-static char *take_field(char **rest) {
-    char *start = *rest + strspn(*rest, " \t");
-    if (*start != '"') {
-        char *comma = strchr(start, ',');
-        *rest = comma == NULL ? NULL : comma + 1;
-        if (comma != NULL)
-            *comma = '\0';
-        return trim(start);
-    }
-    char *from = start + 1;
-    char *to = start;
-    while (*from != '\0' && (*from != '"' || from[1] == '"')) {
-        from += *from == '"';
-        *to++ = *from++;
-    }
-    if (*from != '"')
-        return NULL;
-    from++;
-    from += strspn(from, " \t");
-    if (*from != ',' && *from != '\0')
-        return NULL;
-    *rest = *from == ',' ? from + 1 : NULL;
-    *to = '\0';
-    return start;
+/* ---- Tables --------------------------------------------------------------------------------- */
+
+static csv_content parse(table *t, const char *field, double *value) {
+    return csv_parse_number(field, t->in.separator != ',', &t->mark, value);
 }
 
-/* Splits the current line. Returns the number of fields, 0 after an error. */
-static size_t split(reader *in, char **fields) {
-    size_t count = 0;
-    for (char *rest = in->line; rest != NULL; count++) {
-        if (count == MOST_COLUMNS) {
-            row_failure(in, "more than 256 columns", "");
-            return 0;
-        }
-        fields[count] = take_field(&rest);
-        if (fields[count] == NULL) {
-            row_failure(in, "a quotation mark is out of place", "");
-            return 0;
-        }
-    }
-    return count;
+static bool is_number(const char *field) {
+    char mark = '\0';
+    double value;
+    return csv_parse_number(field, true, &mark, &value) == CSV_NUMBER;
 }
 
-/* A whole field as a number; an empty one is NaN, a gap in the curve. */
-static bool parse_number(const char *text, double *value) {
-    if (*text == '\0') {
-        *value = NAN;
-        return true;
-    }
-    char *end;
-    *value = strtod(text, &end);
-    return end != text && *end == '\0';
-}
-
-static size_t find_column(char **fields, size_t count, const char *name) {
-    for (size_t i = 0; i < count; i++)
-        if (strcasecmp(fields[i], name) == 0)
+static size_t find_column(const csv_reader *in, const char *name) {
+    for (size_t i = 0; i < in->field_count; i++)
+        if (strcasecmp(in->fields[i], name) == 0)
             return i;
     return SIZE_MAX;
 }
 
-static bool no_column(reader *in, char **fields, size_t count, const char *name) {
-    const char *candidates[MOST_COLUMNS + 1] = {NULL};
+static bool no_column(table *t, char *const *fields, size_t count, const char *name) {
+    enum { MOST_LISTED = 64 };
+    const csv_reader *in = &t->in;
+    const char *candidates[MOST_LISTED + 1] = {NULL};
     char list[256] = "";
-    double number;
     size_t numbers = 0;
     for (size_t i = 0; i < count; i++) {
-        candidates[i] = fields[i];
         size_t length = strlen(list);
         snprintf(list + length, sizeof list - length, "%s%s", i == 0 ? "" : ", ", fields[i]);
-        numbers += *fields[i] != '\0' && parse_number(fields[i], &number);
+        numbers += is_number(fields[i]);
+        if (i < MOST_LISTED)
+            candidates[i] = fields[i];
     }
     if (numbers == count) {
-        return row_failure(in,
-                           "expected a header row with the names of the columns, found only "
-                           "numbers",
-                           "");
+        return csv_record_failure(in,
+                                  "expected a header row with the names of the columns, found only "
+                                  "numbers",
+                                  "");
     }
     const char *nearest = cbi_nearest_name(name, candidates);
     return failure(in->error, in->error_size,
-                   "%s:%zu: no column named \"%s\"%s%s%s; the columns are: %s", in->path,
-                   in->line_number, name, nearest == NULL ? "" : " (did you mean \"",
-                   nearest == NULL ? "" : nearest, nearest == NULL ? "" : "\"?)", list);
+                   "%s:%zu: no column named \"%s\"%s%s%s; the columns are: %s", in->path, in->line,
+                   name, nearest == NULL ? "" : " (did you mean \"", nearest == NULL ? "" : nearest,
+                   nearest == NULL ? "" : "\"?)", list);
 }
 
-/* The first of the usual names that is there, else the first column other than `other`. */
-static size_t default_x(char **fields, size_t count, size_t other) {
-    static const char *const usual[] = {"epoch", "step", "iteration"};
-    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
-        size_t index = find_column(fields, count, usual[i]);
+/* A column that was asked for by its name. */
+static bool find_named(table *t, const char *name, size_t *index) {
+    const csv_reader *in = &t->in;
+    *index = find_column(in, name);
+    if (*index == SIZE_MAX)
+        return no_column(t, in->fields, in->field_count, name);
+    for (size_t i = *index + 1; i < in->field_count; i++)
+        if (strcasecmp(in->fields[i], name) == 0)
+            return csv_record_failure(in, "there are two columns named ", in->fields[i]);
+    return true;
+}
+
+/* The first of the usual names that is there and is not column `other`. */
+static size_t find_usual(const csv_reader *in, const char *const *names, size_t other) {
+    for (; *names != NULL; names++) {
+        size_t index = find_column(in, *names);
         if (index != SIZE_MAX && index != other)
             return index;
     }
-    return count == 1 ? SIZE_MAX : other == 0 ? 1 : 0;
+    return SIZE_MAX;
 }
 
-/* Finds the two columns in the header row. */
-static bool read_header(reader *in, const char *x_column, const char *y_column) {
-    char *fields[MOST_COLUMNS];
-    size_t count = split(in, fields);
-    if (count == 0)
-        return false;
-    size_t x = x_column == NULL ? SIZE_MAX : find_column(fields, count, x_column);
-    if (x_column != NULL && x == SIZE_MAX)
-        return no_column(in, fields, count, x_column);
-    size_t y = find_column(fields, count, y_column == NULL ? "loss" : y_column);
-    double number;
-    if (y == SIZE_MAX && y_column == NULL && count <= 2 && !parse_number(fields[0], &number))
-        y = count == 1 ? 0 : x == SIZE_MAX ? 1 : 1 - x;
-    if (y == SIZE_MAX)
-        return no_column(in, fields, count, y_column == NULL ? "loss" : y_column);
-    if (x_column == NULL)
-        x = default_x(fields, count, y);
-    in->x_index = x;
-    in->y_index = y;
-    in->column_count = count;
-    return name_columns(in, x == SIZE_MAX ? "row" : fields[x], fields[y]);
-}
-
-static bool read_row(reader *in) {
-    char *fields[MOST_COLUMNS];
-    size_t count = split(in, fields);
-    if (count == 0)
-        return false;
-    if (count != in->column_count) {
-        return failure(in->error, in->error_size,
-                       "%s:%zu: expected %zu fields as in the header, "
-                       "found %zu",
-                       in->path, in->line_number, in->column_count, count);
+/* y where it was not named; x is its column if that was named, else SIZE_MAX. */
+static bool find_default_y(table *t, size_t x, size_t *index) {
+    static const char *const usual[] = {"loss", "train_loss", NULL};
+    const csv_reader *in = &t->in;
+    *index = find_usual(in, usual, x);
+    if (*index != SIZE_MAX)
+        return true;
+    /* What is left when the seed and x are taken away, if that is one. */
+    size_t found = 0, columns = 0, first = SIZE_MAX;
+    for (size_t i = 0; i < in->field_count; i++) {
+        if (i == t->seed_index || i == x)
+            continue;
+        first = columns++ == 0 ? i : first;
+        found = i;
     }
-    double x = (double)in->series->count;
-    double y;
-    if (in->x_index != SIZE_MAX && !parse_number(fields[in->x_index], &x))
-        return row_failure(in, "not a number: ", fields[in->x_index]);
-    if (!parse_number(fields[in->y_index], &y))
-        return row_failure(in, "not a number: ", fields[in->y_index]);
-    return append_point(in, x, y);
+    size_t without_x = columns - (x == SIZE_MAX && columns > 1);
+    if (without_x != 1 || is_number(in->fields[found]))
+        return no_column(t, in->fields, in->field_count, "loss");
+    *index = columns == 1 ? first : found;
+    return true;
 }
 
-/* A line `[12] loss : 3.56` of the author's logs, in the current line. */
-static bool read_author_row(reader *in, const char *y_column) {
-    char name[64];
-    char value[64];
-    int end = 0;
-    unsigned long epoch = 0;
-    double y;
-    int found = sscanf(in->line, " [%9lu] %63[^: \t] : %63s %n", &epoch, name, value, &end);
-    if (found != 3 || in->line[end] != '\0' || end == 0 || !parse_number(value, &y))
-        return row_failure(in, "expected a line like \"[12] loss : 3.56\", found: ", in->line);
-    if (in->series->y_name == NULL) {
-        if (y_column != NULL && strcasecmp(y_column, name) != 0) {
-            char *fields[] = {"epoch", name};
-            return no_column(in, fields, 2, y_column);
-        }
-        if (!name_columns(in, "epoch", name))
+static bool read_header(table *t) {
+    static const char *const usual[] = {"epoch", "step", "global_step", "iteration", NULL};
+    const csv_reader *in = &t->in;
+    size_t x = SIZE_MAX;
+    if (t->x_column != NULL && !find_named(t, t->x_column, &x))
+        return false;
+    t->seed_index = find_column(in, "seed");
+    t->seed_index = t->seed_index == x ? SIZE_MAX : t->seed_index;
+    for (size_t i = 0; i < t->target_count; i++) {
+        target *to = &t->targets[i];
+        if (to->wanted == NULL ? !find_default_y(t, x, &to->index)
+                               : !find_named(t, to->wanted, &to->index))
+            return false;
+        t->seed_index = t->seed_index == to->index ? SIZE_MAX : t->seed_index;
+    }
+    size_t y = t->targets[0].index;
+    if (x == SIZE_MAX)
+        x = find_usual(in, usual, y);
+    for (size_t i = 0; x == SIZE_MAX && i < in->field_count; i++)
+        x = i == y || i == t->seed_index ? SIZE_MAX : i;
+    t->x_index = x;
+    t->column_count = in->field_count;
+    for (size_t i = 0; i < t->target_count; i++)
+        if (!name_columns(t, &t->targets[i], x == SIZE_MAX ? "row" : in->fields[x],
+                          in->fields[t->targets[i].index]))
+            return false;
+    return true;
+}
+
+/* Whether the record repeats the header, perhaps with more or other columns: it has those that are
+   read, and no numbers. */
+static bool is_header(const table *t) {
+    const csv_reader *in = &t->in;
+    const csv_series *first = t->targets[0].series;
+    if (t->x_index != SIZE_MAX && find_column(in, first->x_name) == SIZE_MAX)
+        return false;
+    for (size_t i = 0; i < t->target_count; i++)
+        if (find_column(in, t->targets[i].series->y_name) == SIZE_MAX)
+            return false;
+    for (size_t i = 0; i < in->field_count; i++)
+        if (is_number(in->fields[i]))
+            return false;
+    return true;
+}
+
+/* Finds the columns of a header that is not the first by the names of the first. */
+static bool read_header_again(table *t) {
+    const csv_reader *in = &t->in;
+    if (t->x_index != SIZE_MAX)
+        t->x_index = find_column(in, t->targets[0].series->x_name);
+    bool had_seed = t->seed_index != SIZE_MAX;
+    for (size_t i = 0; i < t->target_count; i++) {
+        t->targets[i].index = find_column(in, t->targets[i].series->y_name);
+        t->targets[i].restarted = true;
+    }
+    t->seed_index = had_seed ? find_column(in, "seed") : SIZE_MAX;
+    t->column_count = in->field_count;
+    return !had_seed || t->seed_index != SIZE_MAX ||
+           csv_record_failure(in, "this header has no column \"seed\", as the first one has", "");
+}
+
+static bool parse_field(table *t, size_t index, double *value, csv_content *content) {
+    const char *field = t->in.fields[index];
+    *content = parse(t, field, value);
+    if (*content == CSV_OTHER_MARK) {
+        return csv_record_failure(&t->in,
+                                  "a number with another decimal mark than those above: ", field);
+    }
+    return *content != CSV_TEXT || csv_record_failure(&t->in, "not a number: ", field);
+}
+
+/* Whether the row has something to say that is not where it is. */
+static bool has_other_number(const table *t) {
+    for (size_t i = 0; i < t->in.field_count; i++)
+        if (i != t->x_index && i != t->seed_index && is_number(t->in.fields[i]))
+            return true;
+    return false;
+}
+
+static bool check_field_count(table *t) {
+    csv_reader *in = &t->in;
+    /* Some programs end each row with a separator. */
+    if (in->field_count == t->column_count + 1 && *in->fields[t->column_count] == '\0' &&
+        !in->last_quoted)
+        in->field_count--;
+    return in->field_count == t->column_count ||
+           failure(in->error, in->error_size,
+                   "%s:%zu: expected %zu fields as in the header, found %zu", in->path, in->line,
+                   t->column_count, in->field_count);
+}
+
+static bool is_empty(const csv_reader *in) {
+    for (size_t i = 0; i < in->field_count; i++)
+        if (*in->fields[i] != '\0')
+            return false;
+    return in->field_count > 1;
+}
+
+static bool read_row(table *t) {
+    csv_reader *in = &t->in;
+    csv_content content;
+    if (!csv_split(in))
+        return false;
+    if (is_header(t))
+        return read_header_again(t);
+    if (is_empty(in))
+        return true; /* as spreadsheets write blank lines */
+    if (!check_field_count(t))
+        return false;
+    double x = (double)t->row++;
+    double seed = NAN;
+    if ((t->x_index != SIZE_MAX && !parse_field(t, t->x_index, &x, &content)) ||
+        (t->seed_index != SIZE_MAX && !parse_field(t, t->seed_index, &seed, &content)))
+        return false;
+    for (size_t i = 0; i < t->target_count; i++) {
+        target *to = &t->targets[i];
+        double y;
+        if (!parse_field(t, to->index, &y, &content))
+            return false;
+        bool left_out = content == CSV_BLANK && !t->every_row && has_other_number(t);
+        if (!left_out && !append_point(t, to, x, y, seed))
             return false;
     }
-    if (strcmp(name, in->series->y_name) != 0)
-        return row_failure(in, "the quantity changes to ", name);
-    return append_point(in, (double)epoch, y);
+    return true;
 }
 
-static bool read_all(reader *in, const char *x_column, const char *y_column) {
-    int status = next_line(in);
+/* ---- The author's logs ---------------------------------------------------------------------- */
+
+static bool author_failure(const table *t) {
+    return csv_record_failure(&t->in,
+                              "expected a line like \"[12] loss : 3.56\", found: ", t->in.record);
+}
+
+/* Cuts `[12] loss : 3.56` into its parts, in place. */
+static bool take_author_row(table *t, double *epoch, char **name, double *value) {
+    static const char blanks[] = " \t";
+    char *at = t->in.record + strspn(t->in.record, blanks) + 1;
+    size_t digits = strspn(at, "0123456789");
+    char *bracket = at + digits;
+    if (digits == 0 || digits > 15 || *bracket != ']')
+        return false;
+    *epoch = strtod(at, NULL);
+    *name = bracket + 1 + strspn(bracket + 1, blanks);
+    char *name_end = *name + strcspn(*name, ": \t");
+    char *colon = name_end + strspn(name_end, blanks);
+    if (name_end == *name || *colon != ':')
+        return false;
+    char *number = colon + 1 + strspn(colon + 1, blanks);
+    char *number_end = number + strcspn(number, blanks);
+    if (number_end[strspn(number_end, blanks)] != '\0')
+        return false;
+    char ended = *number_end;
+    *number_end = '\0';
+    csv_content content = csv_parse_number(number, false, &t->mark, value);
+    *number_end = ended;
+    if (content != CSV_NUMBER && content != CSV_MISSING)
+        return false;
+    *name_end = '\0';
+    return true;
+}
+
+static bool read_author_row(table *t) {
+    double epoch, value;
+    char *name;
+    if (t->in.record[strspn(t->in.record, " \t")] != '[' ||
+        !take_author_row(t, &epoch, &name, &value))
+        return author_failure(t);
+    for (size_t i = 0; i < t->target_count; i++) {
+        target *to = &t->targets[i];
+        to->restarted = true; /* these logs have no headers: a run begins where epochs go back */
+        if (to->series->y_name == NULL) {
+            char *fields[] = {"epoch", name};
+            if (to->wanted != NULL && strcasecmp(to->wanted, name) != 0)
+                return no_column(t, fields, 2, to->wanted);
+            if (!name_columns(t, to, "epoch", name))
+                return false;
+        }
+        if (strcmp(name, to->series->y_name) != 0)
+            return csv_record_failure(&t->in, "the quantity changes to ", name);
+        if (!append_point(t, to, epoch, value, NAN))
+            return false;
+    }
+    return true;
+}
+
+/* --------------------------------------------------------------------------------------------- */
+
+static bool read_first(table *t, bool author) {
+    csv_reader *in = &t->in;
+    if (author) {
+        char *fields[] = {"epoch"};
+        bool is_epoch = t->x_column == NULL || strcasecmp(t->x_column, "epoch") == 0;
+        return is_epoch ? read_author_row(t) : no_column(t, fields, 1, t->x_column);
+    }
+    in->separator = csv_find_separator(in->record);
+    return csv_split(in) && read_header(t);
+}
+
+static bool read_all(table *t) {
+    csv_reader *in = &t->in;
+    t->seed_index = SIZE_MAX;
+    int status = csv_next_record(in);
     if (status == 0)
         return failure(in->error, in->error_size, "%s: the file is empty", in->path);
-    bool author = status == 1 && in->line[strspn(in->line, " \t")] == '[';
-    if (author && x_column != NULL && strcasecmp(x_column, "epoch") != 0) {
-        char *fields[] = {"epoch"};
-        return no_column(in, fields, 1, x_column);
-    }
-    bool ok = status == 1 && (author || read_header(in, x_column, y_column));
-    status = !ok ? -1 : author ? 1 : next_line(in);
-    while (status == 1) {
-        ok = author ? read_author_row(in, y_column) : read_row(in);
-        status = ok ? next_line(in) : -1;
-    }
+    bool author = status == 1 && in->record[strspn(in->record, " \t")] == '[';
+    if (status == 1 && !read_first(t, author))
+        return false;
+    while (status == 1 && (status = csv_next_record(in)) == 1)
+        if (author ? !read_author_row(t) : !read_row(t))
+            return false;
     return status == 0;
+}
+
+static bool read_file(table *t, const char *path) {
+    csv_reader *in = &t->in;
+    bool is_stdin = strcmp(path, "-") == 0;
+    in->path = is_stdin ? "standard input" : path;
+    in->stream = is_stdin ? stdin : fopen(path, "r");
+    if (in->stream == NULL)
+        return failure(in->error, in->error_size, "cannot read %s: %s", path, strerror(errno));
+    bool ok = read_all(t);
+    csv_reader_free(in);
+    if (!is_stdin)
+        fclose(in->stream);
+    for (size_t i = 0; i < t->target_count && !ok; i++)
+        csv_free_series(t->targets[i].series);
+    return ok;
 }
 
 bool csv_read_series(const char *path, const char *x_column, const char *y_column,
                      csv_series *series, char *error, size_t error_size) {
     *series = (csv_series){0};
-    bool is_stdin = strcmp(path, "-") == 0;
-    reader in = {.path = is_stdin ? "standard input" : path,
-                 .error = error,
-                 .error_size = error_size,
-                 .series = series};
-    in.stream = is_stdin ? stdin : fopen(path, "r");
-    if (in.stream == NULL)
-        return failure(error, error_size, "cannot read %s: %s", path, strerror(errno));
-    bool ok = read_all(&in, x_column, y_column);
-    free(in.line);
-    if (!is_stdin)
-        fclose(in.stream);
-    if (!ok)
-        csv_free_series(series);
+    target only = {.series = series, .wanted = y_column};
+    table t = {.in = {.error = error, .error_size = error_size},
+               .x_column = x_column,
+               .targets = &only,
+               .target_count = 1,
+               .every_row = true};
+    return read_file(&t, path);
+}
+
+bool csv_read_curves(const char *path, const char *x_column, const char *const *y_columns,
+                     size_t count, csv_series *series, char *error, size_t error_size) {
+    target *targets = calloc(count, sizeof *targets);
+    if (targets == NULL)
+        return failure(error, error_size, "%s: out of memory", path);
+    for (size_t i = 0; i < count; i++) {
+        series[i] = (csv_series){0};
+        targets[i] = (target){.series = &series[i], .wanted = y_columns[i]};
+    }
+    table t = {.in = {.error = error, .error_size = error_size},
+               .x_column = x_column,
+               .targets = targets,
+               .target_count = count};
+    bool ok = read_file(&t, path);
+    free(targets);
     return ok;
 }
 
@@ -312,5 +434,8 @@ void csv_free_series(csv_series *series) {
     free(series->y);
     free(series->x_name);
     free(series->y_name);
+    free(series->seed);
+    free(series->low);
+    free(series->high);
     *series = (csv_series){0};
 }

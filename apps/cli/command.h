@@ -14,6 +14,8 @@ enum {
 int cerebra_train(int argc, char **argv);
 int cerebra_sample(int argc, char **argv);
 int cerebra_eval(int argc, char **argv);
+int cerebra_inspect(int argc, char **argv);
+int cerebra_import(int argc, char **argv);
 int cerebra_cells(int argc, char **argv);
 int cerebra_bench(int argc, char **argv);
 int cerebra_explain(int argc, char **argv);

@@ -57,7 +57,7 @@ typedef struct option_table {
     option_list *operands;
 } option_table;
 
-enum { OPTIONS_MOST = 64 };
+enum { OPTIONS_MOST = 96 };
 
 typedef enum options_outcome {
     OPTIONS_RUN,  /* go on */

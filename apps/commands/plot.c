@@ -1,10 +1,10 @@
-/* `cerebra plot A.csv B.csv ...`: reads a curve from each log and draws them into one chart. All
-   logs are read before anything is written, so that a bad one costs nothing. */
+/* `cerebra plot A.csv B.csv ...`: draws curves from logs (plot_curves.c) into one chart. All logs
+   are read before anything is written, so that a bad one costs nothing. */
 #include "apps/chart/chart.h"
-#include "apps/chart/csv.h"
 #include "apps/cli/command.h"
 #include "apps/cli/failure.h"
 #include "apps/cli/options.h"
+#include "plot_curves.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -13,8 +13,14 @@
 #include <string.h>
 
 static const char about[] =
-    "Draws one curve for each FILE, a training log in CSV with a header row (\"-\": standard "
-    "input), into a chart. Lines like \"[12] loss : 3.56\" are understood as well.\n";
+    "Draws a curve for each FILE, a training log with a header row (\"-\": standard input), into a "
+    "chart. Columns are separated by commas, semicolons or tabs; NA, nan, None and the like are "
+    "gaps. "
+    "An empty field is one too, unless the row has numbers in other columns: then it is theirs, "
+    "and "
+    "the line goes on. Lines like \"[12] loss : 3.56\" are understood as well.\n"
+    "A file with a column \"seed\" becomes one line, the mean over the seeds that have the x, in a "
+    "band from the lowest to the highest of them.\n";
 
 static const char notes[] =
     "Exit status: 0 done, 1 a file cannot be read or written or holds no points, 2 wrong usage.\n";
@@ -22,8 +28,7 @@ static const char notes[] =
 /* What the command line asks for. */
 typedef struct request {
     const char *out;
-    const char *x_column, *y_column;
-    option_list labels, files; /* owned */
+    plot_request wanted; /* owns its lists */
     int64_t width, height, smooth;
     bool quiet;
     chart_options chart;
@@ -38,14 +43,15 @@ static void append(option_row *rows, int *count, const option_row *more, size_t 
 static void add_content_options(request *asked, option_row *rows, int *count) {
     const option_row mine[] = {
         {"out", 'o', .string = &asked->out, .value = "FILE",
-         .help = "write to FILE.png or FILE.svg; \"-\" is PNG on standard output"},
-        {"x", .string = &asked->x_column, .value = "COLUMN",
+         .help = "write to FILE.png, FILE.svg or FILE.pdf; \"-\" is PNG on standard output"},
+        {"x", .string = &asked->wanted.x_column, .value = "COLUMN",
          .help = "the column along the x axis (epoch, step, iteration, or the first)"},
-        {"y", .string = &asked->y_column, .value = "COLUMN",
-         .help = "the column along the y axis (loss, or the only other one)"},
-        {"label", .list = &asked->labels, .value = "NAME",
-         .help = "what the legend calls a curve; once for each FILE, in their order (the file's "
-                 "name)"},
+        {"y", .list = &asked->wanted.y_columns, .value = "COLUMN",
+         .help = "the column along the y axis (loss, or the only other one); given again, another "
+                 "curve of each FILE, in the same colour and dashed"},
+        {"label", .list = &asked->wanted.labels, .value = "NAME",
+         .help = "what the legend calls a curve; once for each, all of the first FILE before those "
+                 "of the second (the file's name, the column's where there are several)"},
         {"title", .string = &asked->chart.title, .value = "TEXT",
          .help = "a title above the chart (none)"},
         {"xlabel", .string = &asked->chart.x_label, .value = "TEXT",
@@ -53,8 +59,10 @@ static void add_content_options(request *asked, option_row *rows, int *count) {
         {"ylabel", .string = &asked->chart.y_label, .value = "TEXT",
          .help = "the text along the y axis (the column's name)"},
         {"smooth", .whole = &asked->smooth, .value = "N",
-         .help = "moving average over N points, before the points themselves in pale", .low = 1,
-         .high = 1000000},
+         .help =
+             "moving average over N points, before the points themselves in pale; at the ends the "
+             "straight line that fits the last N best",
+         .low = 1, .high = 1000000},
     };
     append(rows, count, mine, sizeof mine);
 }
@@ -104,14 +112,17 @@ static bool check_limits(const char *axis, chart_limit low, chart_limit high, bo
 
 static bool check_request(const request *asked, char *error) {
     const chart_options *chart = &asked->chart;
-    if (asked->files.count == 0)
+    const plot_request *wanted = &asked->wanted;
+    size_t curves = wanted->files.count * plot_columns(wanted);
+    if (curves == 0)
         return failure(error, FAILURE_SIZE, "name at least one log to draw");
-    if (asked->labels.count > asked->files.count) {
-        return failure(error, FAILURE_SIZE, "more labels (%zu) than files (%zu)",
-                       asked->labels.count, asked->files.count);
+    if (wanted->labels.count > curves) {
+        return failure(error, FAILURE_SIZE, "more labels (%zu) than curves (%zu)",
+                       wanted->labels.count, curves);
     }
     if (!chart_path_supported(asked->out))
-        return failure(error, FAILURE_SIZE, "--out must end in .png or .svg, not %s", asked->out);
+        return failure(error, FAILURE_SIZE, "--out must end in .png, .svg or .pdf, not %s",
+                       asked->out);
     return check_limits("x", chart->x_min, chart->x_max, chart->log_x, error) &&
            check_limits("y", chart->y_min, chart->y_max, chart->log_y, error);
 }
@@ -127,29 +138,12 @@ static options_outcome parse(request *asked, int argc, char **argv, char *error)
                                 .notes = notes,
                                 .rows = rows,
                                 .operand = "FILE",
-                                .operands = &asked->files};
+                                .operands = &asked->wanted.files};
     options_outcome outcome = options_parse(&table, argc, argv, error);
     asked->chart.width = (int)asked->width;
     asked->chart.height = (int)asked->height;
     asked->chart.smooth = (size_t)asked->smooth;
     return outcome == OPTIONS_RUN && !check_request(asked, error) ? OPTIONS_BAD : outcome;
-}
-
-/* The file's name without directories and ending; with them when another file has the same. */
-static char *default_label(const request *asked, size_t index) {
-    const char *path = asked->files.values[index];
-    const char *slash = strrchr(path, '/');
-    const char *name = slash == NULL ? path : slash + 1;
-    const char *dot = strrchr(name, '.');
-    size_t length = dot == NULL || dot == name ? strlen(name) : (size_t)(dot - name);
-    for (size_t i = 0; i < asked->files.count; i++) {
-        const char *other = strrchr(asked->files.values[i], '/');
-        other = other == NULL ? asked->files.values[i] : other + 1;
-        if (i != index && strncmp(other, name, length) == 0 &&
-            (other[length] == '.' || other[length] == '\0'))
-            return strdup(path);
-    }
-    return strcmp(path, "-") == 0 ? strdup("standard input") : strndup(name, length);
 }
 
 /* The command as it was typed, for the chart's metadata. NULL when there is no memory. */
@@ -168,54 +162,18 @@ static char *command_text(int argc, char **argv) {
     return text;
 }
 
-/* Reads every file; the arrays have room for all. What was read before a failure stays in them. */
-static bool read_logs(const request *asked, csv_series *logs, chart_series *series, char **labels,
-                      char *error) {
-    for (size_t i = 0; i < asked->files.count; i++) {
-        if (!csv_read_series(asked->files.values[i], asked->x_column, asked->y_column, &logs[i],
-                             error, FAILURE_SIZE))
-            return false;
-        if (logs[i].count == 0)
-            return failure(error, FAILURE_SIZE, "%s: no rows below the header",
-                           asked->files.values[i]);
-        labels[i] =
-            i < asked->labels.count ? strdup(asked->labels.values[i]) : default_label(asked, i);
-        if (labels[i] == NULL)
-            return failure(error, FAILURE_SIZE, "out of memory");
-        series[i] = (chart_series){
-            .label = labels[i], .count = logs[i].count, .x = logs[i].x, .y = logs[i].y};
-    }
-    return true;
-}
-
-static bool draw(request *asked, const char *command, char *error) {
-    size_t count = asked->files.count;
-    csv_series *logs = calloc(count, sizeof *logs);
-    chart_series *series = calloc(count, sizeof *series);
-    char **labels = calloc(count, sizeof *labels);
-    bool ok = logs != NULL && series != NULL && labels != NULL;
-    if (!ok) {
-        failure(error, FAILURE_SIZE, "out of memory");
-        goto cleanup;
-    }
-    ok = read_logs(asked, logs, series, labels, error);
-    if (!ok)
-        goto cleanup;
+static bool draw(request *asked, const char *command, char notice[CHART_NOTICE_SIZE], char *error) {
+    plot_curves curves;
     chart_options *chart = &asked->chart;
-    chart->description = command;
-    chart->x_label = chart->x_label == NULL ? logs[0].x_name : chart->x_label;
-    chart->y_label = chart->y_label == NULL ? logs[0].y_name : chart->y_label;
-    ok = chart_write(series, count, chart, asked->out, error, FAILURE_SIZE);
-cleanup:
-    for (size_t i = 0; i < count; i++) {
-        if (logs != NULL)
-            csv_free_series(&logs[i]);
-        if (labels != NULL)
-            free(labels[i]);
+    bool ok = plot_read_curves(&asked->wanted, &curves, error);
+    if (ok) {
+        chart->description = command;
+        chart->notice = notice;
+        chart->x_label = chart->x_label == NULL ? curves.x_label : chart->x_label;
+        chart->y_label = chart->y_label == NULL ? curves.y_label : chart->y_label;
+        ok = chart_write(curves.series, curves.count, chart, asked->out, error, FAILURE_SIZE);
     }
-    free(labels);
-    free(series);
-    free(logs);
+    plot_free_curves(&curves);
     return ok;
 }
 
@@ -225,13 +183,16 @@ static int run(request *asked, int argc, char **argv, char *error) {
     int status = EXIT_SUCCESS;
     if (command == NULL)
         return command_fail("plot", EXIT_FAILURE, "out of memory");
+    char notice[CHART_NOTICE_SIZE] = "";
     options_outcome outcome = parse(asked, argc, argv, error);
     if (outcome == OPTIONS_BAD)
         status = command_fail("plot", EXIT_USAGE, error);
-    else if (outcome == OPTIONS_RUN && !draw(asked, command, error))
+    else if (outcome == OPTIONS_RUN && !draw(asked, command, notice, error))
         status = command_fail("plot", EXIT_FAILURE, error);
     else if (outcome == OPTIONS_RUN && !asked->quiet)
         fprintf(stderr, "cerebra plot: wrote %s\n", asked->out);
+    if (*notice != '\0')
+        fprintf(stderr, "cerebra plot: note: %s\n", notice);
     free(command);
     return status;
 }
@@ -240,7 +201,8 @@ int cerebra_plot(int argc, char **argv) {
     char error[FAILURE_SIZE] = "";
     request asked = {.out = "plot.png", .width = CHART_WIDTH, .height = CHART_HEIGHT, .smooth = 1};
     int status = run(&asked, argc, argv, error);
-    free(asked.labels.values);
-    free(asked.files.values);
+    free(asked.wanted.labels.values);
+    free(asked.wanted.files.values);
+    free(asked.wanted.y_columns.values);
     return status;
 }

@@ -141,9 +141,6 @@ int cerebra_sample(int argc, char **argv) {
         if (asked.named == NULL)
             return command_fail("sample", cell_file_is_wrong() ? EXIT_FAILURE : EXIT_USAGE, error);
     }
-    if (outcome == OPTIONS_RUN && asked.unknown != NULL &&
-        !options_check_name("unknown", asked.unknown, text_unknown_names, error))
-        outcome = OPTIONS_BAD;
     if (outcome == OPTIONS_RUN && asked.checkpoint == NULL) {
         failure(error, FAILURE_SIZE, "--checkpoint FILE is needed");
         outcome = OPTIONS_BAD;

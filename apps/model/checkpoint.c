@@ -5,6 +5,7 @@
 #include "apps/cli/failure.h"
 #include "apps/cli/replacement.h"
 #include "tensor/io/json_text.h"
+#include "vocabulary_file.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -22,7 +23,7 @@ static const char checksum_key[] = "checksum";
 /* What the checksum covers, as far as it is there. */
 static const char *const covered_keys[] = {"format",    "format_version", "vocabulary", "config",
                                            "training",  "settings",       "position",   "optimizer",
-                                           "cell_text", "cell_library",   "cell_set"};
+                                           "cell_text", "cell_library",   "cell_set",   "schedule"};
 enum { COVERED = sizeof covered_keys / sizeof covered_keys[0], CHECKSUM_SIZE = 9 };
 
 bool checkpoint_check_path(const char *path, char *error) {
@@ -198,23 +199,13 @@ cleanup:
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
-/* Fills characters from a JSON array of one-character strings. */
 static bool read_vocabulary(const char *json_text, vocabulary *characters, char *error) {
     json_t *array = json_text == NULL ? NULL : json_loads(json_text, JSON_REJECT_DUPLICATES, NULL);
-    size_t count = json_array_size(array);
-    int32_t *list = calloc(count + 1, sizeof *list);
-    bool ok = count > 0 && list != NULL;
-    for (size_t i = 0; ok && i < count; i++) {
-        const json_t *item = json_array_get(array, i);
-        const utf8proc_uint8_t *bytes = (const utf8proc_uint8_t *)json_string_value(item);
-        utf8proc_ssize_t length = (utf8proc_ssize_t)json_string_length(item);
-        utf8proc_int32_t code_point = 0;
-        ok = bytes != NULL && length > 0 && utf8proc_iterate(bytes, length, &code_point) == length;
-        list[i] = code_point;
-    }
-    ok = ok ? vocabulary_of_list(list, count, characters, error)
-            : failure(error, FAILURE_SIZE, "its vocabulary is missing or damaged");
-    free(list);
+    char reason[FAILURE_SIZE] = "";
+    bool ok = json_is_array(array) && vocabulary_of_json(array, characters, reason);
+    if (!ok)
+        failure(error, FAILURE_SIZE, "its vocabulary is missing or damaged%s%.500s",
+                reason[0] == '\0' ? "" : ": ", reason);
     json_decref(array);
     return ok;
 }

@@ -17,7 +17,7 @@
      cell_library    the shared library that the cell is from, when it is
      cell_set        hyperparameters of the cell that were set, "name=value,..."
      training        JSON, an object for people: how the model was trained
-     settings, position, optimizer   what training goes on with, see training_state.h
+     settings, position, optimizer, schedule   what training goes on with, see training_state.h
      checksum        CRC-32 of all tensors and of the metadata above, eight hexadecimal digits
    Tensors whose names begin with "optimizer." or "training." are no weights. */
 

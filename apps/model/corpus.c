@@ -80,6 +80,19 @@ bool corpus_load(const corpus_source *source, corpus *loaded, char *error) {
     return ok;
 }
 
+bool corpus_load_known(const char *path, text_form form, const vocabulary *known, corpus *loaded,
+                       char *error) {
+    const corpus_source source = {.path = path, .form = form, .characters = known};
+    if (!corpus_load(&source, loaded, error))
+        return false;
+    loaded->training = 0;
+    if (loaded->count >= 2)
+        return true;
+    failure(error, FAILURE_SIZE, "%s: too short to be measured on", loaded->name);
+    corpus_free(loaded);
+    return false;
+}
+
 bool corpus_of_string(const char *string, const char *name, const corpus_source *source,
                       corpus *loaded, char *error) {
     text_bytes bytes;

@@ -36,6 +36,10 @@ bool corpus_load(const corpus_source *source, corpus *loaded, char *error);
 /* The same of a string, called name, which may be empty; source's path and part are not used. */
 bool corpus_of_string(const char *string, const char *name, const corpus_source *source,
                       corpus *loaded, char *error);
+/* A text to measure on, whose characters are those of a vocabulary; all of it is held out. Fails
+   with one line in error, too where it has others. */
+bool corpus_load_known(const char *path, text_form form, const vocabulary *known, corpus *loaded,
+                       char *error);
 void corpus_free(corpus *loaded);
 
 /* What a user should know of a text, a line each to standard error, for the command of that name:

@@ -1,8 +1,9 @@
-/* Evaluation and generation share the reader: a no-grad tape, and plain tensors that keep the state
-   while the tape is reset between pieces of text. */
+/* Evaluation and generation run on a tape without gradients, with a state that is carried from one
+   piece of text to the next. */
 #include "predict.h"
 
 #include "apps/cli/failure.h"
+#include "carried_state.h"
 #include "windows.h"
 
 #include <math.h>
@@ -12,16 +13,25 @@
    the matrix products efficient, few enough to keep memory small. */
 enum { WINDOWS_AT_ONCE = 128, CARRIED_AT_ONCE = 256 };
 
-/* Sum of the cross entropy over characters x -> y, [time, batch] each. */
-static bool add_loss(const model *m, cb_tape *tape, int32_t *x, int32_t *y, int64_t time,
-                     int64_t batch, double *sum, char *error) {
+/* Of a text that is read in parts: the most parts, what each has at least, so that its beginning
+   without a state counts little, and the most characters that are read in one go. */
+enum { PARTS_MOST = 32, PART_LEAST = 1024, PIECE_MOST = 64 };
+
+/* Sum of the cross entropy over characters x -> y, [time, batch] each; carried: the state that is
+   carried, NULL: none. */
+static bool add_loss(const model *m, cb_tape *tape, carried_state *carried, int32_t *x, int32_t *y,
+                     int64_t time, int64_t batch, double *sum, char *error) {
     cb_tensor x_plain = cb_tensor_wrap(CB_I32, CB_SHAPE(time, batch), x);
     cb_tensor y_plain = cb_tensor_wrap(CB_I32, CB_SHAPE(time, batch), y);
-    cb_tensor *logits = model_forward(m, cb_input(tape, &x_plain), NULL);
+    cb_rnn_io io = {0};
+    if (carried != NULL)
+        io = carried_state_begin(carried, tape);
+    cb_tensor *logits = model_forward(m, cb_input(tape, &x_plain), &io);
     *sum += cb_item(cb_cross_entropy(logits, cb_input(tape, &y_plain), .reduction = CB_REDUCE_SUM));
     bool ok = cb_tape_status(tape) == CB_OK;
     if (!ok)
         failure(error, FAILURE_SIZE, "%s", cb_tape_error(tape));
+    ok = ok && (carried == NULL || carried_state_end(carried, error));
     cb_tape_reset(tape);
     return ok;
 }
@@ -46,7 +56,7 @@ static bool add_windows(const model *m, cb_tape *tape, passage characters, int64
             for (int64_t b = 0; b < size; b++)
                 batch.chosen[b] = first + b;
             ok = window_batch_fill(&source, size, &batch, error) &&
-                 add_loss(m, tape, batch.x, batch.y, time, size, sum, error);
+                 add_loss(m, tape, NULL, batch.x, batch.y, time, size, sum, error);
         }
         window_batch_free(&batch);
     }
@@ -57,7 +67,7 @@ static bool add_windows(const model *m, cb_tape *tape, passage characters, int64
         ok = windows_make(passage_after(characters, done), rest + 1, rest, &last, error) &&
              window_batch_make(&last, 1, &batch, error) &&
              window_batch_fill(&last, 1, &batch, error) &&
-             add_loss(m, tape, batch.x, batch.y, rest, 1, sum, error);
+             add_loss(m, tape, NULL, batch.x, batch.y, rest, 1, sum, error);
         window_batch_free(&batch);
     }
     return ok;
@@ -79,10 +89,7 @@ bool predict_windows(const model *m, passage characters, int64_t count, double *
 struct reader {
     const model *model;
     cb_tape *tape;
-    int states;
-    cb_tensor **kept;    /* the state between calls, plain */
-    cb_tensor **initial; /* the same on the tape */
-    cb_tensor **final;
+    carried_state state;
 };
 
 reader *reader_new(const model *m, char *error) {
@@ -93,18 +100,9 @@ reader *reader_new(const model *m, char *error) {
     }
     r->model = m;
     r->tape = cb_tape_new_no_grad();
-    int states = cb_rnn_state_count(m->rnn);
-    r->kept = calloc((size_t)states, sizeof(cb_tensor *));
-    r->initial = calloc((size_t)states, sizeof(cb_tensor *));
-    r->final = calloc((size_t)states, sizeof(cb_tensor *));
-    bool ok = r->tape != NULL && r->kept != NULL && r->initial != NULL && r->final != NULL;
-    for (; ok && r->states < states; r->states++) {
-        r->kept[r->states] =
-            cb_tensor_new(CB_F32, CB_SHAPE(1, cb_rnn_state_size(m->rnn, r->states)));
-        ok = r->kept[r->states] != NULL;
-    }
-    if (!ok) {
+    if (r->tape == NULL)
         failure(error, FAILURE_SIZE, "out of memory");
+    if (r->tape == NULL || !carried_state_make(m, 1, &r->state, error)) {
         reader_free(r);
         return NULL;
     }
@@ -114,11 +112,7 @@ reader *reader_new(const model *m, char *error) {
 void reader_free(reader *r) {
     if (r == NULL)
         return;
-    for (int i = 0; i < r->states; i++)
-        cb_tensor_free(r->kept[i]);
-    free(r->kept);
-    free(r->initial);
-    free(r->final);
+    carried_state_free(&r->state);
     cb_tape_free(r->tape);
     free(r);
 }
@@ -127,20 +121,14 @@ const cb_tensor *reader_feed(reader *r, const int32_t *characters, int64_t time,
     cb_tape_reset(r->tape);
     /* The tensor is only read; cb_tensor_wrap has no const form. */
     cb_tensor plain = cb_tensor_wrap(CB_I32, CB_SHAPE(time, 1), (void *)(uintptr_t)characters);
-    for (int i = 0; i < r->states; i++)
-        r->initial[i] = cb_input(r->tape, r->kept[i]);
-    cb_rnn_io io = {.initial = r->initial, .final = r->final};
+    cb_rnn_io io = carried_state_begin(&r->state, r->tape);
     cb_tensor *logits = cb_contiguous(model_forward(r->model, cb_input(r->tape, &plain), &io));
     if (cb_tape_status(r->tape) != CB_OK) {
         failure(error, FAILURE_SIZE, "%s", cb_tape_error(r->tape));
         return NULL;
     }
-    for (int i = 0; i < r->states; i++) {
-        if (cb_tensor_assign(r->kept[i], r->final[i]) != CB_OK) {
-            failure(error, FAILURE_SIZE, "a state changed its shape");
-            return NULL;
-        }
-    }
+    if (!carried_state_end(&r->state, error))
+        return NULL;
     const float *scores = logits->data;
     for (int64_t i = 0; i < cb_tensor_count(logits); i++) {
         if (!isfinite(scores[i])) {
@@ -207,5 +195,47 @@ bool predict_carried(const model *m, passage characters, int64_t count, double *
     }
     *loss = sum / (double)(count - 1);
     reader_free(r);
+    return ok;
+}
+
+int64_t predict_part_count(int64_t count) {
+    int64_t parts = (count - 1) / PART_LEAST;
+    return parts < 1 ? 1 : parts > PARTS_MOST ? PARTS_MOST : parts;
+}
+
+/* The pieces that follow each other, of all parts at once. */
+static bool add_parts(const model *m, cb_tape *tape, carried_state *carried, const windows *source,
+                      window_batch *batch, double *sum, char *error) {
+    int64_t pieces = source->count / batch->size;
+    bool ok = true;
+    for (int64_t piece = 0; ok && piece < pieces; piece++) {
+        for (int64_t b = 0; b < batch->size; b++)
+            batch->chosen[b] = b * pieces + piece;
+        ok = window_batch_fill(source, batch->size, batch, error) &&
+             add_loss(m, tape, carried, batch->x, batch->y, source->time, batch->size, sum, error);
+    }
+    return ok;
+}
+
+bool predict_parts(const model *m, passage characters, int64_t count, double *loss, char *error) {
+    if (!check_length(count, error))
+        return false;
+    int64_t parts = predict_part_count(count), length = (count - 1) / parts;
+    int64_t time = length / ((length + PIECE_MOST - 1) / PIECE_MOST);
+    cb_tape *tape = cb_tape_new_no_grad();
+    carried_state carried = {0};
+    windows source;
+    window_batch batch = {0};
+    double sum = 0;
+    bool ok = tape != NULL || failure(error, FAILURE_SIZE, "out of memory");
+    ok = ok && carried_state_make(m, parts, &carried, error) &&
+         windows_make(characters, count, time, &source, error) &&
+         window_batch_make(&source, parts, &batch, error) &&
+         add_parts(m, tape, &carried, &source, &batch, &sum, error);
+    if (ok)
+        *loss = sum / (double)(source.count / parts * parts * time);
+    window_batch_free(&batch);
+    carried_state_free(&carried);
+    cb_tape_free(tape);
     return ok;
 }

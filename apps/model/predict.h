@@ -16,6 +16,13 @@ bool predict_windows(const model *m, passage characters, int64_t count, double *
 /* The same, but the state is carried from beginning to end. */
 bool predict_carried(const model *m, passage characters, int64_t count, double *loss, char *error);
 
+/* The same, much faster: the text is cut into predict_part_count consecutive parts, which are read
+   side by side, the state carried from the beginning of each to its end. At the end of the text, as
+   many characters as make the parts equal are left out: less than 1 in 32. */
+bool predict_parts(const model *m, passage characters, int64_t count, double *loss, char *error);
+/* Parts of a text of so many characters: 1 to 32, of about 1024 characters or more. */
+int64_t predict_part_count(int64_t count);
+
 /* A model that reads character after character. */
 typedef struct reader reader;
 

@@ -13,6 +13,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
+const epoch_record *epoch_better(const epoch_record *best, const epoch_record *record) {
+    bool better = !isnan(record->held_out_loss) &&
+                  (best == NULL || record->held_out_loss < best->held_out_loss);
+    return better ? record : best;
+}
+
 static bool is_regular(const char *path) {
     struct stat status;
     return strcmp(path, "-") != 0 && (stat(path, &status) != 0 || S_ISREG(status.st_mode));
@@ -40,18 +46,24 @@ static bool write_failure(const training_log *log, int reason, char *error) {
 }
 
 static void write_header(const training_log *log, FILE *stream) {
-    fprintf(stream, "epoch,loss,seconds%s%s\n", log->held_out ? ",held_out_loss" : "",
-            log->distance ? ",distance" : "");
+    fprintf(stream, "epoch%s,loss,seconds%s%s%s\n", log->seeded ? ",seed" : "",
+            log->held_out ? ",held_out_loss" : "", log->distance ? ",distance" : "",
+            log->rate ? ",learning_rate" : "");
 }
 
 static void write_row(const training_log *log, FILE *stream, const epoch_record *record) {
-    fprintf(stream, "%" PRId64 ",%#.6g,", record->epoch, record->loss);
+    fprintf(stream, "%" PRId64 ",", record->epoch);
+    if (log->seeded)
+        fprintf(stream, "%" PRIu64 ",", log->seed);
+    fprintf(stream, "%#.6g,", record->loss);
     if (!isnan(record->seconds))
         fprintf(stream, "%.3f", record->seconds);
     if (log->held_out)
         fprintf(stream, ",%#.6g", record->held_out_loss);
     if (log->distance)
         fprintf(stream, ",%#.6g", record->distance);
+    if (log->rate)
+        fprintf(stream, ",%.9g", record->rate);
     fputc('\n', stream);
 }
 
@@ -61,9 +73,10 @@ static bool open_log(training_log *log, const char *mode, char *error) {
 }
 
 static bool start(training_log *log, char *error) {
-    if (!open_log(log, "w", error))
+    if (!open_log(log, log->follows ? "a" : "w", error))
         return false;
-    write_header(log, log->stream);
+    if (!log->follows)
+        write_header(log, log->stream);
     return true;
 }
 
@@ -76,42 +89,75 @@ static bool same_loss(double written, double loss) {
     return written == strtod(text, NULL);
 }
 
-void training_log_find_seconds(const char *path, epoch_record *records, int64_t count) {
-    csv_series losses = {0}, seconds = {0};
-    if (csv_read_series(path, "epoch", "loss", &losses, NULL, 0) &&
-        csv_read_series(path, "epoch", "seconds", &seconds, NULL, 0)) {
-        for (int64_t i = 0; i < count && i < (int64_t)seconds.count; i++) {
-            bool same = losses.x[i] == (double)i && same_loss(losses.y[i], records[i].loss);
-            if (!same)
-                break;
-            records[i].seconds = isnan(records[i].seconds) ? seconds.y[i] : records[i].seconds;
-        }
+/* The column of a log; NULL: there is none of that name, or not as many rows. */
+static double *read_column(const char *path, const char *name, size_t count) {
+    csv_series series = {0};
+    double *values = NULL;
+    if (csv_read_series(path, "epoch", name, &series, NULL, 0) && series.count == count) {
+        values = series.y;
+        series.y = NULL;
     }
-    csv_free_series(&losses);
-    csv_free_series(&seconds);
+    csv_free_series(&series);
+    return values;
 }
 
-static void write_all(const training_log *log, FILE *stream, const epoch_record *records,
-                      int64_t count) {
-    write_header(log, stream);
+void logged_times_read(const char *path, logged_times *read) {
+    csv_series losses = {0};
+    *read = (logged_times){0};
+    if (path == NULL || !is_regular(path) ||
+        !csv_read_series(path, "epoch", "loss", &losses, NULL, 0))
+        return;
+    double *seconds = read_column(path, "seconds", losses.count);
+    if (seconds == NULL) {
+        csv_free_series(&losses);
+        return;
+    }
+    *read = (logged_times){losses.count, read_column(path, "seed", losses.count), losses.x,
+                           losses.y, seconds};
+}
+
+void logged_times_free(logged_times *times) {
+    free(times->seed);
+    free(times->epoch);
+    free(times->loss);
+    free(times->seconds);
+    *times = (logged_times){0};
+}
+
+void logged_times_find(const logged_times *times, uint64_t seed, epoch_record *records,
+                       int64_t count) {
+    int64_t found = 0;
+    for (size_t i = 0; i < times->count && found < count; i++) {
+        if (times->seed != NULL && times->seed[i] != (double)seed)
+            continue;
+        epoch_record *record = &records[found];
+        if (times->epoch[i] != (double)found || !same_loss(times->loss[i], record->loss))
+            return;
+        record->seconds = isnan(record->seconds) ? times->seconds[i] : record->seconds;
+        found++;
+    }
+}
+
+static bool write_rows(const training_log *log, FILE *stream, const epoch_record *records,
+                       int64_t count) {
     for (int64_t i = 0; i < count; i++)
         write_row(log, stream, &records[i]);
+    return fflush(stream) == 0;
 }
 
-bool training_log_resume(training_log *log, epoch_record *records, int64_t count, char *error) {
+bool training_log_resume(training_log *log, const epoch_record *records, int64_t count,
+                         char *error) {
     replacement file;
     if (log->path == NULL || count == 0)
         return true;
-    if (!is_regular(log->path)) {
-        if (!open_log(log, "w", error))
-            return false;
-        write_all(log, log->stream, records, count);
-        return fflush(log->stream) == 0 || write_failure(log, errno, error);
+    if (log->follows || !is_regular(log->path)) {
+        return start(log, error) &&
+               (write_rows(log, log->stream, records, count) || write_failure(log, errno, error));
     }
-    training_log_find_seconds(log->path, records, count);
     if (!replacement_open(&file, log->path, error, FAILURE_SIZE))
         return false;
-    write_all(log, file.stream, records, count);
+    write_header(log, file.stream);
+    write_rows(log, file.stream, records, count);
     return replacement_commit(&file, error, FAILURE_SIZE) && open_log(log, "a", error);
 }
 

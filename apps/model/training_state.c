@@ -13,11 +13,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOG_COLUMNS = 4 };
+/* Columns of the log: the last only where there is a schedule. */
+enum { LOG_COLUMNS = 5 };
 static const char log_name[] = "training.log";
+enum { CARRIED_NAME_SIZE = 32 };
+
+static void carried_name(int i, char name[CARRIED_NAME_SIZE]) {
+    snprintf(name, CARRIED_NAME_SIZE, "training.carried.%d", i);
+}
 
 static json_t *generator_json(const cb_random *random) {
     return json_sprintf("%" PRIu64 " %" PRIu64, random->key, random->counter);
+}
+
+static json_t *order_json(const sampler_state *order) {
+    return json_sprintf("%" PRIu64 " %" PRId64 " %" PRId64, order->key, order->offset,
+                        order->cursor);
 }
 
 static json_t *text_json(const corpus *data) {
@@ -54,13 +65,15 @@ static char *log_place(const char *path, const char *log) {
 /* The position as text, which the caller frees. */
 static char *position_text(const char *path, const training_file *file,
                            const training_state *state) {
-    json_t *object =
-        json_pack("{s:I, s:I, s:f, s:o, s:o, s:o, s:b}", "epoch", (json_int_t)state->count, "step",
-                  (json_int_t)state->step, "loss_sum", state->loss_sum, "batches",
-                  generator_json(&state->batches), "dropout",
-                  generator_json(cb_params_random(file->model->params)), "text",
-                  text_json(file->data), "finished", (int)state->finished);
+    json_t *object = json_pack(
+        "{s:I, s:I, s:f, s:o, s:o, s:o, s:o, s:b}", "epoch", (json_int_t)state->count, "step",
+        (json_int_t)state->step, "loss_sum", state->loss_sum, "batches",
+        generator_json(&state->batches), "dropout",
+        generator_json(cb_params_random(file->model->params)), "order", order_json(file->order),
+        "text", text_json(file->data), "finished", (int)state->finished);
     bool ok = object != NULL;
+    if (ok && file->validation != NULL)
+        ok = json_object_set_new(object, "validation", text_json(file->validation)) == 0;
     if (ok && isfinite(state->first_loss))
         ok = json_object_set_new(object, "first_loss", json_real(state->first_loss)) == 0;
     if (ok && !state->finished && isfinite(state->seconds))
@@ -75,12 +88,13 @@ static char *position_text(const char *path, const training_file *file,
     return ok ? cbi_json_text(object) : NULL;
 }
 
-static void fill_log(const training_state *state, double *rows) {
+static void fill_log(const training_state *state, int columns, double *rows) {
     for (int64_t i = 0; i < state->count; i++) {
         const epoch_record *record = &state->records[i];
         const double row[LOG_COLUMNS] = {record->loss, record->held_out_loss, record->distance,
-                                         state->finished ? (double)NAN : record->seconds};
-        memcpy(rows + i * LOG_COLUMNS, row, sizeof row);
+                                         state->finished ? (double)NAN : record->seconds,
+                                         record->rate};
+        memcpy(rows + i * columns, row, sizeof row[0] * (size_t)columns);
     }
 }
 
@@ -94,33 +108,62 @@ static char *optimizer_text(const cb_optimizer *optimizer) {
     return settings;
 }
 
+static char *schedule_text(const cb_schedule *schedule) {
+    size_t length = cb_schedule_state(schedule, NULL, 0);
+    char *state = length == 0 ? NULL : malloc(length + 1);
+    if (state != NULL)
+        cb_schedule_state(schedule, state, length + 1);
+    return state;
+}
+
+/* The tensors beside the weights, into `tensors`; returns how many. rows: the log's numbers. */
+static int list_tensors(const training_file *file, const training_state *state, cb_tensor *log,
+                        char (*names)[CARRIED_NAME_SIZE], cb_named_tensor *tensors) {
+    int count = 0;
+    for (; count < cb_optimizer_state_count(file->optimizer); count++)
+        tensors[count] = cb_optimizer_state_at(file->optimizer, count);
+    for (int i = 0; !file->carried->fresh && i < file->carried->count; i++) {
+        carried_name(i, names[i]);
+        tensors[count++] = (cb_named_tensor){names[i], file->carried->kept[i]};
+    }
+    if (state->count > 0)
+        tensors[count++] = (cb_named_tensor){log_name, log};
+    return count;
+}
+
 bool training_state_save(const char *path, const training_file *file, const training_state *state,
                          char *error) {
-    int count = cb_optimizer_state_count(file->optimizer);
-    cb_named_tensor *tensors = calloc((size_t)count + 1, sizeof *tensors);
-    double *rows = calloc((size_t)(state->count * LOG_COLUMNS) + 1, sizeof *rows);
+    bool scheduled = file->rate->scheduled;
+    int columns = scheduled ? LOG_COLUMNS : LOG_COLUMNS - 1;
+    int most = cb_optimizer_state_count(file->optimizer) + file->carried->count + 1;
+    cb_named_tensor *tensors = calloc((size_t)most, sizeof *tensors);
+    char(*names)[CARRIED_NAME_SIZE] = calloc((size_t)file->carried->count + 1, sizeof *names);
+    double *rows = calloc((size_t)(state->count * columns) + 1, sizeof *rows);
     char *position = position_text(path, file, state);
     char *optimizer = optimizer_text(file->optimizer);
-    bool ok = tensors != NULL && rows != NULL && position != NULL && optimizer != NULL;
+    char *schedule = scheduled ? schedule_text(&file->rate->schedule) : NULL;
+    bool ok = tensors != NULL && names != NULL && rows != NULL && position != NULL &&
+              optimizer != NULL && (schedule != NULL || !scheduled);
     if (!ok) {
         failure(error, FAILURE_SIZE, "cannot write %s: out of memory", path);
     } else {
-        cb_tensor log = cb_tensor_wrap(CB_F64, CB_SHAPE(state->count, LOG_COLUMNS), rows);
+        cb_tensor log = cb_tensor_wrap(CB_F64, CB_SHAPE(state->count, columns), rows);
         const cb_metadata metadata[] = {{"training", file->description},
                                         {"settings", file->settings},
                                         {"position", position},
-                                        {"optimizer", optimizer}};
-        for (int i = 0; i < count; i++)
-            tensors[i] = cb_optimizer_state_at(file->optimizer, i);
-        fill_log(state, rows);
-        tensors[count] = (cb_named_tensor){log_name, &log};
-        const checkpoint_extra extra = {count + (state->count > 0), 4, tensors, metadata};
+                                        {"optimizer", optimizer},
+                                        {"schedule", schedule}};
+        fill_log(state, columns, rows);
+        const checkpoint_extra extra = {list_tensors(file, state, &log, names, tensors),
+                                        scheduled ? 5 : 4, tensors, metadata};
         ok = checkpoint_write(path, file->model, &file->data->characters, &extra, error);
     }
     free(tensors);
+    free(names);
     free(rows);
     free(position);
     free(optimizer);
+    free(schedule);
     return ok;
 }
 
@@ -130,6 +173,14 @@ static bool read_generator(const json_t *object, const char *key, cb_random *ran
     const char *numbers = json_string_value(json_object_get(object, key));
     return numbers != NULL &&
            sscanf(numbers, "%" SCNu64 " %" SCNu64, &random->key, &random->counter) == 2;
+}
+
+/* Files of earlier versions have none: windows began at the text's first character. */
+static bool read_order(const json_t *object, sampler_state *order) {
+    const char *numbers = json_string_value(json_object_get(object, "order"));
+    *order = (sampler_state){0};
+    return numbers == NULL || sscanf(numbers, "%" SCNu64 " %" SCNd64 " %" SCNd64, &order->key,
+                                     &order->offset, &order->cursor) == 3;
 }
 
 static double real_or_nan(const json_t *object, const char *key) {
@@ -151,24 +202,27 @@ static bool read_position(const json_t *object, training_state *state) {
     state->finished = json_is_true(json_object_get(object, "finished"));
     return json_is_integer(epoch) && json_is_integer(step) && state->count >= 0 &&
            state->count <= most_epochs && state->step >= 0 && isfinite(state->loss_sum) &&
-           read_generator(object, "batches", &state->batches);
+           read_generator(object, "batches", &state->batches) && read_order(object, &state->order);
 }
 
 /* Allocates the records; the log's shape is known to be right before. */
 static bool read_log(const cb_safetensors *stored, training_state *state) {
     const cb_tensor *log = cb_safetensors_find(stored, log_name);
     bool none = state->count == 0 && log == NULL;
-    if (!none && (log == NULL || log->dtype != CB_F64 || log->rank != 2 ||
-                  log->shape[0] != state->count || log->shape[1] != LOG_COLUMNS))
+    if (!none &&
+        (log == NULL || log->dtype != CB_F64 || log->rank != 2 || log->shape[0] != state->count ||
+         log->shape[1] < LOG_COLUMNS - 1 || log->shape[1] > LOG_COLUMNS))
         return false;
+    int64_t columns = none ? 0 : log->shape[1];
     state->records = calloc((size_t)state->count + 1, sizeof *state->records);
     for (int64_t i = 0; state->records != NULL && i < state->count; i++) {
-        const double *row = (const double *)log->data + i * LOG_COLUMNS;
+        const double *row = (const double *)log->data + i * columns;
         state->records[i] = (epoch_record){.epoch = i,
                                            .loss = row[0],
                                            .held_out_loss = row[1],
                                            .distance = row[2],
-                                           .seconds = row[3]};
+                                           .seconds = row[3],
+                                           .rate = columns == LOG_COLUMNS ? row[4] : (double)NAN};
     }
     return state->records != NULL;
 }
@@ -218,32 +272,63 @@ bool training_state_read(const cb_safetensors *stored, const corpus *data, train
     return ok;
 }
 
-/* The weights, the optimizer's state and the generator of dropout. */
-static bool restore_model(const cb_safetensors *stored, const model *m, cb_optimizer *optimizer,
-                          char *error) {
+/* The states after the last step: all of them or, where a pass begins, none. */
+static bool restore_carried(const cb_safetensors *stored, carried_state *carried, char *error) {
+    int found = 0;
+    for (int i = 0; i < carried->count; i++) {
+        char name[CARRIED_NAME_SIZE];
+        carried_name(i, name);
+        const cb_tensor *kept = cb_safetensors_find(stored, name);
+        found += kept != NULL;
+        if (kept != NULL &&
+            (kept->dtype != CB_F32 || cb_tensor_assign(carried->kept[i], kept) != CB_OK))
+            return failure(error, FAILURE_SIZE, "%s has another shape or dtype", name);
+    }
+    carried->fresh = found == 0;
+    return found == 0 || found == carried->count ||
+           failure(error, FAILURE_SIZE, "some of the states that are carried are missing");
+}
+
+/* Whether the text that is measured on is the one that was: its own is in the text itself. */
+static bool check_validation(const cb_safetensors *stored, const corpus *validation, char *error) {
+    json_t *object = position_of(stored), *now = validation == NULL ? NULL : text_json(validation);
+    const json_t *before = json_object_get(object, "validation");
+    bool same = (now == NULL && before == NULL) || json_equal(now, before);
+    json_decref(object);
+    json_decref(now);
+    return same || failure(error, FAILURE_SIZE, "it was measured on another text than %s",
+                           validation == NULL ? "the held-out part" : validation->name);
+}
+
+/* The weights, the optimizer's state, the schedule's, the generator of dropout. */
+static bool restore_parts(const cb_safetensors *stored, const training_parts *parts, char *error) {
     json_t *object = position_of(stored);
     cb_random dropout = {0, 0};
     cb_error reason;
     bool ok = false;
     if (!read_generator(object, "dropout", &dropout)) {
         failure(error, FAILURE_SIZE, "its position is damaged");
-    } else if (cb_params_restore(m->params, stored, &reason) != CB_OK ||
-               cb_optimizer_restore(optimizer, stored, &reason) != CB_OK) {
+    } else if (cb_params_restore(parts->model->params, stored, &reason) != CB_OK ||
+               cb_optimizer_restore(parts->optimizer, stored, &reason) != CB_OK ||
+               (parts->rate->scheduled &&
+                cb_schedule_restore(&parts->rate->schedule,
+                                    cb_safetensors_metadata(stored, "schedule"),
+                                    &reason) != CB_OK)) {
         failure(error, FAILURE_SIZE, "%s", reason.message);
-    } else if (!model_is_finite(m)) {
+    } else if (!model_is_finite(parts->model)) {
         failure(error, FAILURE_SIZE, "it has weights that are not finite numbers");
     } else {
-        *cb_params_random(m->params) = dropout;
-        ok = true;
+        ok = restore_carried(stored, parts->carried, error);
+        *cb_params_random(parts->model->params) = dropout;
     }
     json_decref(object);
     return ok;
 }
 
-bool training_state_restore(const cb_safetensors *stored, const model *m, cb_optimizer *optimizer,
-                            const corpus *data, int64_t room, training_state *state, char *error) {
+bool training_state_restore(const cb_safetensors *stored, const training_parts *parts, int64_t room,
+                            training_state *state, char *error) {
     training_state read;
-    if (!training_state_read(stored, data, &read, error))
+    if (!training_state_read(stored, parts->data, &read, error))
         return false;
     bool ok = read.count + (read.step > 0) <= room;
     if (!ok) {
@@ -251,7 +336,8 @@ bool training_state_restore(const cb_safetensors *stored, const model *m, cb_opt
                 "it has come to epoch %" PRId64 ", further than the %" PRId64 " that are asked for",
                 read.count + (read.step > 0), room);
     }
-    ok = ok && restore_model(stored, m, optimizer, error);
+    ok = ok && check_validation(stored, parts->validation, error) &&
+         restore_parts(stored, parts, error);
     if (ok) {
         epoch_record *records = state->records;
         memcpy(records, read.records, sizeof *records * (size_t)read.count);

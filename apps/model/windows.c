@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 bool windows_make(passage characters, int64_t length, int64_t time, windows *made, char *error) {
-    *made = (windows){characters, length, time, 0};
+    *made = (windows){characters, length, time, 0, 0};
     if (time < 1 || length <= time) {
         return failure(error, FAILURE_SIZE,
                        "the text to train on has %" PRId64 " characters, fewer than a window of "
@@ -49,8 +49,9 @@ void window_batch_free(window_batch *batch) {
 
 bool window_batch_fill(const windows *source, int64_t size, window_batch *batch, char *error) {
     for (int64_t b = 0; b < size; b++) {
-        const int32_t *window = passage_read(source->characters, batch->chosen[b] * source->time,
-                                             source->time + 1, batch->row, error);
+        const int32_t *window =
+            passage_read(source->characters, source->offset + batch->chosen[b] * source->time,
+                         source->time + 1, batch->row, error);
         if (window == NULL)
             return false;
         for (int64_t t = 0; t < source->time; t++) {

@@ -11,12 +11,14 @@
 
 /* Window w reads characters w * time ... w * time + time - 1 and is to predict the same stretch
    shifted by one; windows do not overlap and the rest of the text is left out, so there are
-   (length - 1) / time of them. The text is borrowed. */
+   (length - 1) / time of them. The text is borrowed. With an offset all windows begin that much
+   later; the text then has to have so many characters more. */
 typedef struct windows {
     passage characters;
     int64_t length;
     int64_t time; /* characters in a window */
     int64_t count;
+    int64_t offset; /* 0 when made */
 } windows;
 
 /* Fails, with one line in error, when the text is shorter than one window and the character after

@@ -29,6 +29,11 @@ static void describe(const reproduction *run, char *buffer, size_t size) {
              (unsigned long long)asked->training.seed);
 }
 
+/* A model has one colour in all figures: solid is ours, dashed the author's. */
+static size_t color_of(reproduce_model which) {
+    return (size_t)which + 1;
+}
+
 /* Adds a model's curve and, where there is one, the author's. */
 static size_t add_model(const reproduction *run, reproduce_model which, chart_series *series,
                         size_t count, char label[64]) {
@@ -36,29 +41,52 @@ static size_t add_model(const reproduction *run, reproduce_model which, chart_se
     series[count++] = (chart_series){.label = reproduce_names[which].title,
                                      .count = entry->curve.count,
                                      .x = entry->curve.x,
-                                     .y = entry->curve.y};
+                                     .y = entry->curve.y,
+                                     .color = color_of(which)};
     if (entry->author.count > 0) {
         snprintf(label, 64, "%s, author's log", reproduce_names[which].title);
         series[count++] = (chart_series){.label = label,
                                          .count = entry->author.count,
                                          .x = entry->author.x,
                                          .y = entry->author.y,
-                                         .companion = true};
+                                         .color = color_of(which),
+                                         .dash = 1};
     }
     return count;
+}
+
+static double last_x(const csv_series *curve) {
+    return curve->count == 0 ? 0 : curve->x[curve->count - 1];
+}
+
+/* Beside several hundred epochs of the author's a short run would be a line at the left end: then
+   the figure ends soon after it, and label says what it leaves out. */
+static chart_limit last_epoch(const reproduction *run, size_t figure, char label[96]) {
+    const reproduced *first = &run->models[figures[figure].first];
+    const reproduced *second = &run->models[figures[figure].second];
+    double ours = fmax(last_x(&first->curve), last_x(&second->curve));
+    double author = fmax(last_x(&first->author), last_x(&second->author));
+    double shown = floor(1.5 * ours) + 2;
+    snprintf(label, 96, "epoch");
+    if (author < 3 * shown)
+        return (chart_limit){0};
+    snprintf(label, 96, "epoch (to %.0f of the %.0f in the author's logs)", shown, author);
+    return (chart_limit){true, shown};
 }
 
 static bool draw_losses(const reproduction *run, size_t figure, char *error) {
     char path[REPRODUCE_PATH_SIZE];
     char description[512];
     char labels[2][64];
+    char x_label[96];
     chart_series series[MOST_CURVES];
     size_t count = add_model(run, figures[figure].first, series, 0, labels[0]);
     count = add_model(run, figures[figure].second, series, count, labels[1]);
     describe(run, description, sizeof description);
     const chart_options options = {.title = figures[figure].title,
-                                   .x_label = "epoch",
+                                   .x_label = x_label,
                                    .y_label = "training loss (nats per character)",
+                                   .x_max = last_epoch(run, figure, x_label),
                                    .description = description};
     return reproduce_path(run, figures[figure].file, path, error) &&
            chart_write(series, count, &options, path, error, FAILURE_SIZE);
@@ -84,34 +112,30 @@ static bool draw_halves(const reproduction *run, char *error) {
         /* As much of the longer run as there is of the shorter one. */
         size_t shown = equal->curve.count < different->curve.count ? equal->curve.count
                                                                    : different->curve.count;
-        const chart_series series[] = {
-            {.label = "loss, equal initial halves",
-             .count = shown,
-             .x = equal->curve.x,
-             .y = equal->curve.y},
-            {.label = "loss, different initial halves",
-             .count = shown,
-             .x = different->curve.x,
-             .y = different->curve.y},
-            {.label = "distance, equal initial halves",
-             .count = shown,
-             .x = equal->curve.x,
-             .y = equal_distance},
-            {.label = "distance, different initial halves",
-             .count = shown,
-             .x = different->curve.x,
-             .y = different_distance},
-        };
+        chart_series series[4];
+        for (size_t i = 0; i < 4; i++) {
+            const reproduced *entry = i % 2 == 0 ? equal : different;
+            const double *distance = i % 2 == 0 ? equal_distance : different_distance;
+            series[i] = (chart_series){
+                .label = i % 2 == 0 ? "equal initial halves" : "different initial halves",
+                .count = shown,
+                .x = entry->curve.x,
+                .y = i < 2 ? entry->curve.y : distance,
+                .color = color_of(i % 2 == 0 ? REPRODUCE_EQUAL_HALVES : REPRODUCE_CEREBRAL)};
+        }
         describe(run, description, sizeof description);
-        const chart_options options = {
+        const chart_panel panels[] = {
+            {series, 2, {.y_label = "training loss (nats)"}},
+            /* A distance of 0 would lie on the axis. */
+            {series + 2,
+             2,
+             {.x_label = "epoch", .y_label = "distance of the halves", .y_min = {true, -0.1}}},
+        };
+        const chart_options page = {
             .title = "Section 4.1: Cerebral LSTM with equal and with different initial halves",
-            .x_label = "epoch",
-            .y_label = "training loss (nats); distance of the halves",
-            .y_min = {true, -0.1}, /* a distance of 0 would lie on the axis */
             .description = description};
         ok = reproduce_path(run, "figure-4.1.png", path, error) &&
-             chart_write(series, sizeof series / sizeof series[0], &options, path, error,
-                         FAILURE_SIZE);
+             chart_write_panels(panels, 2, &page, path, error, FAILURE_SIZE);
     } else {
         failure(error, FAILURE_SIZE, "out of memory");
     }

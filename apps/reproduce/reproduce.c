@@ -221,7 +221,7 @@ static bool prepare(reproduction *run, const option_row *rows, char *error) {
         probe = run->models[i].job;
         probe.log = NULL;
         probe.checkpoint = NULL;
-        if (run->models[i].wanted && !training_check(&probe, error))
+        if (run->models[i].wanted && !training_check(&probe, NULL, error))
             return false;
     }
     char report[REPRODUCE_PATH_SIZE];
@@ -230,7 +230,7 @@ static bool prepare(reproduction *run, const option_row *rows, char *error) {
         !(asked->fresh ? reproduce_start_over(run, error) : reproduce_find(run, rows, error)))
         return false;
     for (int i = 0; i < REPRODUCE_MODELS; i++)
-        if (run->models[i].wanted && !training_check(&run->models[i].job, error))
+        if (run->models[i].wanted && !training_check(&run->models[i].job, NULL, error))
             return false;
     return true;
 }

@@ -32,11 +32,14 @@ bool reproduce_make_curve(reproduced *entry, char *error) {
 
 /* What a finished model that is not trained now has to say. */
 static bool take_result(reproduced *entry, training_state *state, char *error) {
+    logged_times times;
     entry->result = (training_result){.count = state->count,
                                       .records = state->records,
                                       .parameters = model_parameters(&entry->job.model)};
     state->records = NULL;
-    training_log_find_seconds(entry->log, entry->result.records, entry->result.count);
+    logged_times_read(entry->log, &times);
+    logged_times_find(&times, 0, entry->result.records, entry->result.count);
+    logged_times_free(&times);
     return reproduce_make_curve(entry, error);
 }
 

@@ -9,6 +9,19 @@
    No probability is written but into the gradient. The sum and its logarithm are in double, because
    rows may be long, and so that a loss near 0 keeps its digits. */
 
+/* e = exp(x - most) scale - spread. The last vector of a row overlaps the one before it: what is
+   left over would take an exponential for each element. */
+CBI_MATH void ROWS(exponentials)(int64_t n, const REAL *restrict x, REAL most, REAL scale,
+                                 REAL spread, REAL *restrict e) {
+    enum { LANES = 64 / sizeof(REAL) };
+    const int64_t whole = n >= LANES ? n / LANES * LANES : n;
+    for (int64_t i = 0; i < whole; i++)
+        e[i] = EXP(x[i] - most) * scale - spread;
+    if (whole < n)
+        for (int64_t i = n - LANES; i < n; i++)
+            e[i] = EXP(x[i] - most) * scale - spread;
+}
+
 /* The sum of exp(x - most) over a row of which most is the largest. With a NaN or +infinity in the
    row, or nothing but -infinity, it is NaN, whatever the largest is then; else at least 1. */
 CBI_MATH double ROWS(sum)(int64_t classes, const REAL *x, REAL most) {
@@ -17,8 +30,7 @@ CBI_MATH double ROWS(sum)(int64_t classes, const REAL *x, REAL most) {
     for (int64_t c = 0; c < classes; c += BLOCK) {
         int64_t length = classes - c < BLOCK ? classes - c : BLOCK;
         /* Apart from the sum: a loop over both dtypes compiles to slower code. */
-        for (int64_t i = 0; i < length; i++)
-            block[i] = EXP(x[c + i] - most);
+        ROWS(exponentials)(length, x + c, most, 1, 0, block);
 #pragma omp simd reduction(+ : sum)
         for (int64_t i = 0; i < length; i++)
             sum += (double)block[i];
@@ -27,10 +39,17 @@ CBI_MATH double ROWS(sum)(int64_t classes, const REAL *x, REAL most) {
 }
 
 CBI_MATH REAL ROWS(most)(int64_t classes, const REAL *x) {
+    enum { LANES = 64 / sizeof(REAL) };
     REAL most = x[0];
+    const int64_t whole = classes >= LANES ? classes / LANES * LANES : classes;
 #pragma omp simd reduction(max : most)
-    for (int64_t c = 0; c < classes; c++)
+    for (int64_t c = 0; c < whole; c++)
         most = x[c] > most ? x[c] : most;
+    if (whole < classes) { /* the last vector, as above */
+#pragma omp simd reduction(max : most)
+        for (int64_t c = classes - LANES; c < classes; c++)
+            most = x[c] > most ? x[c] : most;
+    }
     return most;
 }
 
@@ -100,8 +119,7 @@ CBI_MULTIVERSION static void ROWS(gradient)(void *context, int64_t begin, int64_
         const REAL g = ((const REAL *)job->g)[i * job->g_step];
         const REAL most = statistics[2 * i], scale = g * statistics[2 * i + 1];
         const REAL spread = g * (REAL)(job->smoothing / (double)classes);
-        for (int64_t c = 0; c < classes; c++)
-            dx[c] = EXP(x[c] - most) * scale - spread;
+        ROWS(exponentials)(classes, x, most, scale, spread, dx);
         dx[job->target[i]] -= g * (REAL)(1 - job->smoothing);
     }
 }

@@ -22,6 +22,9 @@ extern const cb_op cbi_softmax_op, cbi_softmax_gradient_op, cbi_log_softmax_op,
 
 extern const cb_op cbi_layer_norm_op, cbi_layer_norm_gradient_op;
 extern const cb_op cbi_attention_op, cbi_attention_gradient_op;
+extern const cb_op cbi_batch_norm_op, cbi_batch_norm_gradient_op;
+extern const cb_op cbi_max_pool_op, cbi_max_pool_gradient_op;
+extern const cb_op cbi_convolution_op, cbi_convolution_gradient_op;
 extern const cb_op cbi_windows_op, cbi_overlap_add_op;
 extern const cb_op cbi_checkpoint_op;
 extern const cb_op cbi_scan_op, cbi_scan_gradient_op;

@@ -214,18 +214,38 @@ const cb_op cbi_overlap_add_op = {
 
 /* ---- The functions --------------------------------------------------------------------------- */
 
-cb_tensor *cbi_windows(cb_tensor *x, int count, const int64_t *size, const int64_t *stride,
-                       const int64_t *dilation, int at) {
+static cbi_windows_options options_of(int count, const int64_t *size, const int64_t *stride,
+                                      const int64_t *dilation, int at) {
     cbi_windows_options options = {.count = count, .at = at};
     for (int k = 0; k < CBI_WINDOW_AXES; k++) {
         bool used = k < count;
         options.size[k] = used ? size[k] : 1;
         options.stride[k] = used && stride != NULL ? stride[k] : 1;
         options.dilation[k] = used && dilation != NULL ? dilation[k] : 1;
-        options.extent[k] =
-            used && x != NULL && x->rank >= count ? x->shape[x->rank - count + k] : 1;
+        options.extent[k] = 1;
     }
+    return options;
+}
+
+cb_tensor *cbi_windows(cb_tensor *x, int count, const int64_t *size, const int64_t *stride,
+                       const int64_t *dilation, int at) {
+    cbi_windows_options options = options_of(count, size, stride, dilation, at);
+    for (int k = 0; k < count && x != NULL && x->rank >= count; k++)
+        options.extent[k] = x->shape[x->rank - count + k];
     return cb_apply(&cbi_windows_op, 1, &x, &options);
+}
+
+cb_tensor *cbi_windows_back(cb_tensor *windows, const cb_tensor *x, int count, const int64_t *size,
+                            const int64_t *stride, const int64_t *dilation, const int64_t *padding,
+                            int at) {
+    cbi_windows_options options = options_of(count, size, stride, dilation, at);
+    for (int k = 0; k < count; k++)
+        options.extent[k] = x->shape[x->rank - count + k] + 2 * padding[k];
+    cb_tensor *dx = cb_apply(&cbi_overlap_add_op, 1, &windows, &options);
+    for (int k = 0; k < count; k++)
+        if (padding[k] > 0)
+            dx = cb_slice(dx, k - count, padding[k], options.extent[k] - padding[k], 1);
+    return dx;
 }
 
 cb_tensor *cb_windows(cb_tensor *x, int count, const int64_t *size, const int64_t *stride,

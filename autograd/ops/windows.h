@@ -17,5 +17,10 @@ typedef struct cbi_windows_options {
    NULL: 1. */
 cb_tensor *cbi_windows(cb_tensor *x, int count, const int64_t *size, const int64_t *stride,
                        const int64_t *dilation, int at);
+/* The gradient of x from that of the windows of x with a margin, `padding` on both ends of the last
+   axes: added up where they overlap, without the margin. */
+cb_tensor *cbi_windows_back(cb_tensor *windows, const cb_tensor *x, int count, const int64_t *size,
+                            const int64_t *stride, const int64_t *dilation, const int64_t *padding,
+                            int at);
 
 #endif

@@ -235,10 +235,10 @@ typedef struct cb_conv_options {
 /* y[n, o, p..] = bias[o] + sum over c, k of weight[o, c, k..] x[n, c', p stride + k dilation -
    padding ..], c' the c-th channel of o's group: the cross-correlation that PyTorch calls
    convolution. x [N, C, L] or [N, C, H, W], weight [out, C / groups, size..] -> [N, out, places..].
-   REAL. cb_conv2d(x, weight, bias, .stride = {2, 2}, .padding = {1, 1}). The windows, size times x,
-   stay in memory until the tape is reset (cb_checkpoint does without). CB_ERROR_SHAPE: ranks,
-   channels and groups that do not fit, a window larger than the padded axis; CB_ERROR_VALUE: a
-   negative option. */
+   REAL. cb_conv2d(x, weight, bias, .stride = {2, 2}, .padding = {1, 1}). Nothing stays on the tape
+   but y; only gradients of gradients keep the windows, size times x. CB_ERROR_SHAPE: ranks, channels
+   and groups that do not fit, a window larger than the padded axis; CB_ERROR_VALUE: a negative
+   option. */
 #define cb_conv1d(x, weight, ...)                                                                  \
     cb_conv_with(1, x, weight, CB_STRUCT(cb_conv_options, .bias = __VA_ARGS__))
 #define cb_conv2d(x, weight, ...)                                                                  \
@@ -256,7 +256,8 @@ typedef struct cb_pool_options {
 } cb_pool_options;
 /* The largest element, or the average, of each window over the last axis or the last two; x
    [.., L] or [.., H, W] -> [.., places..]. Padding is -inf for the largest, of which ties share the
-   gradient, and 0 for the average, where it counts as elements unless excluded. REAL.
+   gradient, and 0 for the average, where it counts as elements unless excluded. REAL. The windows of
+   an average, size times x, stay on the tape; of the largest, only y does.
    cb_max_pool2d(x, .size = {2, 2}). CB_ERROR_VALUE: no size, padding above half of it; others as
    cb_windows. */
 #define cb_max_pool1d(x, ...) cb_max_pool_with(1, x, CB_STRUCT(cb_pool_options, __VA_ARGS__))
@@ -279,8 +280,9 @@ CB_API cb_tensor *cb_layer_norm(cb_tensor *x, cb_tensor *weight, cb_tensor *bias
 
 /* y = (x - mean) / sqrt(variance + epsilon) * weight + bias for each channel, an index of axis 1
    (Ioffe & Szegedy 2015). x [N, C, ...]; all others [C]. mean and variance, both or neither, may be
-   NULL: then they are x's own, over all axes but 1, the variance that of the population. weight and
-   bias may be NULL. REAL. CB_ERROR_SHAPE: x's rank below 2, or another shape than [C];
+   NULL: then they are x's own, over all axes but 1, the variance that of the population, and nothing
+   but y and two numbers a channel stay on the tape (where a channel of an image has 8 elements or
+   more). weight and bias may be NULL. REAL. CB_ERROR_SHAPE: x's rank below 2, or another shape than [C];
    CB_ERROR_VALUE: a negative epsilon, or one of mean and variance NULL. */
 CB_API cb_tensor *cb_batch_norm(cb_tensor *x, cb_tensor *mean, cb_tensor *variance,
                                 cb_tensor *weight, cb_tensor *bias, double epsilon);

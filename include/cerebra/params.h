@@ -96,11 +96,42 @@ CB_API cb_tensor *cb_parameter(cb_tape *tape, cb_param *param);
 CB_API cb_status cb_initialise(cb_tensor *t, const cb_init *init, cb_random *random);
 
 /* Weights in a safetensors file, under their names, in their dtype (files.h has the general
-   functions). Load wants every parameter of the set to be in the file with its shape, casts f32 and
-   f64 to the set's dtype, and fails on entries the set does not have; on failure nothing is
-   changed. The message names file and entry. */
+   functions). Load wants every parameter of the set to be in the file with its shape, casts floats
+   of any width to the set's dtype, and fails on entries the set does not have (CB_ERROR_NOT_FOUND);
+   on failure nothing is changed. The message names the file and the entries that are missing or too
+   many, or the one that does not fit. Of the file, only what the set has is read. */
 CB_API cb_status cb_params_save(const cb_params *params, const char *path, cb_error *error);
 CB_API cb_status cb_params_load(cb_params *params, const char *path, cb_error *error);
+
+/* A prefix of names in a file, and what stands in its place in a set: {"module.", ""}. */
+typedef struct cb_prefix {
+    const char *from; /* how names in the file begin; "" is how all do */
+    const char *to;   /* how those of the set do */
+} cb_prefix;
+
+/* What loading found. Names are separated by ", "; where there is no room for all, the list ends in
+   "...". */
+typedef struct cb_load_report {
+    int loaded;              /* parameters that were in the file */
+    int missing;             /* parameters that were not, and keep their values */
+    int extra;               /* entries that the set has no parameter for */
+    char missing_names[200]; /* of parameters */
+    char extra_names[200];   /* of entries */
+} cb_load_report;
+
+/* How weights are loaded; {0} is what cb_params_load does. */
+typedef struct cb_load_options {
+    bool partial;              /* missing parameters and extra entries are no failure */
+    const cb_prefix *prefixes; /* the first whose `from` an entry's name begins with is exchanged;
+                                  ended by a row of NULL; NULL: names are the same */
+    cb_load_report *report;    /* is filled unless the file cannot be read; NULL: not wanted */
+} cb_load_options;
+
+/* The same, with options (NULL: none). Besides, CB_ERROR_VALUE: two entries for one parameter.
+     cb_params_load_with(params, "model.safetensors", &(cb_load_options){.partial = true}, &error)
+ */
+CB_API cb_status cb_params_load_with(cb_params *params, const char *path,
+                                     const cb_load_options *options, cb_error *error);
 /* Load from a file that is open already and may have other entries, which are left alone: the state
    of an optimizer (optim.h), or what a program keeps beside its weights. */
 CB_API cb_status cb_params_restore(cb_params *params, const cb_safetensors *file, cb_error *error);

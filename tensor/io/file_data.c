@@ -1,17 +1,8 @@
-/* Files are read whole before anything in them is believed: every offset can then be checked
-   against a size that is known, and a file that changes meanwhile does no harm. */
 #include "tensor/io/file_data.h"
 #include "tensor/format.h"
 
-#include "tensor/memory.h"
-
-#include <errno.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/stat.h>
-
-/* The first size tried for what is not a regular file. */
-enum { PIPE_CAPACITY = 1 << 16 };
 
 cb_status cbi_file_error(cb_error *error, cb_status status, const char *path, const char *format,
                          ...) {
@@ -27,51 +18,16 @@ cb_status cbi_file_error(cb_error *error, cb_status status, const char *path, co
     return status;
 }
 
+cb_status cbi_tensor_error(cb_error *error, cb_status status, const char *path, const char *name,
+                           const char *what) {
+    if (name[0] == '\0')
+        return cbi_file_error(error, status, path, "%s", what);
+    return cbi_file_error(error, status, path, "tensor \"%.100s\": %s", name, what);
+}
+
 void cbi_file_error_clear(cb_error *error) {
     if (error != NULL)
         *error = (cb_error){.status = CB_OK};
-}
-
-/* Doubles the block; the old one is freed in any case. */
-static unsigned char *grow(unsigned char *bytes, size_t size, size_t *capacity) {
-    unsigned char *larger = cbi_allocate(cbi_multiply(*capacity, 2));
-    if (larger != NULL)
-        memcpy(larger, bytes, size);
-    cbi_free(bytes);
-    *capacity = cbi_multiply(*capacity, 2);
-    return larger;
-}
-
-cb_status cbi_file_read(const char *path, unsigned char **bytes, size_t *size, cb_error *error) {
-    FILE *stream = fopen(path, "rb");
-    if (stream == NULL)
-        return cbi_file_error(error, CB_ERROR_FILE, path, "cannot open: %s", strerror(errno));
-    struct stat status;
-    size_t capacity = PIPE_CAPACITY;
-    if (fstat(fileno(stream), &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0)
-        capacity = (size_t)status.st_size + 1; /* one more, to meet the end without growing */
-    cb_status result = CB_OK;
-    size_t used = 0;
-    unsigned char *block = cbi_allocate(capacity);
-    while (block != NULL) {
-        errno = 0;
-        used += fread(block + used, 1, capacity - used, stream);
-        if (used < capacity)
-            break;
-        block = grow(block, used, &capacity);
-    }
-    if (block == NULL)
-        result = cbi_file_error(error, CB_ERROR_MEMORY, path, "no memory for %zu bytes", capacity);
-    else if (ferror(stream))
-        result = cbi_file_error(error, CB_ERROR_FILE, path, "cannot read: %s", strerror(errno));
-    fclose(stream);
-    if (result != CB_OK) {
-        cbi_free(block);
-        return result;
-    }
-    *bytes = block;
-    *size = used;
-    return CB_OK;
 }
 
 /* Elements of an innermost run, gathered through a small buffer when they are not adjacent. */

@@ -1,4 +1,4 @@
-/* What the readers and writers of files share: messages, whole files, elements as bytes. */
+/* What the readers and writers of files share: messages, and elements as bytes. */
 #ifndef CEREBRA_TENSOR_IO_FILE_DATA_H
 #define CEREBRA_TENSOR_IO_FILE_DATA_H
 
@@ -12,12 +12,11 @@
    Returns status. */
 cb_status cbi_file_error(cb_error *error, cb_status status, const char *path, const char *format,
                          ...) __attribute__((format(printf, 4, 5)));
+/* The same of a tensor in the file; a file of one tensor has no name for it (""). */
+cb_status cbi_tensor_error(cb_error *error, cb_status status, const char *path, const char *name,
+                           const char *what);
 /* Makes error (unless NULL) CB_OK with the message "". */
 void cbi_file_error_clear(cb_error *error);
-
-/* Reads a file, pipe or device to its end. *bytes, from cbi_allocate, becomes the caller's.
-   CB_ERROR_FILE, CB_ERROR_MEMORY. */
-cb_status cbi_file_read(const char *path, unsigned char **bytes, size_t *size, cb_error *error);
 
 /* Writes the elements of t, any strides, in row-major order. Errors show in ferror(stream). */
 void cbi_file_write_elements(FILE *stream, const cb_tensor *t);

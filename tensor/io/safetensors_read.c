@@ -1,274 +1,236 @@
-/* The safetensors reader. The file is read whole and tensors point into it. What the header says is
-   taken for false until checked: JSON is Jansson's to judge (grammar, UTF-8, duplicate keys,
-   integers beyond 64 bits), the rest is here. Sorted by offset, tensors must tile the data exactly,
-   which excludes overlaps, gaps and trailing bytes at once. Fields of a tensor other than the three
-   that the format defines are ignored, as its reference implementation does. */
-#include <cerebra/files.h>
+/* The safetensors reader: files that are open, and what is read of them. */
+#include "tensor/io/safetensors.h"
 
 #include "tensor/io/file_data.h"
-#include "tensor/io/safetensors.h"
-#include "tensor/kernels.h"
 #include "tensor/memory.h"
 
-#include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct entry {
-    const char *name; /* owned by the JSON tree */
-    uint64_t begin, end;
-    cb_tensor tensor;
-} entry;
-
-struct cb_safetensors {
-    json_t *header;       /* owns all names and metadata */
-    unsigned char *bytes; /* the file */
-    unsigned char *moved; /* elements that are not aligned in the file, copied to where they are */
-    entry *entries;       /* in the order of names */
-    int count;
-    const char *path; /* while reading, for messages */
-};
-
-static const struct {
-    const char *name;
-    cb_dtype dtype;
-} dtypes[] = {{"F32", CB_F32}, {"F64", CB_F64}, {"I32", CB_I32}, {"I64", CB_I64}};
-
-enum { DTYPES = sizeof dtypes / sizeof dtypes[0] };
-
-const char *cbi_safetensors_dtype(cb_dtype dtype) {
-    for (int i = 0; i < DTYPES; i++)
-        if (dtypes[i].dtype == dtype)
-            return dtypes[i].name;
-    return NULL;
-}
-
-static cb_status entry_error(const cb_safetensors *file, const char *name, const char *what,
-                             cb_error *error) {
-    return cbi_file_error(error, CB_ERROR_FORMAT, file->path, "tensor \"%.100s\": %s", name, what);
-}
-
-/* Reads the length and the JSON. *data becomes the offset of the tensors' bytes. */
-static cb_status parse_header(cb_safetensors *file, size_t size, size_t *data, cb_error *error) {
-    uint64_t length;
-    if (size < sizeof length)
-        return cbi_file_error(error, CB_ERROR_FORMAT, file->path,
-                              "not a safetensors file: %zu bytes are too few", size);
-    memcpy(&length, file->bytes, sizeof length);
-    if (length > CBI_SAFETENSORS_LARGEST_HEADER || length > size - sizeof length)
-        return cbi_file_error(
-            error, CB_ERROR_FORMAT, file->path,
-            "not a safetensors file: a header of %" PRIu64 " bytes in a file of %zu", length, size);
-    const char *text = (const char *)file->bytes + sizeof length;
-    if (length == 0 || text[0] != '{')
-        return cbi_file_error(error, CB_ERROR_FORMAT, file->path,
-                              "not a safetensors file: the header does not start with {");
-    json_error_t reason;
-    file->header = json_loadb(text, (size_t)length, JSON_REJECT_DUPLICATES, &reason);
-    if (file->header == NULL)
-        return cbi_file_error(error,
-                              json_error_code(&reason) == json_error_out_of_memory
-                                  ? CB_ERROR_MEMORY
-                                  : CB_ERROR_FORMAT,
-                              file->path, "header, byte %d: %s", reason.position, reason.text);
-    *data = sizeof length + (size_t)length;
-    return CB_OK;
-}
-
-static cb_status check_metadata(const cb_safetensors *file, const json_t *metadata,
-                                cb_error *error) {
-    const char *key;
-    json_t *value;
-    if (!json_is_object(metadata))
-        return cbi_file_error(error, CB_ERROR_FORMAT, file->path,
-                              CBI_SAFETENSORS_METADATA " is not an object");
-    json_object_foreach((json_t *)(uintptr_t)metadata, key, value) {
-        if (!json_is_string(value))
-            return cbi_file_error(error, CB_ERROR_FORMAT, file->path,
-                                  CBI_SAFETENSORS_METADATA " \"%.100s\": not a string", key);
-    }
-    return CB_OK;
-}
-
-/* A count or offset: a JSON integer of 0 or more. */
-static bool read_integer(const json_t *value, int64_t *integer) {
-    if (!json_is_integer(value) || json_integer_value(value) < 0)
-        return false;
-    *integer = json_integer_value(value);
-    return true;
-}
-
-/* Fills an entry, all but its data pointer; returns what is wrong or NULL. */
-static const char *parse_entry(entry *e, const json_t *description) {
-    const char *dtype_name = json_string_value(json_object_get(description, "dtype"));
-    const json_t *shape = json_object_get(description, "shape");
-    const json_t *offsets = json_object_get(description, "data_offsets");
-    int64_t extents[CB_MAX_RANK], begin, end;
-    if (dtype_name == NULL || !json_is_array(shape) || !json_is_array(offsets))
-        return "needs a dtype, a shape and data_offsets";
-    int known = 0;
-    while (known < DTYPES && strcmp(dtypes[known].name, dtype_name) != 0)
-        known++;
-    if (known == DTYPES)
-        return "a dtype other than F32, F64, I32 and I64";
-    size_t rank = json_array_size(shape);
-    if (rank > CB_MAX_RANK)
-        return "more than 8 axes";
-    for (size_t i = 0; i < rank; i++)
-        if (!read_integer(json_array_get(shape, i), &extents[i]))
-            return "an extent that is not an integer of 0 or more";
-    if (json_array_size(offsets) != 2 || !read_integer(json_array_get(offsets, 0), &begin) ||
-        !read_integer(json_array_get(offsets, 1), &end) || begin > end)
-        return "data_offsets that are not two integers, 0 <= begin <= end";
-    if (!cbi_shape_valid(dtypes[known].dtype, (int)rank, extents))
-        return "a shape too large to exist";
-    e->tensor = cb_tensor_wrap(dtypes[known].dtype, (int)rank, extents, NULL);
-    e->begin = (uint64_t)begin;
-    e->end = (uint64_t)end;
-    if (cb_tensor_bytes(&e->tensor) != e->end - e->begin)
-        return "dtype and shape do not agree with data_offsets";
-    return NULL;
-}
-
-static cb_status parse_entries(cb_safetensors *file, cb_error *error) {
-    size_t capacity = json_object_size(file->header);
-    file->entries = cbi_allocate(cbi_multiply(capacity, sizeof *file->entries));
-    if (file->entries == NULL)
-        return cbi_file_error(error, CB_ERROR_MEMORY, file->path, "no memory for %zu entries",
-                              capacity);
-    const char *name;
-    json_t *description;
-    json_object_foreach(file->header, name, description) {
-        if (strcmp(name, CBI_SAFETENSORS_METADATA) == 0) {
-            cb_status status = check_metadata(file, description, error);
-            if (status != CB_OK)
-                return status;
-            continue;
-        }
-        entry *e = &file->entries[file->count];
-        const char *objection = parse_entry(e, description);
-        if (objection != NULL)
-            return entry_error(file, name, objection, error);
-        e->name = name;
-        file->count++;
-    }
-    return CB_OK;
-}
-
-static int compare_offsets(const void *left, const void *right) {
-    const entry *a = left, *b = right;
-    if (a->begin != b->begin)
-        return a->begin < b->begin ? -1 : 1;
-    return (a->end > b->end) - (a->end < b->end);
-}
-
-static int compare_names(const void *left, const void *right) {
-    const entry *a = left, *b = right;
-    return strcmp(a->name, b->name);
-}
-
-/* Whether the tensors tile `size` bytes of data. Leaves them sorted by offset. */
-static cb_status check_tiling(cb_safetensors *file, size_t size, cb_error *error) {
-    uint64_t at = 0;
-    qsort(file->entries, (size_t)file->count, sizeof *file->entries, compare_offsets);
-    for (int i = 0; i < file->count; i++) {
-        const entry *e = &file->entries[i];
-        if (e->begin != at)
-            return entry_error(file, e->name,
-                               e->begin < at ? "overlaps another tensor" : "a gap before its data",
-                               error);
-        if (e->end > size)
-            return entry_error(file, e->name, "its data lies beyond the end of the file", error);
-        at = e->end;
-    }
-    if (at != size)
-        return cbi_file_error(error, CB_ERROR_FORMAT, file->path,
-                              "%" PRIu64 " bytes at the end belong to no tensor", size - at);
-    return CB_OK;
-}
-
-static bool is_aligned(const entry *e, const unsigned char *data) {
-    return (uintptr_t)(data + e->begin) % cb_dtype_size(e->tensor.dtype) == 0;
-}
-
-/* Points every tensor at its elements, those that are aligned in the file into it. */
-static cb_status place(cb_safetensors *file, unsigned char *data, cb_error *error) {
-    size_t moved = 0;
-    for (int i = 0; i < file->count; i++)
-        if (!is_aligned(&file->entries[i], data))
-            moved += cb_tensor_bytes(&file->entries[i].tensor);
-    if (moved > 0 && (file->moved = cbi_allocate(moved)) == NULL)
-        return cbi_file_error(error, CB_ERROR_MEMORY, file->path, "no memory for %zu bytes", moved);
-    /* The wide dtypes first, so that each lands on a multiple of its size. */
-    size_t used = 0;
-    for (size_t size = 8; size >= 4; size /= 2) {
-        for (int i = 0; i < file->count; i++) {
-            entry *e = &file->entries[i];
-            size_t bytes = cb_tensor_bytes(&e->tensor);
-            if (bytes == 0 || cb_dtype_size(e->tensor.dtype) != size)
-                continue;
-            e->tensor.data = data + e->begin;
-            if (!is_aligned(e, data)) {
-                e->tensor.data = memcpy(file->moved + used, data + e->begin, bytes);
-                used += bytes;
-            }
-        }
-    }
-    return CB_OK;
-}
-
-cb_safetensors *cb_safetensors_read(const char *path, cb_error *error) {
+cb_safetensors *cb_safetensors_open(const char *path, cb_error *error) {
     cbi_file_error_clear(error);
-    cb_safetensors *file = cbi_allocate(sizeof *file);
+    const char *named = path == NULL ? "(no path)" : path;
+    size_t length = strlen(named) + 1;
+    cb_safetensors *file = cbi_allocate(sizeof *file + length);
     if (file == NULL) {
-        cbi_file_error(error, CB_ERROR_MEMORY, path, "no memory");
+        cbi_file_error(error, CB_ERROR_MEMORY, named, "no memory");
         return NULL;
     }
-    size_t size, data = 0;
-    file->path = path;
-    if (cbi_file_read(path, &file->bytes, &size, error) != CB_OK ||
-        parse_header(file, size, &data, error) != CB_OK || parse_entries(file, error) != CB_OK ||
-        check_tiling(file, size - data, error) != CB_OK ||
-        place(file, file->bytes + data, error) != CB_OK) {
+    if (cbi_file_open(&file->file, path, error) != CB_OK) {
+        cbi_free(file);
+        return NULL;
+    }
+    file->file.path = memcpy(file + 1, named, length);
+    if (cbi_safetensors_header(file, error) != CB_OK) {
         cb_safetensors_free(file);
         return NULL;
     }
-    qsort(file->entries, (size_t)file->count, sizeof *file->entries, compare_names);
-    file->path = NULL;
     return file;
 }
 
 void cb_safetensors_free(cb_safetensors *file) {
     if (file == NULL)
         return;
+    cbi_file_close(&file->file);
+    for (int i = 0; i < file->count; i++)
+        cb_tensor_free(file->entries[i].tensor);
     json_decref(file->header);
     cbi_free(file->entries);
-    cbi_free(file->moved);
-    cbi_free(file->bytes);
+    cbi_free(file->shapes);
+    cbi_free(file->in_memory);
     cbi_free(file);
 }
 
-int cb_safetensors_count(const cb_safetensors *file) {
+/* ---- What is stored -------------------------------------------------------------------------- */
+
+int cb_safetensors_stored_count(const cb_safetensors *file) {
     return file->count;
 }
 
-cb_named_tensor cb_safetensors_at(const cb_safetensors *file, int i) {
+cb_stored_tensor cb_safetensors_stored(const cb_safetensors *file, int i) {
     if (i < 0 || i >= file->count)
+        return (cb_stored_tensor){.name = NULL};
+    return file->entries[i].stored;
+}
+
+static int compare_name(const void *name, const void *entry) {
+    const cbi_safetensors_entry *e = entry;
+    return strcmp(name, e->stored.name);
+}
+
+int cb_safetensors_stored_find(const cb_safetensors *file, const char *name) {
+    if (file->count == 0 || name == NULL)
+        return -1;
+    const cbi_safetensors_entry *found =
+        bsearch(name, file->entries, (size_t)file->count, sizeof *file->entries, compare_name);
+    return found == NULL ? -1 : (int)(found - file->entries);
+}
+
+static const cbi_safetensors_entry *entry_of(const cb_safetensors *file, const char *name,
+                                             cb_error *error) {
+    cbi_file_error_clear(error);
+    int found = cb_safetensors_stored_find(file, name);
+    if (found >= 0)
+        return &file->entries[found];
+    cbi_file_error(error, CB_ERROR_NOT_FOUND, file->file.path, "there is no tensor \"%.100s\"",
+                   name == NULL ? "" : name);
+    return NULL;
+}
+
+/* ---- Reading --------------------------------------------------------------------------------- */
+
+/* The elements of an entry as a stream: of the file, or of what is in memory. */
+typedef struct source {
+    cbi_file_stream file;
+    cbi_memory_stream memory;
+    cbi_stream *stream;
+    cbi_layout layout;
+} source;
+
+static void source_open(source *s, const cb_safetensors *file, const cbi_safetensors_entry *e) {
+    if (e->tensor != NULL) {
+        s->memory = cbi_memory_stream_of(file->file.path, e->tensor->data);
+        s->stream = &s->memory.stream;
+        s->layout = (cbi_layout){.type = cbi_element_type_of(e->tensor->dtype)};
+    } else {
+        s->file = cbi_file_stream_at(&file->file, file->data + e->begin);
+        s->stream = &s->file.stream;
+        s->layout = (cbi_layout){.type = e->type};
+    }
+}
+
+static cb_tensor *load(const cb_safetensors *file, const char *name, const cb_dtype *dtype,
+                       cb_error *error) {
+    const cbi_safetensors_entry *e = entry_of(file, name, error);
+    source elements;
+    if (e == NULL)
+        return NULL;
+    source_open(&elements, file, e);
+    return cbi_elements_load(elements.stream, &elements.layout, &e->stored, dtype, error);
+}
+
+cb_tensor *cb_safetensors_load(const cb_safetensors *file, const char *name, cb_error *error) {
+    return load(file, name, NULL, error);
+}
+
+cb_tensor *cb_safetensors_load_as(const cb_safetensors *file, const char *name, cb_dtype dtype,
+                                  cb_error *error) {
+    return load(file, name, &dtype, error);
+}
+
+static bool same_shape(const cb_stored_tensor *stored, const cb_tensor *t) {
+    bool same = stored->rank == t->rank;
+    for (int i = 0; same && i < t->rank; i++)
+        same = stored->shape[i] == t->shape[i];
+    return same;
+}
+
+cb_status cb_safetensors_load_into(const cb_safetensors *file, const char *name, cb_tensor *target,
+                                   cb_error *error) {
+    const cbi_safetensors_entry *e = entry_of(file, name, error);
+    source elements;
+    if (e == NULL)
+        return CB_ERROR_NOT_FOUND;
+    if (e->stored.objection != NULL)
+        return cbi_tensor_error(error, CB_ERROR_DTYPE, file->file.path, name, e->stored.objection);
+    if (!same_shape(&e->stored, target)) {
+        char wanted[128];
+        return cbi_file_error(error, CB_ERROR_SHAPE, file->file.path,
+                              "tensor \"%.100s\" has not the shape %s", name,
+                              cb_shape_format(target, wanted, sizeof wanted));
+    }
+    if (target->data == NULL && cb_tensor_count(target) > 0)
+        return cbi_file_error(error, CB_ERROR_VALUE, file->file.path,
+                              "tensor \"%.100s\": the tensor to read it into has no data", name);
+    source_open(&elements, file, e);
+    return cbi_elements_read(elements.stream, &elements.layout, name, target, error);
+}
+
+cb_status cbi_safetensors_visit(const cb_safetensors *file, int i, cbi_element_visitor *visit,
+                                void *context, cb_error *error) {
+    const cbi_safetensors_entry *e = &file->entries[i];
+    cb_stored_tensor stored = e->stored;
+    source elements;
+    source_open(&elements, file, e);
+    if (e->tensor != NULL)
+        stored.bytes = cb_tensor_bytes(e->tensor);
+    return cbi_elements_visit(elements.stream, &elements.layout, &stored, visit, context, error);
+}
+
+/* Reads one tensor into memory. One that no tensor can be made of, or that has a value which its
+   dtype does not hold, is left out; both are found when it is asked for. */
+static cb_status read_entry(cb_safetensors *file, cbi_safetensors_entry *e, cb_error *error) {
+    cb_error reason = {.status = CB_OK};
+    if (e->stored.objection != NULL)
+        return CB_OK;
+    e->tensor = cb_safetensors_load(file, e->stored.name, &reason);
+    if (e->tensor != NULL) {
+        file->in_memory[file->in_memory_count++] = (cb_named_tensor){e->stored.name, e->tensor};
+    } else if (reason.status == CB_ERROR_VALUE) {
+        e->stored.objection = "a value that i64 does not hold";
+    } else {
+        if (error != NULL)
+            *error = reason;
+        return reason.status;
+    }
+    return CB_OK;
+}
+
+cb_safetensors *cb_safetensors_read(const char *path, cb_error *error) {
+    cb_safetensors *file = cb_safetensors_open(path, error);
+    if (file == NULL)
+        return NULL;
+    cb_status status = CB_OK;
+    file->in_memory = cbi_allocate(cbi_multiply((size_t)file->count, sizeof *file->in_memory));
+    if (file->in_memory == NULL)
+        status = cbi_file_error(error, CB_ERROR_MEMORY, file->file.path, "no memory for %d entries",
+                                file->count);
+    for (int i = 0; i < file->count && status == CB_OK; i++)
+        status = read_entry(file, &file->entries[i], error);
+    cbi_file_close(&file->file);
+    if (status != CB_OK) {
+        cb_safetensors_free(file);
+        return NULL;
+    }
+    return file;
+}
+
+/* ---- What is in memory ----------------------------------------------------------------------- */
+
+int cb_safetensors_count(const cb_safetensors *file) {
+    return file->in_memory_count;
+}
+
+cb_named_tensor cb_safetensors_at(const cb_safetensors *file, int i) {
+    if (i < 0 || i >= file->in_memory_count)
         return (cb_named_tensor){NULL, NULL};
-    return (cb_named_tensor){file->entries[i].name, &file->entries[i].tensor};
+    return file->in_memory[i];
 }
 
 const cb_tensor *cb_safetensors_find(const cb_safetensors *file, const char *name) {
-    if (file->count == 0)
-        return NULL;
-    entry wanted = {.name = name};
-    const entry *found =
-        bsearch(&wanted, file->entries, (size_t)file->count, sizeof wanted, compare_names);
-    return found == NULL ? NULL : &found->tensor;
+    int found = cb_safetensors_stored_find(file, name);
+    return found < 0 ? NULL : file->entries[found].tensor;
+}
+
+/* ---- Metadata -------------------------------------------------------------------------------- */
+
+static json_t *metadata_of(const cb_safetensors *file) {
+    return json_object_get(file->header, CBI_SAFETENSORS_METADATA);
 }
 
 const char *cb_safetensors_metadata(const cb_safetensors *file, const char *key) {
-    return json_string_value(
-        json_object_get(json_object_get(file->header, CBI_SAFETENSORS_METADATA), key));
+    return json_string_value(json_object_get(metadata_of(file), key));
+}
+
+int cb_safetensors_metadata_count(const cb_safetensors *file) {
+    return (int)json_object_size(metadata_of(file));
+}
+
+cb_metadata cb_safetensors_metadata_at(const cb_safetensors *file, int i) {
+    void *at = i < 0 ? NULL : json_object_iter(metadata_of(file));
+    for (; at != NULL && i > 0; i--)
+        at = json_object_iter_next(metadata_of(file), at);
+    if (at == NULL)
+        return (cb_metadata){NULL, NULL};
+    return (cb_metadata){json_object_iter_key(at), json_string_value(json_object_iter_value(at))};
 }

@@ -57,8 +57,8 @@ static json_t *describe(const cb_tensor *t, json_int_t begin) {
         }
     }
     /* json_pack takes the reference to shape, also when it fails. */
-    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", cbi_safetensors_dtype(t->dtype), "shape",
-                     shape, "data_offsets", begin, begin + (json_int_t)cb_tensor_bytes(t));
+    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", cbi_element_type_of(t->dtype)->safetensors,
+                     "shape", shape, "data_offsets", begin, begin + (json_int_t)cb_tensor_bytes(t));
 }
 
 /* Adds value, whose reference it takes, under a name that must be new and UTF-8. */

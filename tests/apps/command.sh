@@ -21,11 +21,12 @@ refuse 1 'standard input: the file is empty' train --data - $tiny $keep
 # ---- Command lines that make no sense
 refuse 2 'did you mean cerebral-lstm' train --data text.txt --cell cerebral-lstn $keep
 refuse 2 'no "transformer"' train --data text.txt --cell transformer $keep
-for option in hidden embedding layers seq-len batch epochs steps-per-epoch; do
+for option in hidden embedding layers seq-len batch epochs seeds; do
     for value in 0 -5 12x 99999999999999999999 ''; do
         refuse 2 "--$option must be a whole number" train --data text.txt --$option "$value" $keep
     done
 done
+refuse 2 '--steps-per-epoch must be a whole number from 0' train --data text.txt --steps-per-epoch -1 $keep
 refuse 2 '--lr must be a number greater than 0' train --data text.txt --lr 0 $keep
 refuse 2 '--lr must be a number' train --data text.txt --lr nan $keep
 refuse 2 '--recompute must be a whole number from 0' train --data text.txt --recompute -1 $keep
@@ -258,7 +259,14 @@ contains chart.svg 'width="1600pt" height="333pt"'
 refuse 1 'no column named "steps"' plot curve.csv --x steps --out new.svg
 refuse 2 '--height must be a whole number' plot curve.csv --height 99 --out new.svg
 refuse 2 '--xmin must be a number' plot curve.csv --xmin left --out new.svg
-rm -f curve.csv chart.svg
+# As docs/charts.md says it.
+printf 'epoch,loss,held_out_loss\n0,3.5,\n10,2.5,2.75\n20,2,2.5\n' >loss.csv
+printf 'Epoch;loss\n0;3,5\n1;NA\n2;3\n' >other.csv
+expect 0 "$cerebra" plot loss.csv --out loss.pdf
+expect 0 "$cerebra" plot loss.csv --y loss --y held_out_loss --out both.svg
+contains both.svg 'loss (3 points), held_out_loss (2 points)'
+expect 0 "$cerebra" plot loss.csv other.csv --log-y --smooth 9 --label ours --label theirs --out two.png
+rm -f curve.csv chart.svg loss.csv other.csv loss.pdf both.svg two.png
 
 # ---- The rest
 expect 0 "$cerebra" --help

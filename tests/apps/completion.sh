@@ -63,6 +63,9 @@ offers '--cell' eval --ce
 offers 'adagrad adam adamw' train --optimizer ad
 offers 'adagrad adam adamw' train --optimizer = ad
 offers 'mg.txt mgx.cell' train --data mg
+offers 'mg.txt mgx.cell' train --validation mg
+offers 'constant cosine' train --schedule co
+offers 'char-rnn' train --preset ''
 offers 'precious.csv precious.safetensors' plot prec
 offers 'f32 f64' explain --cell mine.cell --dtype f
 

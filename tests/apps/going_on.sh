@@ -4,11 +4,14 @@
 set -u
 # shellcheck source=tests/apps/helpers.sh
 . "$(dirname "$0")/helpers.sh"
+# What $tiny has, where the command gives the rest itself.
+sizes="--hidden 16 --embedding 8 --seq-len 10 --batch 4 --quiet"
+steps="--steps-per-epoch 3"
 
 # ---- Divergence keeps the last good checkpoint; SIGINT saves one
-refuse 3 'diverged in epoch 0' train --data text.txt $tiny --optimizer sgd --lr 1e300 --epochs 9 $keep
+refuse 3 'diverged in epoch 0' train --data text.txt $sizes $steps --optimizer sgd --lr 1e300 --epochs 9 $keep
 # Weights grow by a factor of 2 a step: after some epochs the loss is far above a guess.
-expect 3 "$cerebra" train --data text.txt $tiny --optimizer sgd --lr 1 --weight-decay 3 --epochs 50 \
+expect 3 "$cerebra" train --data text.txt $sizes $steps --optimizer sgd --lr 1 --weight-decay 3 --epochs 50 \
     --log grown.csv --checkpoint grown.safetensors
 contains err 'diverged in epoch .*the last good weights are in grown.safetensors'
 [ "$(wc -l <err)" -eq 1 ] || complain "divergence: $(cat err)"
@@ -17,7 +20,7 @@ expect 0 "$cerebra" eval --checkpoint grown.safetensors --data text.txt
 for signal in INT=130 TERM=143 HUP=129; do
     rm -f stopped.safetensors
     # Where this script was started with nohup, SIGHUP would stay ignored.
-    env --default-signal=HUP "$cerebra" train --data text.txt $tiny --epochs 1000000 \
+    env --default-signal=HUP "$cerebra" train --data text.txt $sizes $steps --epochs 1000000 \
         --checkpoint stopped.safetensors >out 2>err &
     process=$!
     wait_for stopped.safetensors
@@ -31,7 +34,7 @@ done
 
 # ---- Going on: the same files as without a stop, to the byte, but for the time
 whole() {
-    expect 0 "$cerebra" train --data text.txt $tiny --epochs 4 --dropout 0.2 --held-out 0.2 \
+    expect 0 "$cerebra" train --data text.txt $sizes $steps --epochs 4 --dropout 0.2 --held-out 0.2 \
         --optimizer adam --log whole.csv --checkpoint whole.safetensors
 }
 timeless() {
@@ -39,7 +42,7 @@ timeless() {
 }
 whole
 timeless whole.csv >whole.timeless
-expect 0 "$cerebra" train --data text.txt $tiny --epochs 2 --dropout 0.2 --held-out 0.2 \
+expect 0 "$cerebra" train --data text.txt $sizes $steps --epochs 2 --dropout 0.2 --held-out 0.2 \
     --optimizer adam --log half.csv --checkpoint half.safetensors
 expect 0 "$cerebra" train --resume half.safetensors --log half.csv --epochs 4 --quiet
 timeless half.csv >half.timeless
@@ -66,7 +69,7 @@ expect 0 "$cerebra" train --resume half.safetensors --checkpoint moved.safetenso
 same whole.safetensors moved.safetensors
 # From another directory: the log is the one beside the checkpoint.
 mkdir elsewhere away
-"$cerebra" train --data text.txt $tiny --epochs 1000000 --log elsewhere/run.csv \
+"$cerebra" train --data text.txt $sizes $steps --epochs 1000000 --log elsewhere/run.csv \
     --checkpoint elsewhere/run.safetensors >out 2>err &
 process=$!
 wait_for elsewhere/run.safetensors
@@ -101,7 +104,7 @@ refuse 1 'damaged.safetensors: its checksum is wrong' eval --checkpoint damaged.
 # ---- Weights that the last update has spoilt are not saved, nor called good
 echo hello >old.safetensors
 for words in "--held-out 0.2" "" "--checkpoint-every 1"; do
-    expect 3 "$cerebra" train --data text.txt $tiny --cell layernorm-lstm --optimizer sgd --lr 1e30 \
+    expect 3 "$cerebra" train --data text.txt $sizes --cell layernorm-lstm --optimizer sgd --lr 1e30 \
         --epochs 1 --steps-per-epoch 1 --log spoilt.csv --checkpoint old.safetensors $words
     contains err 'diverged in epoch 0'
     grep -q 'last good' err && complain "old.safetensors is called good: $(cat err)"
@@ -110,11 +113,11 @@ for words in "--held-out 0.2" "" "--checkpoint-every 1"; do
 done
 
 # ---- The op that gives the first NaN
-expect 3 "$cerebra" train --data text.txt $tiny --optimizer sgd --lr 1e39 --epochs 9 --detect-anomaly
+expect 3 "$cerebra" train --data text.txt $sizes $steps --optimizer sgd --lr 1e39 --epochs 9 --detect-anomaly
 contains err 'diverged in epoch 0, step 1: in layer "embedding": parameter embedding.weight: element [0-9]* is nan'
 
 # ---- Two runs that write the same file
-"$cerebra" train --data text.txt $tiny --epochs 1000000 --log busy.csv --checkpoint busy.safetensors >out1 2>err1 &
+"$cerebra" train --data text.txt $sizes $steps --epochs 1000000 --log busy.csv --checkpoint busy.safetensors >out1 2>err1 &
 process=$!
 wait_for busy.safetensors
 expect 1 "$cerebra" train --data text.txt $tiny --checkpoint busy.safetensors
@@ -141,7 +144,8 @@ contains err 'cannot write .*kept.safetensors: File too large'
 same whole.safetensors kept.safetensors
 
 # ---- reproduce goes on in its directory
-small="--hidden 12 --batch 4 --seq-len 10 --steps-per-epoch 3 --epochs 2 --data text.txt --quiet"
+base="--hidden 12 --batch 4 --seq-len 10 --steps-per-epoch 3 --quiet"
+small="$base --epochs 2 --data text.txt"
 expect 0 "$cerebra" reproduce $small --out all
 for model in cerebral-lstm lstm stacked-lstm; do
     expect 0 "$cerebra" reproduce $small --out one --models $model
@@ -160,11 +164,11 @@ for file in all/*; do
 done
 [ "$(ls all)" = "$(ls one)" ] || complain "one by one there are other files: $(ls one)"
 refuse 1 'lstm.safetensors is of another run: it was made with --seed "1", not "2"' reproduce $small --out one --seed 2
-refuse 1 'trained on another text' reproduce $small --out one --data other.txt
+refuse 1 'trained on another text' reproduce $base --epochs 2 --out one --data other.txt
 results=$(cat one/*.csv one/report.md)
-refuse 1 'come to epoch 2, further than the 1' reproduce $small --out one --stacked-epochs 1 --epochs 3
+refuse 1 'come to epoch 2, further than the 1' reproduce $base --data text.txt --out one --stacked-epochs 1 --epochs 3
 [ "$results" = "$(cat one/*.csv one/report.md)" ] || complain "a run that cannot be gone on with has changed files"
-"$cerebra" reproduce $small --out one --epochs 100000 >out1 2>err1 &
+"$cerebra" reproduce $base --data text.txt --out one --epochs 100000 >out1 2>err1 &
 process=$!
 rows=0
 tries=0

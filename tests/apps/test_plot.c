@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char directory[64];
@@ -22,7 +23,7 @@ static void set_up(void) {
 }
 
 static void tear_down(void) {
-    static const char *const files[] = {"a.csv", "plot.png", "out.svg", "bad.csv"};
+    static const char *const files[] = {"a.csv", "plot.png", "out.svg", "bad.csv", "out.pdf"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         unlink(files[i]);
     cr_assert_eq(chdir("/"), 0);
@@ -64,6 +65,58 @@ Test(plot, svg_names_the_command_and_the_curves) {
     fclose(svg);
     cr_assert_not_null(strstr(text, "cerebra plot a.csv -q --out out.svg --label \"my model\""));
     cr_assert_not_null(strstr(text, "my model (3 points)"));
+}
+
+static char *svg_text(void) {
+    static char text[4096];
+    FILE *svg = fopen("out.svg", "r");
+    text[fread(text, 1, sizeof text - 1, svg)] = '\0';
+    fclose(svg);
+    return text;
+}
+
+Test(plot, several_columns_are_curves_of_one_chart) {
+    FILE *log = fopen("bad.csv", "w");
+    fputs("epoch,loss,held_out_loss\n0,4,\n1,3,3.5\n2,2.5,\n", log);
+    fclose(log);
+    cr_assert_eq(RUN("bad.csv", "-q", "-o", "out.svg", "--y", "loss", "--y", "held_out_loss"), 0);
+    cr_assert_not_null(strstr(svg_text(), "loss (3 points), held_out_loss (1 points)"));
+    cr_assert_not_null(strstr(svg_text(), "Line chart of loss, held_out_loss over epoch"));
+    cr_assert_eq(RUN("bad.csv", "-q", "-o", "out.svg", "--y", "loss", "--y", "held_out_loss",
+                     "--label", "a", "--label", "b", "--label", "c"),
+                 2);
+}
+
+Test(plot, seeds_become_a_mean_with_a_band) {
+    FILE *log = fopen("bad.csv", "w");
+    fputs("epoch,seed,loss\n0,1,4\n1,1,3\n0,2,5\n1,2,2\n", log);
+    fclose(log);
+    cr_assert_eq(RUN("bad.csv", "-q", "-o", "out.svg"), 0);
+    cr_assert_not_null(strstr(svg_text(), "bad, mean of 2 seeds (2 points, with a band)"));
+}
+
+Test(plot, a_pdf_is_one) {
+    char start[6] = "";
+    cr_assert_eq(RUN("a.csv", "-q", "--out", "out.pdf"), 0);
+    FILE *pdf = fopen("out.pdf", "r");
+    cr_assert_eq(fread(start, 1, 5, pdf), 5);
+    fclose(pdf);
+    cr_assert_str_eq(start, "%PDF-");
+}
+
+Test(plot, a_million_points_are_a_small_file) {
+    static const char *const files[] = {"plot.png", "out.svg", "out.pdf"};
+    FILE *log = fopen("bad.csv", "w");
+    fputs("step,loss\n", log);
+    for (unsigned i = 0; i < 1000000; i++)
+        fprintf(log, "%u,%u\n", i, i * 2654435761U >> 16);
+    fclose(log);
+    for (size_t i = 0; i < 3; i++) {
+        struct stat status;
+        cr_assert_eq(RUN("bad.csv", "-q", "--smooth", "999", "--out", files[i]), 0);
+        cr_assert_eq(stat(files[i], &status), 0);
+        cr_assert_lt(status.st_size, 1000000, "%s", files[i]);
+    }
 }
 
 Test(plot, wrong_usage_is_2) {

@@ -323,12 +323,70 @@ Test(params_files, a_file_that_does_not_fit_changes_nothing) {
     expect_load_refused(small_model(2, CB_F32, 4, NULL), CB_ERROR_NOT_FOUND, "head.bias");
 }
 
+/* A file whose names have another prefix, that lacks a weight and has one too many. */
+Test(params_files, a_part_of_the_names_and_prefixes) {
+    static const cb_prefix prefixes[] = {{"module.top.", "head."}, {"module.", ""}, {NULL, NULL}};
+    cb_params *loaded = small_model(2, CB_F32, 4, "head.bias");
+    cb_tensor *weight = cb_tensor_new(CB_F64, CB_SHAPE(3, 4));
+    cb_tensor_fill(weight, 7);
+    cb_named_tensor entries[] = {{"module.top.weight", weight}, {"module.other", weight}};
+    cb_load_report report;
+    cb_error error;
+    cr_assert_eq(cb_safetensors_write(path, 2, entries, 0, NULL, NULL), CB_OK);
+    cb_load_options options = {.prefixes = prefixes, .report = &report};
+    cr_expect_eq(cb_params_load_with(loaded, path, &options, &error), CB_ERROR_NOT_FOUND);
+    cr_expect_not_null(strstr(error.message, "there is no entry head.bias; the model has no "
+                                             "parameter for entry module.other"),
+                       "%s", error.message);
+    cr_expect(report.loaded == 1 && report.missing == 1 && report.extra == 1);
+    options.partial = true;
+    cr_assert_eq(cb_params_load_with(loaded, path, &options, &error), CB_OK, "%s", error.message);
+    cr_expect_str_eq(report.missing_names, "head.bias");
+    cr_expect_str_eq(report.extra_names, "module.other");
+    cr_expect_eq(*(float *)cb_params_at(loaded, 0)->value->data, 7);
+    entries[1].name = "head.weight"; /* no prefix of the list: also the parameter's */
+    cr_assert_eq(cb_safetensors_write(path, 2, entries, 0, NULL, NULL), CB_OK);
+    cr_expect_eq(cb_params_load_with(loaded, path, &options, &error), CB_ERROR_VALUE);
+    cr_expect_not_null(strstr(error.message, "are both for head.weight"), "%s", error.message);
+    cb_tensor_free(weight);
+    cb_params_free(loaded);
+}
+
+/* A list of names ends in "..." where it is too long. */
+Test(params_files, many_names_that_do_not_fit) {
+    cb_params *few = small_model(2, CB_F32, 4, NULL), *many = small_model(3, CB_F32, 4, NULL);
+    cb_load_report report;
+    cb_error error;
+    for (int i = 0; i < 100; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "layers.%d.weight", i);
+        cb_params_add(many, name, CB_SHAPE(1), 0, &normal);
+    }
+    cr_assert_eq(cb_params_save(many, path, NULL), CB_OK);
+    cb_load_options options = {.report = &report};
+    cr_expect_eq(cb_params_load_with(few, path, &options, &error), CB_ERROR_NOT_FOUND);
+    cr_expect_eq(report.extra, 100);
+    cr_expect_str_eq(report.extra_names + strlen(report.extra_names) - 3, "...");
+    cr_expect_null(strstr(report.extra_names, "......"));
+    cb_params_free(few);
+    cb_params_free(many);
+}
+
+/* A value that the set's dtype does not hold, in the last of the entries. */
+Test(params_files, a_value_that_is_not_held_changes_nothing) {
+    cb_params *wide = small_model(1, CB_F64, 4, "head.zeta");
+    *(double *)cb_params_at(wide, 1)->value->data = 1e300;
+    cr_assert_eq(cb_params_save(wide, path, NULL), CB_OK);
+    expect_load_refused(small_model(2, CB_F32, 4, "head.zeta"), CB_ERROR_VALUE, "\"head.zeta\"");
+    cb_params_free(wide);
+}
+
 Test(params_files, a_file_of_integers_or_of_nothing_is_refused) {
     cb_tensor *integers = cb_tensor_new(CB_I64, CB_SHAPE(3, 4));
     cb_named_tensor entry = {"head.weight", integers};
     cr_assert_eq(cb_safetensors_write(path, 1, &entry, 0, NULL, NULL), CB_OK);
     cb_tensor_free(integers);
-    expect_load_refused(small_model(2, CB_F32, 4, NULL), CB_ERROR_DTYPE, "i64");
+    expect_load_refused(small_model(2, CB_F32, 4, NULL), CB_ERROR_DTYPE, "I64");
     cr_assert_eq(truncate(path, 5), 0);
     expect_load_refused(small_model(2, CB_F32, 4, NULL), CB_ERROR_FORMAT, "");
     unlink(path);

@@ -86,6 +86,7 @@ Test(npy, reads_and_writes_as_numpy) {
     check_stored("i8_fortran_cube", false, CB_I64, CB_SHAPE(2, 3, 4));
     check_stored("f8_fortran_wide", false, CB_F64, CB_SHAPE(2, 5, 1, 3));
     check_stored("version_2", false, CB_F32, CB_SHAPE(3, 4));
+    check_stored("version_3", false, CB_F32, CB_SHAPE(3, 4));
 }
 
 Test(npy, writes_strided) {
@@ -100,22 +101,71 @@ Test(npy, writes_strided) {
     cb_tensor_free(read);
 }
 
-/* That the file is rejected, with a message that holds `reason` and the file's name. */
-static void rejects_file(const char *file, const char *reason) {
+/* That the file is rejected with a status, and a message that holds `reason` and the file's name.
+ */
+static void rejects_with(const char *file, cb_status status, const char *reason) {
     cb_error error = {.status = CB_OK};
     cr_assert_null(cb_npy_read(file, &error), "accepted, in spite of \"%s\"", reason);
-    cr_assert_eq(error.status, CB_ERROR_FORMAT);
+    cr_assert_eq(error.status, status, "%s", error.message);
     cr_assert_not_null(strstr(error.message, reason), "\"%s\" does not say \"%s\"", error.message,
                        reason);
     cr_assert_eq(strncmp(error.message, file, strlen(file)), 0);
     cr_assert_null(cb_npy_read(file, NULL));
 }
 
+static void rejects_file(const char *file, const char *reason) {
+    rejects_with(file, CB_ERROR_FORMAT, reason);
+}
+
 Test(npy, rejects_what_numpy_can_do_but_we_cannot) {
-    rejects_file(stored("big_endian"), "dtype other than");
-    rejects_file(stored("half"), "dtype other than");
-    rejects_file(stored("nine_axes"), "more than 8");
-    rejects_file(stored("version_3"), "version 3.0");
+    rejects_with(stored("nine_axes"), CB_ERROR_DTYPE, "more than 8 axes");
+    rejects_with(stored("complex"), CB_ERROR_DTYPE, "complex");
+    rejects_with(stored("text"), CB_ERROR_DTYPE, "a type that no tensor holds");
+    rejects_file(stored("structured"), "descr is not a string");
+}
+
+/* Elements of other types are widened, and bytes reversed; values are those of NumPy. */
+Test(npy, reads_every_type_of_number) {
+    static const struct {
+        const char *name;
+        cb_dtype dtype;
+        double values[4];
+    } cases[] = {
+        {"u1", CB_I32, {0, 1, 254, 255}},
+        {"i1", CB_I32, {-128, -1, 0, 127}},
+        {"u2", CB_I32, {0, 1, 258, 65535}},
+        {"u2_big", CB_I32, {0, 1, 258, 65535}},
+        {"i2", CB_I32, {-32768, -2, 258, 32767}},
+        {"i2_big", CB_I32, {-32768, -2, 258, 32767}},
+        {"u4", CB_I64, {0, 1, 16909060, 4294967295}},
+        {"u8", CB_I64, {0, 1, 258, 4294967296}},
+        {"i4_big", CB_I32, {-2, 0, 16909060, 2147483647}},
+        {"i8_big", CB_I64, {-2, 0, 258, 4294967296}},
+        {"f2", CB_F32, {0.5, -65504, 0.00006103515625, 3}},
+        {"f2_big", CB_F32, {0.5, -65504, 0.00006103515625, 3}},
+        {"f4_big", CB_F32, {0.5, -65504, 0.00006103515625, 3}},
+        {"f8_big", CB_F64, {0.5, -65504, 1e300, 3}},
+        {"f8_big_fortran", CB_F64, {0.5, -65504, 1e300, 3}},
+        {"b1", CB_I32, {0, 1, 1, 0}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cb_tensor *t = read_good(stored(cases[i].name));
+        cr_assert_eq(t->dtype, cases[i].dtype, "%s", cases[i].name);
+        cr_assert_eq(cb_tensor_count(t), 4);
+        for (int64_t k = 0; k < 4; k++) {
+            int64_t index[2] = {k / 2, k % 2};
+            cr_assert_eq(cb_tensor_get(t, index), cases[i].values[k], "%s", cases[i].name);
+        }
+        cb_tensor_free(t);
+        t = cb_npy_read_as(stored(cases[i].name), CB_F64, NULL);
+        cr_assert_eq(cb_tensor_get(t, (int64_t[]){1, 0}), cases[i].values[2], "%s", cases[i].name);
+        cb_tensor_free(t);
+    }
+    cb_error error;
+    cr_assert_null(cb_npy_read_as(stored("f8_big"), CB_F32, &error));
+    cr_assert_eq(error.status, CB_ERROR_VALUE);
+    cr_assert_not_null(strstr(error.message, "npy: element 2 is a value that f32"), "%s",
+                       error.message);
 }
 
 static void write_raw(int major, size_t claimed, const char *header, size_t data) {
@@ -145,6 +195,11 @@ Test(npy, accepts_other_spellings) {
     accepts(START "(2,)}", 8);
     accepts(START "(2 , 1 , ) , } \n", 8);
     accepts(START "(0,)}", 0);
+    accepts(START "(1L, 2L)}", 8);
+    accepts("{'descr': '=f4', 'fortran_order': False, 'shape': (2,)}", 8);
+    accepts("{'descr': 'f4', 'fortran_order': False, 'shape': (2,)}", 8);
+    accepts("{'descr': '|u1', 'fortran_order': False, 'shape': (2,)}", 2);
+    accepts("{'descr': '?', 'fortran_order': False, 'shape': (2,)}", 2);
     accepts("{\"shape\":(1,1),\"fortran_order\":True,\"descr\":\"<i8\"}", 8);
     accepts("{ 'shape' : ( ) , 'descr' : '<f8' , 'fortran_order' : True }", 8);
 }
@@ -166,7 +221,6 @@ Test(npy, rejects_header) {
     rejects("{'descr': '<f4", 4, "not a string");
     rejects("{'descr': '<f4\", 'fortran_order': False, \"shape\": (1,)}", 4, "header, byte");
     rejects("{'descr': 4, 'fortran_order': False, 'shape': (1,)}", 4, "not a string");
-    rejects("{'descr': '|b1', 'fortran_order': False, 'shape': (4,)}", 4, "dtype other than");
     rejects("{'descr': '<f4', 'fortran_order': 0, 'shape': (1,)}", 4, "True or False");
 }
 
@@ -178,11 +232,9 @@ Test(npy, rejects_shape) {
     rejects(START "(-1,)}", 4, "integer of 0 or more");
     rejects(START "(1.0,)}", 4, "not a tuple");
     rejects(START "(2,", 8, "integer of 0 or more");
-    rejects(START "(1,1,1,1,1,1,1,1,1)}", 4, "more than 8");
     rejects(START "(9223372036854775808,)}", 4, "integer of 0 or more");
     rejects(START "(9223372036854775807,)}", 4, "too large");
     rejects(START "(4294967296,4294967296)}", 0, "too large");
-    rejects(START "(0,4294967296,4294967296)}", 0, "too large");
     rejects(START "(3,)}", 8, "8 bytes of elements instead of 12");
     rejects(START "(1,)}", 8, "8 bytes of elements instead of 4");
 }
@@ -195,6 +247,8 @@ Test(npy, rejects_prefix) {
     rejects_file(path, "a header of");
     write_raw(0, strlen(header), header, 8);
     rejects_file(path, "version 0.0");
+    write_raw(4, strlen(header), header, 8);
+    rejects_file(path, "version 4.0");
     cbt_write_file(path, "\x93NUMPX\1\0\0\0\0\0", 12);
     rejects_file(path, "not an .npy file");
 }

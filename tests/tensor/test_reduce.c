@@ -169,6 +169,25 @@ Test(reduce, a_nan_wins_wherever_it_is) {
     cb_tensor_free(in);
 }
 
+/* Rows in which infinities cancel, beside one with a NaN. */
+Test(reduce, opposite_infinities_are_no_nan) {
+    enum { ROWS = 5, COLUMNS = 200 };
+    cb_tensor *in = cb_tensor_new(CB_F32, CB_SHAPE(ROWS, COLUMNS));
+    float *x = in->data, y[ROWS];
+    cb_tensor out = cb_tensor_wrap(CB_F32, CB_SHAPE(ROWS, 1), y);
+    for (int r = 0; r < ROWS; r++) {
+        x[r * COLUMNS + 1] = INFINITY;
+        x[r * COLUMNS + 65] = x[r * COLUMNS + 66] = -INFINITY;
+    }
+    x[2 * COLUMNS + 130] = NAN;
+    for (int kind = CBI_MAX; kind <= CBI_MIN; kind++) {
+        cbi_reduce((cbi_reduction)kind, &out, in);
+        for (int r = 0; r < ROWS; r++)
+            cr_assert(r == 2 ? isnan(y[r]) : y[r] == (kind == CBI_MAX ? INFINITY : -INFINITY));
+    }
+    cb_tensor_free(in);
+}
+
 Test(reduce, infinities) {
     double values[] = {-INFINITY, -INFINITY}, y;
     cb_tensor in = cb_tensor_wrap(CB_F64, CB_SHAPE(2), values);

@@ -233,6 +233,7 @@ Test(safetensors, unaligned_data) {
 
 Test(safetensors, accepts_what_is_unusual) {
     cb_safetensors_free(accepts("{}", 0));
+    cb_safetensors_free(accepts(" {\"__metadata__\":null}", 0));
     cb_safetensors_free(accepts("{\"a\":" ENTRY("F32", "[1]", 0, 4) "}   \n", 4));
     cb_safetensors_free(accepts("{\"b\":" ENTRY("F32", "[1]", 4, 8) ",\"a\":" ENTRY(
                                     "F32", "[0]", 4, 4) ",\"c\":" ENTRY("I32", "[1]", 0, 4) "}",
@@ -243,9 +244,8 @@ Test(safetensors, accepts_what_is_unusual) {
 }
 
 Test(safetensors, rejects_header) {
-    rejects("", 0, "start with {");
-    rejects("[]", 0, "start with {");
-    rejects(" {}", 0, "start with {");
+    rejects("", 0, "header, byte");
+    rejects("[]", 0, "no JSON object");
     rejects("{", 0, "header, byte");
     rejects("{} x", 0, "header, byte");
     rejects("{\"a\":1", 0, "header, byte");
@@ -266,17 +266,15 @@ Test(safetensors, rejects_entry) {
     rejects("{\"a\":{\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "needs a dtype");
     rejects("{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}", 4, "a shape");
     rejects("{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4, "data_offsets");
-    rejects("{\"a\":" ENTRY("F16", "[2]", 0, 4) "}", 4, "dtype other than");
-    rejects("{\"a\":" ENTRY("f32", "[1]", 0, 4) "}", 4, "dtype other than");
+    rejects("{\"a\":" ENTRY("F99", "[2]", 0, 4) "}", 4, "dtype that the format does not have");
+    rejects("{\"a\":" ENTRY("f32", "[1]", 0, 4) "}", 4, "dtype that the format does not have");
     rejects("{\"a\":{\"dtype\":1,\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "needs a dtype");
     rejects("{\"a\":" ENTRY("F32", "{}", 0, 4) "}", 4, "a shape");
     rejects("{\"a\":" ENTRY("F32", "[-1]", 0, 4) "}", 4, "integer of 0 or more");
     rejects("{\"a\":" ENTRY("F32", "[1.0]", 0, 4) "}", 4, "integer of 0 or more");
     rejects("{\"a\":" ENTRY("F32", "[\"1\"]", 0, 4) "}", 4, "integer of 0 or more");
-    rejects("{\"a\":" ENTRY("F32", "[1,1,1,1,1,1,1,1,1]", 0, 4) "}", 4, "more than 8");
-    rejects("{\"a\":" ENTRY("F32", "[4611686018427387905]", 0, 4) "}", 4, "too large");
-    rejects("{\"a\":" ENTRY("F64", "[4294967296,4294967296]", 0, 0) "}", 0, "too large");
-    rejects("{\"a\":" ENTRY("F64", "[0,4294967296,4294967296]", 0, 0) "}", 0, "too large");
+    rejects("{\"a\":" ENTRY("F32", "[4611686018427387905]", 0, 4) "}", 4, "do not agree");
+    rejects("{\"a\":" ENTRY("F64", "[4294967296,4294967296]", 0, 0) "}", 0, "do not agree");
     rejects("{\"a\":" ENTRY("F32", "[99999999999999999999]", 0, 4) "}", 4, "header, byte");
 }
 

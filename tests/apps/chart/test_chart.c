@@ -19,7 +19,8 @@ static char error[512];
 
 static const double xs[] = {0, 1, 2, 3};
 static const double ys[] = {4, 3, NAN, 2};
-static const chart_series two[] = {{"falling", 4, xs, ys, false}, {"point", 1, xs, xs + 1, false}};
+static const chart_series two[] = {{.label = "falling", .count = 4, .x = xs, .y = ys},
+                                   {.label = "point", .count = 1, .x = xs, .y = xs + 1}};
 
 static void set_up(void) {
     snprintf(directory, sizeof directory, "/tmp/cerebra-test-chart-XXXXXX");
@@ -183,13 +184,11 @@ static void expect_failure(const chart_series *series, size_t count, chart_optio
 }
 
 Test(chart, failures_leave_the_existing_file) {
-    const chart_series empty = {"nothing", 0, xs, ys, false};
+    const chart_series empty = {.label = "nothing", .x = xs, .y = ys};
     expect_failure(two, 0, (chart_options){0}, "c.png", "there is no series");
     expect_failure(&empty, 1, (chart_options){0}, "c.png", "series \"nothing\" is empty");
     expect_failure(two, 2, (chart_options){.width = 20}, "c.png", "20 x 1000 pixels");
-    expect_failure(two, 2, (chart_options){.title = "\xff"}, "c.png", "not valid UTF-8");
-    expect_failure(two, 2, (chart_options){.title = "\xff"}, "c.svg", "not valid UTF-8");
-    expect_failure(two, 2, (chart_options){0}, "c.pdf", "must end in .png or .svg");
+    expect_failure(two, 2, (chart_options){0}, "c.gif", "must end in .png, .svg or .pdf");
     expect_failure(two, 2, (chart_options){.y_min = {true, 9}}, "c.png", "limits of the axes");
 }
 
@@ -222,13 +221,12 @@ Test(chart, a_symbolic_link_and_permissions_survive) {
 }
 
 /* Lays a chart out as chart_write does, without saving it. */
-static void lay_out(chart *c, canvas_point *points, const double *x, const double *y,
-                    size_t count) {
+static void lay_out(chart *c, const double *x, const double *y, size_t count) {
     static chart_series series;
     static curve only;
     static const chart_options options = {0};
-    series = (chart_series){"curve", count, x, y, false};
-    only = (curve){.points = points, .count = count};
+    series = (chart_series){.label = "curve", .count = count, .x = x, .y = y};
+    only = (curve){0};
     *c = (chart){.series = &series,
                  .series_count = 1,
                  .options = &options,
@@ -240,7 +238,7 @@ static void lay_out(chart *c, canvas_point *points, const double *x, const doubl
                  .x = {0, 10, false, false},
                  .y = {0, 10, false, false},
                  .curves = &only};
-    c->page = canvas_new(CANVAS_PNG, 800, 500);
+    c->page = canvas_new(CANVAS_PNG, 800, 500, 96);
     chart_lay_out(c);
     cr_assert(chart_project_curves(c));
     cr_assert(chart_place_legend(c));
@@ -248,36 +246,37 @@ static void lay_out(chart *c, canvas_point *points, const double *x, const doubl
 
 Test(chart, the_legend_avoids_the_curve) {
     chart c;
-    canvas_point points[5];
     const double falling[] = {10, 7, 5, 3, 0};
     const double rising[] = {0, 3, 5, 7, 10};
     const double x[] = {0, 2.5, 5, 7.5, 10};
-    lay_out(&c, points, x, falling, 5);
+    lay_out(&c, x, falling, 5);
     cr_assert_gt(c.legend.box.x, 400, "beside a falling curve: upper right");
     cr_assert_lt(c.legend.box.y, 250);
+    chart_free_curves(&c);
     canvas_free(c.page);
-    lay_out(&c, points, x, rising, 5);
+    lay_out(&c, x, rising, 5);
     cr_assert_lt(c.legend.box.x, 400, "beside a rising curve: upper left");
     cr_assert_lt(c.legend.box.y, 250);
+    chart_free_curves(&c);
     canvas_free(c.page);
 }
 
 Test(chart, a_legend_without_a_free_place_goes_above_the_plot) {
     enum { COUNT = 200 };
     chart c;
-    static canvas_point points[COUNT];
     static double x[COUNT], y[COUNT];
     for (size_t i = 0; i < COUNT; i++) {
         x[i] = (double)i * 10 / (COUNT - 1);
         y[i] = i % 2 == 0 ? 0 : 10;
     }
-    lay_out(&c, points, x, y, COUNT);
+    lay_out(&c, x, y, COUNT);
     cr_assert(c.legend.shown && c.legend.above);
+    chart_free_curves(&c);
     canvas_free(c.page);
 }
 
 Test(chart, long_texts_are_cut_to_fit) {
-    chart c = {.page = canvas_new(CANVAS_PNG, 200, 200)};
+    chart c = {.page = canvas_new(CANVAS_PNG, 200, 200, 96)};
     char fitted[CHART_LONGEST_TEXT];
     char long_text[1001];
     for (size_t i = 0; i < 500; i++)
@@ -300,8 +299,12 @@ Test(chart, many_shapes_can_be_drawn) {
     static const double extreme[] = {1e300, -1e300, 1e-320, 1};
     chart_series many[SERIES];
     for (size_t i = 0; i < SERIES; i++) {
-        many[i] = (chart_series){i % 3 == 0 ? "a rather long label for a curve" : "b", 4, xs,
-                                 i == 7 ? extreme : ys, false};
+        many[i] = (chart_series){.label = i % 3 == 0 ? "a rather long label for a curve" : "b",
+                                 .count = 4,
+                                 .x = xs,
+                                 .y = i == 7 ? extreme : ys,
+                                 .low = i == 9 ? extreme : NULL,
+                                 .high = i == 9 ? ys : NULL};
     }
     const int sizes[][2] = {{100, 100}, {100, 900}, {900, 100}, {640, 480}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -316,4 +319,82 @@ Test(chart, many_shapes_can_be_drawn) {
                 "%s", error);
         }
     }
+}
+
+/* Everything about a style but its width. */
+static bool same_style(const chart *c, size_t i, size_t j) {
+    double one[CHART_MOST_DASHES], other[CHART_MOST_DASHES];
+    canvas_stroke a = chart_curve_stroke(c, i, one);
+    canvas_stroke b = chart_curve_stroke(c, j, other);
+    return memcmp(&a.color, &b.color, sizeof a.color) == 0 && a.dash_count == b.dash_count &&
+           (a.dash_count == 0 || memcmp(one, other, a.dash_count * sizeof *one) == 0);
+}
+
+Test(chart, styles_differ) {
+    chart_series many[CHART_STYLES] = {{.label = NULL}};
+    chart c = {.series = many, .series_count = CHART_STYLES, .unit = 1};
+    for (size_t i = 0; i < CHART_STYLES; i++)
+        for (size_t j = 0; j < i; j++)
+            cr_assert_not(same_style(&c, i, j), "%zu and %zu", i, j);
+    many[1] = (chart_series){.color = 1, .dash = 0};
+    cr_assert(same_style(&c, 0, 1), "the first colour, solid");
+}
+
+Test(chart, texts_of_any_bytes_are_drawn) {
+    static const char *const names[] = {"c.png", "c.svg", "c.pdf"};
+    const chart_series odd = {.label = "r\xe9sum\xe9\n\x1b[31m", .count = 4, .x = xs, .y = ys};
+    chart_options options = {.title = "\xff\xc3", .x_label = "\xed\xa0\x80", .width = 300};
+    for (size_t i = 0; i < 3; i++) {
+        size_t length;
+        cr_assert(chart_write(&odd, 1, &options, in_directory(names[i]), error, sizeof error), "%s",
+                  error);
+        char *bytes = (char *)slurp(path, &length);
+        if (i == 1)
+            cr_assert_not_null(strstr(bytes, "r\xef\xbf\xbdsum\xef\xbf\xbd\n [31m (4 points)"));
+        free(bytes);
+    }
+    char *clean = chart_clean_text("a\xc3", false);
+    cr_assert_str_eq(clean, "a\xef\xbf\xbd");
+    free(clean);
+}
+
+Test(chart, letters_without_a_font_are_said) {
+    char notice[CHART_NOTICE_SIZE] = "?";
+    chart_options options = {.title = "loss", .notice = notice};
+    cr_assert(chart_write(two, 2, &options, in_directory("c.png"), error, sizeof error));
+    cr_assert_str_eq(notice, "");
+    options.title = "\xf3\xb0\x80\x80"; /* U+F0000, for private use */
+    cr_assert(chart_write(two, 2, &options, in_directory("c.png"), error, sizeof error));
+    cr_assert_not_null(strstr(notice, "no installed font has them"), "%s", notice);
+}
+
+Test(chart, a_pdf_is_the_same_each_time_and_has_its_title) {
+    chart_options options = {.title = "Loss", .width = 300, .height = 200};
+    size_t first_length, second_length;
+    cr_assert(chart_write(two, 2, &options, in_directory("a.pdf"), error, sizeof error));
+    unsigned char *first = slurp(path, &first_length);
+    sleep(1);
+    cr_assert(chart_write(two, 2, &options, in_directory("b.pdf"), error, sizeof error));
+    unsigned char *second = slurp(path, &second_length);
+    cr_assert_arr_eq(first, "%PDF-", 5);
+    cr_assert_eq(first_length, second_length);
+    cr_assert_arr_eq(first, second, first_length);
+    free(first);
+    free(second);
+}
+
+Test(chart, panels_have_the_same_left_and_right_end) {
+    const double wide[] = {123456, 123457, 123458, 123459};
+    const chart_series other = {.label = "wide", .count = 4, .x = xs, .y = wide};
+    const chart_panel panels[] = {{two, 2, {.y_label = "loss"}}, {&other, 1, {.x_label = "epoch"}}};
+    chart_options page = {.title = "Two", .width = 640, .height = 600};
+    cr_assert(chart_write_panels(panels, 2, &page, in_directory("p.svg"), error, sizeof error),
+              "%s", error);
+    size_t length;
+    char *svg = (char *)slurp(path, &length);
+    cr_assert_not_null(strstr(svg, "falling (4 points), point (1 points)"));
+    cr_assert_not_null(strstr(svg, "wide (4 points)"));
+    free(svg);
+    const chart_panel bad[] = {panels[0], {&other, 0, {0}}};
+    cr_assert_not(chart_write_panels(bad, 2, &page, path, error, sizeof error));
 }

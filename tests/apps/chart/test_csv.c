@@ -92,13 +92,105 @@ Test(csv, malformed_rows_are_named_by_line) {
                    ":2: expected a line like \"[12] loss : 3.56\", found: [1] los");
     expect_failure("[0] loss : 3.5\n[1] loss : 3.4 3.3\n", NULL, NULL,
                    ":2: expected a line like \"[12] loss : 3.56\", found: [1] loss : 3.4 3.3");
+    expect_failure("[-1] loss : 3\n", NULL, NULL,
+                   ":1: expected a line like \"[12] loss : 3.56\", found: [-1] loss : 3");
+    expect_failure("[0] loss : 3\n[+1] loss : 3\n", NULL, NULL,
+                   ":2: expected a line like \"[12] loss : 3.56\", found: [+1] loss : 3");
+    expect_failure("[] loss : 3\n", NULL, NULL,
+                   ":1: expected a line like \"[12] loss : 3.56\", found: [] loss : 3");
+    expect_failure("[0] loss : 0x10\n", NULL, NULL,
+                   ":1: expected a line like \"[12] loss : 3.56\", found: [0] loss : 0x10");
+    expect_failure("epoch,loss\n0,0x10\n", NULL, NULL, ":2: not a number: 0x10");
+    expect_failure("epoch,loss\n0,\"1,234\"\n", NULL, NULL, ":2: not a number: 1,234");
+    expect_failure("epoch;loss\n0;1,5\n1;1.5\n", NULL, NULL,
+                   ":3: a number with another decimal mark than those above: 1.5");
     expect_failure("", NULL, NULL, ": the file is empty");
+}
+
+static bool read_curves(const char *text, const char *const *names, size_t count,
+                        csv_series *curves) {
+    write_bytes(text, strlen(text));
+    bool ok = csv_read_curves(path, NULL, names, count, curves, error, sizeof error);
+    unlink(path);
+    return ok;
+}
+
+static void expect_values(const double *values, size_t count, const double *expected) {
+    for (size_t i = 0; i < count; i++)
+        cr_assert(values[i] == expected[i] || (isnan(values[i]) && isnan(expected[i])),
+                  "%zu: %g, expected %g", i, values[i], expected[i]);
+}
+
+Test(csv, blanks_of_another_quantitys_rows_join) {
+    static const char *const names[] = {"train_loss", "val_loss"};
+    csv_series curves[2];
+    cr_assert(read_curves("step,train_loss,val_loss\n0,4,\n1,,5\n2,3,\n3,nan,\n4,,\n5,2,1\n", names,
+                          2, curves),
+              "%s", error);
+    cr_assert_eq(curves[0].count, 5);
+    expect_values(curves[0].x, 5, (const double[]){0, 2, 3, 4, 5});
+    expect_values(curves[0].y, 5, (const double[]){4, 3, NAN, NAN, 2});
+    cr_assert_eq(curves[1].count, 4);
+    expect_values(curves[1].x, 4, (const double[]){1, 3, 4, 5});
+    expect_values(curves[1].y, 4, (const double[]){5, NAN, NAN, 1});
+    csv_free_series(&curves[0]);
+    csv_free_series(&curves[1]);
+}
+
+Test(csv, a_run_appended_to_a_log_is_separated_from_it) {
+    csv_series curve;
+    const char *name = NULL;
+    cr_assert(read_curves("epoch,loss\n0,4\n1,3\nepoch,seconds,loss\n0,9,2\nepoch,loss\n1,1\n",
+                          &name, 1, &curve),
+              "%s", error);
+    cr_assert_eq(curve.count, 5);
+    expect_values(curve.x, 5, (const double[]){0, 1, NAN, 0, 1});
+    expect_values(curve.y, 5, (const double[]){4, 3, NAN, 2, 1});
+    csv_free_series(&curve);
+    cr_assert(read_curves("[0] loss : 4\n[1] loss : 3\n[0] loss : 2\n", &name, 1, &curve));
+    expect_values(curve.x, 4, (const double[]){0, 1, NAN, 0});
+    csv_free_series(&curve);
+}
+
+Test(csv, seeds_are_a_mean_and_a_band) {
+    csv_series curve;
+    const char *name = NULL;
+    cr_assert(read_curves("epoch,seed,loss\n0,1,4\n1,1,2\n2,1,1\n0,7,6\n1,7,nan\n0,8,11\n", &name,
+                          1, &curve),
+              "%s", error);
+    cr_assert(csv_group_seeds(&curve));
+    cr_assert_eq(curve.seeds, 3);
+    cr_assert_eq(curve.count, 3);
+    expect_values(curve.x, 3, (const double[]){0, 1, 2});
+    expect_values(curve.y, 3, (const double[]){7, NAN, 1});
+    expect_values(curve.low, 3, (const double[]){4, NAN, 1});
+    expect_values(curve.high, 3, (const double[]){11, NAN, 1});
+    csv_free_series(&curve);
+    cr_assert(read_curves("epoch,seed,loss\n0,1,4\n1,1,2\n", &name, 1, &curve));
+    cr_assert(csv_group_seeds(&curve));
+    cr_assert_eq(curve.seeds, 1);
+    cr_assert_null(curve.low);
+    csv_free_series(&curve);
+}
+
+Test(csv, endless_lines_and_quotes_are_refused) {
+    csv_series curve;
+    cr_assert_not(csv_read_series("/dev/zero", NULL, NULL, &curve, error, sizeof error));
+    cr_assert_str_eq(error, "/dev/zero:1: this is not a text file");
+    enum { LENGTH = (1 << 20) + 10 };
+    static char text[LENGTH + 1];
+    memset(text, 'a', LENGTH);
+    expect_failure(text, NULL, NULL, ":1: a line is longer than 1 MiB");
+    text[0] = '"';
+    expect_failure(text, NULL, NULL, ":1: a quotation mark is out of place");
 }
 
 Test(csv, missing_columns_are_named) {
     expect_failure("epoch,loss,seconds\n0,4,1\n", NULL, "los",
                    ":1: no column named \"los\" (did you mean \"loss\"?); the columns are: epoch, "
                    "loss, seconds");
+    expect_failure("epoch,loss,LOSS\n0,4,1\n", NULL, "loss",
+                   ":1: there are two columns named LOSS");
     expect_failure("epoch,a,b\n0,4,1\n", NULL, NULL,
                    ":1: no column named \"loss\"; the columns are: epoch, a, b");
     expect_failure("[0] loss : 3.5\n", "seconds", NULL,

@@ -2,10 +2,14 @@
    labels read as people would write them. */
 #include "apps/chart/ticks.h"
 
+#include <cerebra/random.h>
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 /* The labels of the major ticks, joined by single spaces. */
 static const char *labels_of(axis_scale scale, size_t most) {
@@ -35,8 +39,8 @@ Test(ticks, linear_labels_have_the_decimals_of_the_step) {
 }
 
 Test(ticks, very_large_and_small_values_use_powers_of_ten) {
-    cr_assert_str_eq(labels_of((axis_scale){.minimum = 0, .maximum = 2e6}, 5),
-                     "0 0.5×10⁶ 1.0×10⁶ 1.5×10⁶ 2.0×10⁶");
+    cr_assert_str_eq(labels_of((axis_scale){.minimum = 0, .maximum = 2e7}, 5),
+                     "0 0.5×10⁷ 1.0×10⁷ 1.5×10⁷ 2.0×10⁷");
     cr_assert_str_eq(labels_of((axis_scale){.minimum = 0, .maximum = 3e-5}, 4),
                      "0 1×10⁻⁵ 2×10⁻⁵ 3×10⁻⁵");
 }
@@ -60,26 +64,97 @@ Test(ticks, whole_numbers_get_no_fractions) {
         cr_assert_eq(ticks.items[i].value, floor(ticks.items[i].value));
 }
 
-/* Over many magnitudes: at most as many labels as asked for, at least one tick, all inside. */
-Test(ticks, counts_and_ends_are_kept_over_all_magnitudes) {
+Test(ticks, digits_in_common_are_an_offset) {
+    axis_scale seconds = {.minimum = 1723456789, .maximum = 1723456789.5};
+    tick_list ticks;
+    cr_assert_str_eq(labels_of(seconds, 8), "0.0 0.1 0.2 0.3 0.4 0.5");
+    ticks_make(&seconds, 8, &ticks);
+    cr_assert_str_eq(ticks.offset, "+ 1723456789");
+    axis_scale day = {.minimum = -1.7e9 - 86400, .maximum = -1.7e9};
+    cr_assert_str_eq(labels_of(day, 6), "20000 40000 60000 80000 100000");
+    ticks_make(&day, 6, &ticks);
+    cr_assert_str_eq(ticks.offset, "− 1700100000");
+    cr_assert_str_eq(labels_of((axis_scale){.minimum = 2000, .maximum = 2050}, 6),
+                     "2000 2010 2020 2030 2040 2050");
+}
+
+Test(ticks, neighbouring_numbers_have_all_their_digits) {
+    double next = nextafter(nextafter(1, 2), 2);
+    cr_assert_str_eq(labels_of((axis_scale){.minimum = 1, .maximum = next}, 5),
+                     "1.0000000000000000 1.0000000000000002 1.0000000000000004");
+}
+
+static cb_random generator;
+
+static double uniform(void) {
+    double value;
+    cb_random_uniform_f64(&generator, 1, &value, 0, 1);
+    return value;
+}
+
+/* A range of any magnitude: wide, narrow, of a few neighbouring numbers, around 0, or of those that
+   people have, as dates and epochs. */
+static axis_scale draw_scale(void) {
+    axis_scale scale = {.logarithmic = uniform() < 0.4};
+    double kind = uniform();
+    double sign = !scale.logarithmic && uniform() < 0.5 ? -1 : 1;
+    scale.minimum = sign * pow(10, uniform() * 600 - 300) * (1 + uniform());
+    if (kind < 0.3) {
+        scale.maximum = scale.minimum + fabs(scale.minimum) * pow(10, -16 * uniform());
+    } else if (kind < 0.5) {
+        scale.maximum = scale.minimum;
+        for (int steps = (int)(uniform() * 200) + 1; steps > 0; steps--)
+            scale.maximum = nextafter(scale.maximum, INFINITY);
+    } else if (kind < 0.7) {
+        scale.maximum = pow(10, uniform() * 600 - 300);
+    } else if (kind < 0.8) {
+        scale.minimum = 1.7e9 + floor(uniform() * 1e6);
+        scale.maximum = scale.minimum + pow(10, uniform() * 8 - 4);
+    } else if (kind < 0.9) {
+        scale.maximum = fabs(scale.minimum) * (1 + uniform());
+        scale.minimum = scale.logarithmic ? scale.minimum : -scale.maximum * uniform();
+    } else {
+        scale.minimum = uniform() + (scale.logarithmic ? 0.01 : 0);
+        scale.maximum = scale.minimum + pow(10, uniform() * 6 - 3);
+        scale.integer = !scale.logarithmic && uniform() < 0.5;
+    }
+    if (scale.minimum >= scale.maximum)
+        scale.maximum = nextafter(scale.minimum, INFINITY);
+    return scale;
+}
+
+static void check_ticks(const axis_scale *scale, size_t most, unsigned long long seed) {
     static tick_list ticks;
-    for (int magnitude = -290; magnitude <= 290; magnitude += 10) {
-        for (size_t most = 2; most <= TICKS_MOST; most++) {
-            for (int logarithmic = 0; logarithmic <= 1; logarithmic++) {
-                double low = 1.7 * pow(10, magnitude);
-                axis_scale scale = {low, low * 7.3, logarithmic, false};
-                ticks_make(&scale, most, &ticks);
-                size_t majors = 0;
-                for (size_t i = 0; i < ticks.count; i++) {
-                    double at = axis_fraction(&scale, ticks.items[i].value);
-                    cr_assert(at > -1e-6 && at < 1 + 1e-6, "%g at %g", ticks.items[i].value, at);
-                    cr_assert_eq(ticks.items[i].major, ticks.items[i].label[0] != '\0');
-                    majors += ticks.items[i].major;
-                }
-                cr_assert(majors >= 1 && majors <= most, "1e%d: %zu of %zu (log %d)", magnitude,
-                          majors, most, logarithmic);
-            }
-        }
+    ticks_make(scale, most, &ticks);
+    size_t majors = 0;
+    for (size_t i = 0; i < ticks.count; i++) {
+        const tick *item = &ticks.items[i];
+        cr_assert(item->value >= scale->minimum && item->value <= scale->maximum,
+                  "seed %llu: %.17g of %.17g .. %.17g", seed, item->value, scale->minimum,
+                  scale->maximum);
+        double at = axis_fraction(scale, item->value);
+        cr_assert(at >= -1e-9 && at <= 1 + 1e-9, "seed %llu: %g", seed, at);
+        cr_assert_eq(item->major, item->label[0] != '\0');
+        majors += item->major;
+        for (size_t j = 0; j < i && item->major; j++)
+            cr_assert_str_neq(ticks.items[j].label, item->label, "seed %llu: %.17g .. %.17g", seed,
+                              scale->minimum, scale->maximum);
+    }
+    cr_assert(majors >= 2 && majors <= most, "seed %llu: %.17g .. %.17g: %zu of %zu (log %d)", seed,
+              scale->minimum, scale->maximum, majors, most, scale->logarithmic);
+}
+
+/* New ranges each run; CEREBRA_TEST_SEED repeats one. */
+Test(ticks, every_range_has_two_labels_that_differ_and_lie_inside) {
+    const char *again = getenv("CEREBRA_TEST_SEED");
+    unsigned long long seed = again != NULL
+                                  ? strtoull(again, NULL, 10)
+                                  : (unsigned long long)time(NULL) * 1000003U + (unsigned)getpid();
+    printf("ticks: CEREBRA_TEST_SEED=%llu\n", seed);
+    generator = cb_random_seed(seed);
+    for (int i = 0; i < 60000; i++) {
+        axis_scale scale = draw_scale();
+        check_ticks(&scale, 2 + (size_t)(uniform() * (TICKS_MOST - 1)), seed);
     }
 }
 

@@ -216,7 +216,7 @@ Test(checkpoint, refuses_weights_that_are_integers) {
     cr_assert_eq(cb_safetensors_write(path, cb_safetensors_count(file), tensors, 4, metadata, NULL),
                  CB_OK);
     cb_safetensors_free(file);
-    expect_failure("head.bias is i32, not a float");
+    expect_failure("head.bias is I32, not a float");
 }
 
 /* Of what is not in a weight: the checksum covers all of it. */

@@ -56,10 +56,40 @@ Test(predict, windows_are_the_mean_over_all_pieces) {
     cr_assert_float_eq(whole, (7 * first + 7 * second + 3 * last) / 17, 1e-6);
 }
 
+/* Parts are read side by side; each is what predict_carried makes of it. */
+Test(predict, parts_are_the_mean_over_carried_parts) {
+    enum { LONG = 5000 };
+    static int32_t text[LONG];
+    cb_random random = cb_random_seed(3);
+    for (int i = 0; i < LONG; i++)
+        text[i] = (int32_t)cb_random_below(&random, VOCABULARY);
+    const int64_t counts[] = {2, 50, 1024, 2048, 2050, 3500, 4097, LONG};
+    for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) {
+        int64_t count = counts[k], parts = predict_part_count(count);
+        cr_assert_eq(parts, count <= 2048 ? 1 : (count - 1) / 1024);
+        /* Pieces of at most 64 characters, all of one length. */
+        int64_t length = (count - 1) / parts, pieces = (length + 63) / 64;
+        length = length / pieces * pieces;
+        double whole, sum = 0;
+        cr_assert(predict_parts(&made, passage_of_array(text), count, &whole, error), "%s", error);
+        for (int64_t part = 0; part < parts; part++) {
+            double loss;
+            cr_assert(predict_carried(&made, passage_of_array(text + part * length), length + 1,
+                                      &loss, error));
+            sum += loss;
+        }
+        cr_expect_float_eq(whole, sum / (double)parts, 1e-5, "%lld characters: %g, not %g",
+                           (long long)count, whole, sum / (double)parts);
+        cr_expect(count < 100 || (count - 1 - parts * length) * 32 < count, "too much is left out");
+    }
+    cr_assert_eq(predict_part_count(1000000), 32);
+}
+
 Test(predict, refuses_a_text_without_anything_to_predict) {
     double loss;
     cr_assert_not(predict_windows(&made, passage_of_array(characters), 1, &loss, error));
     cr_assert_not(predict_carried(&made, passage_of_array(characters), 0, &loss, error));
+    cr_assert_not(predict_parts(&made, passage_of_array(characters), 1, &loss, error));
 }
 
 Test(predict, reading_in_pieces_gives_the_same_logits) {
