@@ -27,9 +27,23 @@ for argument in "$@"; do
     previous=$argument
 done
 
+# An option may be given once: a default is left out where there is an argument.
+given() {
+    option=$1
+    shift
+    for argument in "$@"; do
+        case $argument in "$option" | "$option"=*) return 0 ;; esac
+    done
+    return 1
+}
+given --out "$@" || set -- "$@" --out "$out"
+given --hidden "$@" || set -- "$@" --hidden 128
+given --epochs "$@" || set -- "$@" --epochs 30
+given --halves-epochs "$@" || set -- "$@" --halves-epochs 10
+given --steps-per-epoch "$@" || set -- "$@" --steps-per-epoch 50
+
 cd "$here"
-"$build/apps/cerebra" reproduce --out "$out" --hidden 128 --epochs 30 --halves-epochs 10 \
-    --steps-per-epoch 50 "$@"
+"$build/apps/cerebra" reproduce "$@"
 
 echo "The results are in $wanted:"
 ls "$wanted"

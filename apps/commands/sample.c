@@ -4,6 +4,7 @@
 #include "apps/cli/failure.h"
 #include "apps/cli/options.h"
 #include "apps/model/checkpoint.h"
+#include "apps/model/corpus.h"
 #include "apps/model/predict.h"
 
 #include <errno.h>
@@ -20,12 +21,14 @@ static const char about[] =
 
 static const char notes[] =
     "Without a prompt the model starts as it would after a line's end (or, if its text had none, "
-    "after its first character). When the reader of the output goes away, sampling ends.\n"
+    "after its first character). A prompt is read, and printed, as the text was that the model was "
+    "trained on: with --newlines and --normalize of cerebra train. When the reader of the output "
+    "goes away, sampling ends.\n"
     "\n"
     "Exit status: 0 done, 1 failure, 2 wrong usage.\n";
 
 typedef struct request {
-    const char *checkpoint, *prompt, *cell;
+    const char *checkpoint, *prompt, *cell, *unknown;
     const chosen_cell *named; /* what cell names; NULL: nothing */
     int64_t length, threads;
     double temperature;
@@ -42,6 +45,8 @@ static options_outcome parse(request *asked, int argc, char **argv, char *error)
         {"temperature", .number = &asked->temperature, .value = "T",
          .help = "0: always the likeliest character; larger is more varied", .low = 0, .high = 1e6},
         {"prompt", .string = &asked->prompt, .value = "TEXT", .help = "text to continue"},
+        {"unknown", .string = &asked->unknown, .value = "NAME",
+         .help = "in the prompt, " UNKNOWN_OPTION_HELP, .names = text_unknown_names},
         {"seed", .seed = &asked->seed, .value = "N", .help = "another seed, another text"},
         {"threads", .whole = &asked->threads, .value = "N", .help = "threads; 0: all cores",
          .low = 0, .high = 1024},
@@ -70,15 +75,16 @@ static printing print_character(int32_t code_point, char *error) {
     return CANNOT_PRINT;
 }
 
-static printing print_prompt(const text *prompt, char *error) {
+/* As the model reads it. */
+static printing print_prompt(const corpus *prompt, char *error) {
     printing state = PRINTED;
-    for (size_t i = 0; state == PRINTED && i < prompt->count; i++)
-        state = print_character(prompt->code_points[i], error);
+    for (int64_t i = 0; state == PRINTED && i < prompt->count; i++)
+        state = print_character(prompt->characters.code_points[prompt->numbers[i]], error);
     return state;
 }
 
-static int write_text(const checkpoint *trained, const request *asked, const text *prompt,
-                      const int32_t *numbers, char *error) {
+static int write_text(const checkpoint *trained, const request *asked, const corpus *prompt,
+                      char *error) {
     int32_t line_end = vocabulary_find(&trained->characters, '\n');
     int32_t start = line_end < 0 ? 0 : line_end;
     bool prompted = prompt->count > 0;
@@ -88,7 +94,7 @@ static int write_text(const checkpoint *trained, const request *asked, const tex
         return EXIT_FAILURE;
     printing state = print_prompt(prompt, error);
     const cb_tensor *logits =
-        reader_feed(r, prompted ? numbers : &start, prompted ? (int64_t)prompt->count : 1, error);
+        reader_feed(r, prompted ? prompt->numbers : &start, prompted ? prompt->count : 1, error);
     for (int64_t i = 0; state == PRINTED && logits != NULL && i < asked->length; i++) {
         int32_t next = reader_pick(logits, asked->temperature, &random);
         state = print_character(trained->characters.code_points[next], error);
@@ -100,20 +106,26 @@ static int write_text(const checkpoint *trained, const request *asked, const tex
                                                                         : EXIT_FAILURE;
 }
 
+static bool read_prompt(const checkpoint *trained, const request *asked, corpus *prompt,
+                        char *error) {
+    const corpus_source source = {.form = trained->text.form,
+                                  .characters = &trained->characters,
+                                  .unknown = text_unknown_of(asked->unknown)};
+    if (!corpus_of_string(asked->prompt, "--prompt", &source, prompt, error))
+        return false;
+    corpus_tell(prompt, &source, "sample", false);
+    return true;
+}
+
 static int sample(const request *asked, char *error) {
     checkpoint trained = {0};
-    text prompt = {0};
-    int32_t *numbers = NULL;
+    corpus prompt = {0};
     int status = EXIT_FAILURE;
     if (checkpoint_read(asked->checkpoint, &trained, error) &&
         checkpoint_check_cell(asked->named, trained.model.config.cell, asked->checkpoint, error) &&
-        text_from_string(asked->prompt, "--prompt", &prompt, error)) {
-        numbers = vocabulary_encode(&trained.characters, &prompt, "--prompt", error);
-        if (numbers != NULL)
-            status = write_text(&trained, asked, &prompt, numbers, error);
-    }
-    free(numbers);
-    text_free(&prompt);
+        read_prompt(&trained, asked, &prompt, error))
+        status = write_text(&trained, asked, &prompt, error);
+    corpus_free(&prompt);
     checkpoint_free(&trained);
     return status == EXIT_SUCCESS ? status : command_fail("sample", status, error);
 }

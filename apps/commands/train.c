@@ -4,17 +4,21 @@
 #include "apps/cli/failure.h"
 #include "apps/cli/settings.h"
 #include "apps/model/corpus.h"
+#include "apps/model/text_options.h"
 #include "presets.h"
 
 #include <stdlib.h>
 
 /* The texts; the second only with --validation. */
 static bool load(const train_request *asked, corpus *data, corpus *validation, char *error) {
+    const text_form form = text_form_of(asked->newlines, asked->normalize);
+    const corpus_source source = {.path = asked->data, .form = form, .held_out = asked->held_out};
     *validation = (corpus){0};
-    if (!corpus_load(asked->data, asked->held_out, data, error))
+    if (!corpus_load(&source, data, error))
         return false;
+    corpus_tell(data, &source, "train", true);
     if (asked->validation == NULL ||
-        corpus_load_known(asked->validation, &data->characters, validation, error))
+        corpus_load_known(asked->validation, form, &data->characters, validation, error))
         return true;
     corpus_free(data);
     return false;

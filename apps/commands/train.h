@@ -8,7 +8,7 @@
 
 /* The command line. NaN: not given. */
 typedef struct train_request {
-    const char *data, *validation, *cell, *set, *init, *preset;
+    const char *data, *newlines, *normalize, *validation, *cell, *set, *init, *preset;
     const chosen_cell *chosen; /* what cell and set name */
     const char *log, *checkpoint, *resume, *every, *limit;
     int64_t layers, hidden, embedding, seq_len, recompute, threads, seeds;
@@ -27,6 +27,9 @@ train_request train_defaults(void);
 
 /* The table of all options, ended by a row without a name, with their values in the request. */
 void train_rows(train_request *asked, option_row rows[OPTIONS_MOST]);
+
+/* Makes options that say what is so anyway ones that are not given, as a checkpoint keeps them. */
+void train_drop_defaults(train_request *asked);
 
 /* Parses the command line over what the request has. */
 options_outcome train_parse(option_row *rows, int argc, char **argv, char *error);

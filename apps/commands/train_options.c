@@ -1,6 +1,7 @@
 /* The options of `cerebra train`. The defaults are those of the paper's experiments. */
 #include "apps/cli/duration.h"
 #include "apps/cli/failure.h"
+#include "apps/model/text_options.h"
 #include "presets.h"
 #include "train.h"
 
@@ -75,6 +76,13 @@ static void add_model_options(train_request *asked, option_row *rows, int *count
         {"data", .string = &asked->data, .value = "FILE",
          .help = "UTF-8 text to train on; \"-\": standard input (the bundled script)",
          .keep = OPTION_KEPT},
+        {"newlines", .string = &asked->newlines, .value = "NAME",
+         .help = "lf: CR LF, and CR alone, are read as LF; keep: as they are (keep)",
+         .names = text_newline_names, .keep = OPTION_FIXED},
+        {"normalize", .string = &asked->normalize, .value = "NAME",
+         .help = "nfc: letters and their accents are read as one character wherever Unicode has it "
+                 "(normalisation form C); none: as they are (none)",
+         .names = text_normalize_names, .keep = OPTION_FIXED},
         {"held-out", .number = &asked->held_out, .value = "X",
          .help = "part of the text, at its end, that is only measured on", .low = 0, .high = 1,
          .below_high = true, .keep = OPTION_FIXED},
@@ -227,6 +235,11 @@ options_outcome train_parse(option_row *rows, int argc, char **argv, char *error
     return options_parse(&table, argc, argv, error);
 }
 
+void train_drop_defaults(train_request *asked) {
+    asked->newlines = text_option_beyond_default(asked->newlines, text_newline_names);
+    asked->normalize = text_option_beyond_default(asked->normalize, text_normalize_names);
+}
+
 static bool same_file(const char *a, const char *b) {
     struct stat a_status, b_status;
     if (a == NULL || b == NULL || strcmp(a, "-") == 0 || strcmp(b, "-") == 0)
@@ -270,6 +283,7 @@ static bool check_held_out(const train_request *asked, char *error) {
 
 bool train_check(train_request *asked, model_init *init, char *error) {
     training_options *training = &asked->training;
+    train_drop_defaults(asked);
     if (asked->chosen == NULL)
         asked->chosen = cell_choose(asked->cell, asked->set, error);
     if (asked->chosen == NULL ||

@@ -83,6 +83,7 @@ static int apply(train_request *asked, resumed *r, int argc, char **argv, char *
         return EXIT_USAGE;
     again.cell = cell;
     again.set = set;
+    train_drop_defaults(&again);
     settings_outcome outcome = settings_match(&r->settings, rows, path, error);
     if (outcome != SETTINGS_SAME)
         return outcome == SETTINGS_DIFFER ? EXIT_USAGE : EXIT_FAILURE;

@@ -348,7 +348,7 @@ bool checkpoint_read(const char *path, checkpoint *loaded, char *error) {
     if (file == NULL)
         return false;
     char message[FAILURE_SIZE] = "";
-    bool ok = read_model(file, loaded, message);
+    bool ok = read_model(file, loaded, message) && kept_text_read(file, &loaded->text, message);
     if (!ok) {
         failure(error, FAILURE_SIZE, "%s: %.900s", path, message);
         checkpoint_free(loaded);
@@ -360,4 +360,5 @@ bool checkpoint_read(const char *path, checkpoint *loaded, char *error) {
 void checkpoint_free(checkpoint *loaded) {
     model_free(&loaded->model);
     vocabulary_free(&loaded->characters);
+    kept_text_free(&loaded->text);
 }

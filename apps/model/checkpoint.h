@@ -3,8 +3,9 @@
 #ifndef CEREBRA_APPS_MODEL_CHECKPOINT_H
 #define CEREBRA_APPS_MODEL_CHECKPOINT_H
 
-#include "apps/cli/text.h"
+#include "apps/cli/vocabulary.h"
 #include "model.h"
+#include "text_options.h"
 
 /* Metadata of the file:
      format          "cerebra-character-model"
@@ -53,6 +54,7 @@ bool checkpoint_check_cell(const chosen_cell *named, const chosen_cell *kept, co
 typedef struct checkpoint {
     model model;
     vocabulary characters;
+    kept_text text; /* that it was trained on */
 } checkpoint;
 
 /* Fails, with one line in error and nothing to free, when the file cannot be read, is truncated or

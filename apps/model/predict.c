@@ -42,7 +42,7 @@ static bool check_length(int64_t count, char *error) {
 }
 
 /* All full windows, then the rest. */
-static bool add_windows(const model *m, cb_tape *tape, const int32_t *characters, int64_t count,
+static bool add_windows(const model *m, cb_tape *tape, passage characters, int64_t count,
                         double *sum, char *error) {
     int64_t time = m->config.seq_len;
     windows source;
@@ -55,8 +55,8 @@ static bool add_windows(const model *m, cb_tape *tape, const int32_t *characters
             int64_t size = source.count - first < most ? source.count - first : most;
             for (int64_t b = 0; b < size; b++)
                 batch.chosen[b] = first + b;
-            window_batch_fill(&source, size, &batch);
-            ok = add_loss(m, tape, NULL, batch.x, batch.y, time, size, sum, error);
+            ok = window_batch_fill(&source, size, &batch, error) &&
+                 add_loss(m, tape, NULL, batch.x, batch.y, time, size, sum, error);
         }
         window_batch_free(&batch);
     }
@@ -64,19 +64,16 @@ static bool add_windows(const model *m, cb_tape *tape, const int32_t *characters
     int64_t rest = count - 1 - done;
     if (ok && rest > 0) {
         windows last;
-        ok = windows_make(characters + done, rest + 1, rest, &last, error) &&
-             window_batch_make(&last, 1, &batch, error);
-        if (ok) {
-            window_batch_fill(&last, 1, &batch);
-            ok = add_loss(m, tape, NULL, batch.x, batch.y, rest, 1, sum, error);
-        }
+        ok = windows_make(passage_after(characters, done), rest + 1, rest, &last, error) &&
+             window_batch_make(&last, 1, &batch, error) &&
+             window_batch_fill(&last, 1, &batch, error) &&
+             add_loss(m, tape, NULL, batch.x, batch.y, rest, 1, sum, error);
         window_batch_free(&batch);
     }
     return ok;
 }
 
-bool predict_windows(const model *m, const int32_t *characters, int64_t count, double *loss,
-                     char *error) {
+bool predict_windows(const model *m, passage characters, int64_t count, double *loss, char *error) {
     if (!check_length(count, error))
         return false;
     cb_tape *tape = cb_tape_new_no_grad();
@@ -181,19 +178,20 @@ static double sum_loss(const cb_tensor *logits, const int32_t *y) {
     return sum;
 }
 
-bool predict_carried(const model *m, const int32_t *characters, int64_t count, double *loss,
-                     char *error) {
+bool predict_carried(const model *m, passage characters, int64_t count, double *loss, char *error) {
     if (!check_length(count, error))
         return false;
     reader *r = reader_new(m, error);
+    int32_t room[CARRIED_AT_ONCE + 1];
     double sum = 0;
     bool ok = r != NULL;
     for (int64_t at = 0; ok && at < count - 1; at += CARRIED_AT_ONCE) {
         int64_t left = count - 1 - at;
         int64_t time = left < CARRIED_AT_ONCE ? left : CARRIED_AT_ONCE;
-        const cb_tensor *logits = reader_feed(r, characters + at, time, error);
+        const int32_t *x = passage_read(characters, at, time + 1, room, error);
+        const cb_tensor *logits = x == NULL ? NULL : reader_feed(r, x, time, error);
         ok = logits != NULL;
-        sum += ok ? sum_loss(logits, characters + at + 1) : 0;
+        sum += ok ? sum_loss(logits, x + 1) : 0;
     }
     *loss = sum / (double)(count - 1);
     reader_free(r);
@@ -213,14 +211,13 @@ static bool add_parts(const model *m, cb_tape *tape, carried_state *carried, con
     for (int64_t piece = 0; ok && piece < pieces; piece++) {
         for (int64_t b = 0; b < batch->size; b++)
             batch->chosen[b] = b * pieces + piece;
-        window_batch_fill(source, batch->size, batch);
-        ok = add_loss(m, tape, carried, batch->x, batch->y, source->time, batch->size, sum, error);
+        ok = window_batch_fill(source, batch->size, batch, error) &&
+             add_loss(m, tape, carried, batch->x, batch->y, source->time, batch->size, sum, error);
     }
     return ok;
 }
 
-bool predict_parts(const model *m, const int32_t *characters, int64_t count, double *loss,
-                   char *error) {
+bool predict_parts(const model *m, passage characters, int64_t count, double *loss, char *error) {
     if (!check_length(count, error))
         return false;
     int64_t parts = predict_part_count(count), length = (count - 1) / parts;

@@ -3,25 +3,23 @@
 #ifndef CEREBRA_APPS_MODEL_PREDICT_H
 #define CEREBRA_APPS_MODEL_PREDICT_H
 
+#include "corpus.h"
 #include "model.h"
 
-/* Mean cross entropy in nats of `count` characters (numbers in the vocabulary), each but the first
+/* Mean cross entropy in nats of `count` characters, each but the first
    of a window predicted from those before it. The text is cut into consecutive windows of the
    model's seq_len, the state zero at the start of each, as in training; what is left at the end is
    a shorter window. Fails, with one line in error, on fewer than 2 characters or a library failure.
  */
-bool predict_windows(const model *m, const int32_t *characters, int64_t count, double *loss,
-                     char *error);
+bool predict_windows(const model *m, passage characters, int64_t count, double *loss, char *error);
 
 /* The same, but the state is carried from beginning to end. */
-bool predict_carried(const model *m, const int32_t *characters, int64_t count, double *loss,
-                     char *error);
+bool predict_carried(const model *m, passage characters, int64_t count, double *loss, char *error);
 
 /* The same, much faster: the text is cut into predict_part_count consecutive parts, which are read
    side by side, the state carried from the beginning of each to its end. At the end of the text, as
    many characters as make the parts equal are left out: less than 1 in 32. */
-bool predict_parts(const model *m, const int32_t *characters, int64_t count, double *loss,
-                   char *error);
+bool predict_parts(const model *m, passage characters, int64_t count, double *loss, char *error);
 /* Parts of a text of so many characters: 1 to 32, of about 1024 characters or more. */
 int64_t predict_part_count(int64_t count);
 

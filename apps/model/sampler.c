@@ -33,7 +33,7 @@ int64_t sampler_permuted(uint64_t key, int64_t count, int64_t i) {
     return (int64_t)place;
 }
 
-bool sampler_make(const sampling *how, const int32_t *characters, int64_t length, int64_t time,
+bool sampler_make(const sampling *how, passage characters, int64_t length, int64_t time,
                   int64_t batch, int64_t steps_per_epoch, sampler *made, char *error) {
     window_batch probe = {0};
     *made = (sampler){.how = *how};
@@ -70,7 +70,8 @@ bool sampler_next(sampler *s, cb_random *random, window_batch *batch, char *erro
                                               : sampler_permuted(state->key, s->round * batch->size,
                                                                  state->cursor * batch->size + b);
         }
-        window_batch_fill(&s->windows, batch->size, batch);
+        if (!window_batch_fill(&s->windows, batch->size, batch, error))
+            return false;
     }
     state->cursor = (state->cursor + 1) % s->round;
     return true;

@@ -33,10 +33,11 @@ typedef struct sampler {
 
 /* The text is borrowed. steps_per_epoch is read when batches are drawn by themselves. Fails, with
    one line in error, when the text has fewer windows than a batch. */
-bool sampler_make(const sampling *how, const int32_t *characters, int64_t length, int64_t time,
+bool sampler_make(const sampling *how, passage characters, int64_t length, int64_t time,
                   int64_t batch, int64_t steps_per_epoch, sampler *made, char *error);
 
-/* Fills the next batch. Fails when there is no memory. */
+/* Fills the next batch. Fails when there is no memory, or the text cannot be read any
+   more. */
 bool sampler_next(sampler *s, cb_random *random, window_batch *batch, char *error);
 
 /* Whether a state, read from a file, is one that this sampler can be in. */

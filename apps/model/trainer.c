@@ -46,8 +46,8 @@ static bool make_sampler(const training_job *job, sampler *made, char *error) {
     const sampling how = {.pass = options->steps_per_epoch == 0,
                           .carried = options->carry,
                           .random_offsets = options->random_offsets};
-    return sampler_make(&how, job->data->numbers, job->data->training, job->model.seq_len,
-                        options->batch, options->steps_per_epoch, made, error);
+    return sampler_make(&how, passage_of_corpus(job->data, 0), job->data->training,
+                        job->model.seq_len, options->batch, options->steps_per_epoch, made, error);
 }
 
 static int64_t steps_of(const training_options *options, const sampler *source) {
@@ -209,7 +209,7 @@ static bool is_finished(const training *run) {
 /* On the text that is held out, as the model is trained: with the state carried or without. */
 static training_outcome measure(training *run, double *loss) {
     const corpus *data = run->job->validation != NULL ? run->job->validation : run->job->data;
-    const int32_t *characters = data->numbers + data->training;
+    passage characters = passage_of_corpus(data, data->training);
     int64_t count = data->count - data->training;
     if (!training_holds_out(run->job))
         return TRAINING_DONE;

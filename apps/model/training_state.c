@@ -12,7 +12,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 /* Columns of the log: the last only where there is a schedule. */
 enum { LOG_COLUMNS = 5 };
@@ -33,9 +32,7 @@ static json_t *order_json(const sampler_state *order) {
 }
 
 static json_t *text_json(const corpus *data) {
-    uLong sum =
-        crc32_z(0, (const Bytef *)data->numbers, sizeof *data->numbers * (size_t)data->count);
-    return json_sprintf("%08lx", sum);
+    return json_sprintf("%08" PRIx32, data->facts.checksum);
 }
 
 /* The log's path as it is kept: its name where it lies beside the checkpoint, so that both may be
@@ -246,6 +243,14 @@ static bool same_text(const cb_safetensors *stored, const json_t *object, const 
 static json_t *position_of(const cb_safetensors *stored) {
     const char *position = cb_safetensors_metadata(stored, "position");
     return position == NULL ? NULL : json_loads(position, JSON_REJECT_DUPLICATES, NULL);
+}
+
+bool training_state_check_text(const cb_safetensors *stored, const corpus *data, char *error) {
+    json_t *object = position_of(stored);
+    bool same = same_text(stored, object, data);
+    json_decref(object);
+    return same ||
+           failure(error, FAILURE_SIZE, "it was trained on another text than %s", data->name);
 }
 
 bool training_state_read(const cb_safetensors *stored, const corpus *data, training_state *state,

@@ -77,6 +77,10 @@ bool training_state_restore(const cb_safetensors *stored, const training_parts *
 bool training_state_read(const cb_safetensors *stored, const corpus *data, training_state *state,
                          char *error);
 
+/* Whether a text is the one that the model was trained on: the same characters in the same order,
+   the file anywhere. If not, error has one line without the checkpoint's path. */
+bool training_state_check_text(const cb_safetensors *stored, const corpus *data, char *error);
+
 /* The log that an unfinished run was writing into the checkpoint at path, which the caller frees;
    NULL: none. It is kept by its name where it lies beside the checkpoint, else from the root. */
 char *training_state_log(const cb_safetensors *stored, const char *path);

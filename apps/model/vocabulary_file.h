@@ -2,7 +2,7 @@
 #ifndef CEREBRA_APPS_MODEL_VOCABULARY_FILE_H
 #define CEREBRA_APPS_MODEL_VOCABULARY_FILE_H
 
-#include "apps/cli/text.h"
+#include "apps/cli/vocabulary.h"
 
 #include <jansson.h>
 

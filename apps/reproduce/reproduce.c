@@ -209,8 +209,10 @@ static bool prepare_model(reproduction *run, reproduce_model which, char *error)
    a run that can start. */
 static bool prepare(reproduction *run, const option_row *rows, char *error) {
     const reproduce_request *asked = run->asked;
-    double held_out = asked->protocol == PROTOCOL_CONTROLLED ? controlled_held_out : 0;
-    if (!read_logs(run, error) || !corpus_load(asked->data, held_out, &run->data, error))
+    const corpus_source source = {
+        .path = asked->data,
+        .held_out = asked->protocol == PROTOCOL_CONTROLLED ? controlled_held_out : 0};
+    if (!read_logs(run, error) || !corpus_load(&source, &run->data, error))
         return false;
     for (int i = 0; i < REPRODUCE_MODELS; i++) {
         training_job probe;

@@ -11,8 +11,8 @@ printf 'abc\000def' >binary.txt
 printf 'abc\377def, long enough' >latin1.txt
 refuse 1 'missing.txt: No such file' train --data missing.txt $tiny $keep
 refuse 1 'empty.txt: the file is empty' train --data empty.txt $tiny $keep
-refuse 1 'binary.txt: a binary file.*offset 3' train --data binary.txt $tiny $keep
-refuse 1 'latin1.txt: not valid UTF-8.*offset 3' train --data latin1.txt $tiny $keep
+refuse 1 'binary.txt: a binary file.*offset 3, line 1' train --data binary.txt $tiny $keep
+refuse 1 'latin1.txt: not valid UTF-8.*offset 3, line 1' train --data latin1.txt $tiny $keep
 refuse 1 'fewer than a window' train --data short.txt $tiny $keep
 refuse 1 'Is a directory' train --data . $tiny $keep
 refuse 1 'batch of 100000 is larger than the data' train --data text.txt --seq-len 10 --quiet --batch 100000 $keep
@@ -142,6 +142,84 @@ expect 0 "$cerebra" eval --checkpoint model.safetensors --data text.txt --carry
 printf 'Zoë_Q' >unknown.txt
 refuse 1 "unknown.txt: character 'Q' (U+0051) at position 5" eval --checkpoint model.safetensors --data unknown.txt
 refuse 1 'empty.txt' eval --checkpoint model.safetensors --data empty.txt
+expect 0 "$cerebra" eval --checkpoint model.safetensors --data unknown.txt --unknown skip
+contains out '^unknown  *1$'
+contains out '^characters  *3$'
+contains err 'unknown.txt: 1 of its characters, which the model does not know, skipped'
+refuse 1 "neither U+FFFD nor '?'" eval --checkpoint model.safetensors --data unknown.txt --unknown replace
+refuse 2 'did you mean skip' eval --checkpoint model.safetensors --data unknown.txt --unknown skpi
+refuse 2 'did you mean skip' sample --checkpoint model.safetensors --prompt Q --unknown skpi
+refuse 1 "character 'Q'" sample --checkpoint model.safetensors --prompt ZoQ --length 5
+expect 0 "$cerebra" sample --checkpoint model.safetensors --prompt ZoQ --length 5 --unknown skip
+contains out '^Zo'
+contains err '1 of its characters, which the model does not know, skipped'
+expect 0 "$cerebra" eval --checkpoint model.safetensors --data text.txt
+nats=$(sed -n 's/^cross entropy *\([0-9.]*\) .*/\1/p' out)
+expect 0 "$cerebra" eval --checkpoint model.safetensors --data text.txt --json
+python3 - "$nats" out <<'END' || complain "eval --json: $(cat out)"
+import json, math, sys
+said = json.load(open(sys.argv[2]))
+assert sorted(said) == ['bits', 'characters', 'nats', 'perplexity', 'text', 'unknown']
+assert abs(said['nats'] - float(sys.argv[1])) < 1e-5
+assert abs(said['bits'] * math.log(2) - said['nats']) < 1e-12
+assert abs(math.log(said['perplexity']) - said['nats']) < 1e-12
+assert said['text'] == 'text.txt' and said['unknown'] == 0
+END
+refuse 1 'was trained without --held-out' eval --checkpoint model.safetensors --held-out
+refuse 2 'unknown means nothing with --held-out' eval --checkpoint model.safetensors --held-out --unknown skip
+
+# ---- The part that was held out
+expect 0 "$cerebra" train --data text.txt $tiny --held-out 0.2 --checkpoint part.safetensors --log part.csv
+expect 0 "$cerebra" eval --checkpoint part.safetensors --held-out
+logged=$(tail -1 part.csv | cut -d, -f4)
+contains out "^cross entropy *$logged"
+cp text.txt moved.txt
+expect 0 "$cerebra" eval --checkpoint part.safetensors --held-out --data moved.txt
+contains out "^cross entropy *$logged"
+refuse 1 'part.safetensors: it was trained on another text than other.txt' \
+    eval --checkpoint part.safetensors --held-out --data other.txt
+
+# ---- Texts with a byte order mark, CR LF and letters in two parts
+{ printf '\357\273\277'; sed 's/$/\r/; s/Zoë/Zoe\xcc\x88/' text.txt; } >foreign.txt
+expect 0 "$cerebra" train --data foreign.txt $tiny --checkpoint foreign.safetensors
+contains err 'foreign.txt: the byte order mark at its beginning is left out'
+contains err 'foreign.txt has 40 carriage returns'
+contains err 'foreign.txt, line 1, is not in Unicode'
+expect 0 "$cerebra" train --data foreign.txt $tiny --newlines lf --normalize nfc --checkpoint foreign.safetensors
+[ "$(wc -l <err)" -eq 1 ] || complain "the same once it is done: $(cat err)"
+expect 0 "$cerebra" train --data text.txt $tiny --checkpoint plain.safetensors
+expect 0 "$cerebra" eval --checkpoint plain.safetensors --data text.txt
+cp out plain.out
+for file in text.txt foreign.txt; do
+    expect 0 "$cerebra" eval --checkpoint foreign.safetensors --data $file
+    same plain.out out
+done
+expect 1 "$cerebra" eval --checkpoint plain.safetensors --data foreign.txt
+contains err 'foreign.txt: character '
+expect 0 "$cerebra" sample --checkpoint foreign.safetensors --prompt "$(printf 'Zoe\314\210')" --length 0
+[ "$(cat out)" = Zoë ] || complain "a prompt is read as the text was: $(cat out)"
+refuse 2 'was made with --normalize "nfc", not its default' \
+    train --resume foreign.safetensors --epochs 3 --normalize none
+refuse 2 'was made with --newlines its default, not "lf"' \
+    train --resume plain.safetensors --epochs 3 --newlines lf
+expect 0 "$cerebra" train --resume plain.safetensors --epochs 3 --newlines keep --normalize none --quiet
+refuse 2 'did you mean nfc' train --data text.txt --normalize nfd
+
+# ---- A text may come by a pipe, a fifo or /dev/stdin
+"$cerebra" train --data text.txt $tiny --checkpoint file.safetensors
+mkfifo fifo
+cat text.txt >fifo &
+"$cerebra" train --data fifo $tiny --checkpoint fifo.safetensors || complain "a fifo"
+cat text.txt | "$cerebra" train --data /dev/stdin $tiny --checkpoint pipe.safetensors || complain "a pipe"
+"$cerebra" train --data /dev/stdin $tiny --checkpoint stdin.safetensors <text.txt || complain "/dev/stdin"
+"$cerebra" train --data - $tiny --checkpoint dash.safetensors <text.txt || complain "-"
+for file in fifo pipe stdin dash; do
+    for kept in file $file; do
+        "$cerebra" eval --checkpoint $kept.safetensors --data text.txt >$kept.out
+    done
+    same file.out $file.out
+done
+rm fifo
 
 # ---- What BLIS would abort on is refused
 for value in 99 -1 abc 2; do

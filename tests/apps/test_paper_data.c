@@ -21,7 +21,7 @@ static void load(void) {
     const char *path = getenv("CEREBRA_PAPER_DATA");
     if (path == NULL || path[0] == '\0')
         cr_skip_test("CEREBRA_PAPER_DATA does not name the paper's text");
-    cr_assert(corpus_load(path, 0, &paper, error), "%s", error);
+    cr_assert(corpus_load(&(corpus_source){.path = path}, &paper, error), "%s", error);
 }
 
 static void unload(void) {
@@ -49,14 +49,16 @@ static void read_numbering(int32_t ours[DISTINCT]) {
     cr_assert_eq(json_array_size(list), DISTINCT);
     for (size_t i = 0; i < DISTINCT; i++) {
         char reason[FAILURE_SIZE];
-        text character;
+        corpus character;
         const char *string = json_string_value(json_array_get(list, i));
         cr_assert_not_null(string);
-        cr_assert(text_from_string(string, "vocabulary.json", &character, reason), "%s", reason);
+        cr_assert(
+            corpus_of_string(string, "vocabulary.json", &(corpus_source){0}, &character, reason),
+            "%s", reason);
         cr_assert_eq(character.count, 1);
-        ours[i] = vocabulary_find(&paper.characters, character.code_points[0]);
+        ours[i] = vocabulary_find(&paper.characters, character.characters.code_points[0]);
         cr_assert_geq(ours[i], 0, "the text lacks the character \"%s\"", string);
-        text_free(&character);
+        corpus_free(&character);
     }
     json_decref(file);
 }
@@ -87,12 +89,13 @@ static window_batch take_all(void) {
     char error[FAILURE_SIZE];
     windows source;
     window_batch all;
-    cr_assert(windows_make(paper.numbers, paper.training, TIME, &source, error), "%s", error);
+    cr_assert(windows_make(passage_of_corpus(&paper, 0), paper.training, TIME, &source, error),
+              "%s", error);
     cr_assert_eq(source.count, WINDOWS);
     cr_assert(window_batch_make(&source, WINDOWS, &all, error), "%s", error);
     for (int64_t w = 0; w < WINDOWS; w++)
         all.chosen[w] = w;
-    window_batch_fill(&source, WINDOWS, &all);
+    cr_assert(window_batch_fill(&source, WINDOWS, &all, error), "%s", error);
     return all;
 }
 

@@ -3,6 +3,7 @@
 #include "apps/cli/command.h"
 #include "apps/cli/failure.h"
 #include "apps/model/checkpoint.h"
+#include "apps/model/corpus.h"
 #include "apps/model/vocabulary_file.h"
 
 #include <criterion/criterion.h>
@@ -57,18 +58,17 @@ static int run(const char *const *arguments) {
 static void compare(const char *name) {
     char error[FAILURE_SIZE] = "", path[512];
     checkpoint made;
-    text source = {0};
+    corpus source = {0};
     cb_error reason = {.status = CB_OK};
     cr_assert(checkpoint_read("made.safetensors", &made, error), "%s", error);
-    cr_assert(text_load(FOLDER "text.txt", &source, error), "%s", error);
-    int32_t *numbers = vocabulary_encode(&made.characters, &source, "text", error);
-    cr_assert_not_null(numbers, "%s", error);
+    const corpus_source from = {.path = FOLDER "text.txt", .characters = &made.characters};
+    cr_assert(corpus_load(&from, &source, error), "%s", error);
     snprintf(path, sizeof path, FOLDER "%s.logits.safetensors", name);
     cb_safetensors *expected = cb_safetensors_read(path, &reason);
     cr_assert_not_null(expected, "%s", reason.message);
     const double *right = cb_safetensors_find(expected, "logits")->data;
-    int64_t time = (int64_t)source.count;
-    cb_tensor x = cb_tensor_wrap(CB_I32, CB_SHAPE(time, 1), numbers);
+    int64_t time = source.count;
+    cb_tensor x = cb_tensor_wrap(CB_I32, CB_SHAPE(time, 1), source.text->numbers);
     cb_tape *tape = cb_tape_new();
     cb_tape_evaluate(tape, true);
     const cb_tensor *logits = model_forward(&made.model, cb_input(tape, &x), NULL);
@@ -82,8 +82,7 @@ static void compare(const char *name) {
     }
     cb_tape_free(tape);
     cb_safetensors_free(expected);
-    free(numbers);
-    text_free(&source);
+    corpus_free(&source);
     checkpoint_free(&made);
 }
 

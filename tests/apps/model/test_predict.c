@@ -36,21 +36,23 @@ TestSuite(predict, .init = set_up, .fini = tear_down);
 
 Test(predict, carried_and_windows_agree_within_one_window) {
     double windows, carried;
-    cr_assert(predict_windows(&made, characters, 8, &windows, error), "%s", error);
-    cr_assert(predict_carried(&made, characters, 8, &carried, error), "%s", error);
+    cr_assert(predict_windows(&made, passage_of_array(characters), 8, &windows, error), "%s",
+              error);
+    cr_assert(predict_carried(&made, passage_of_array(characters), 8, &carried, error), "%s",
+              error);
     cr_assert_float_eq(windows, carried, 1e-6);
-    cr_assert(predict_windows(&made, characters, 300, &windows, error));
-    cr_assert(predict_carried(&made, characters, 300, &carried, error));
+    cr_assert(predict_windows(&made, passage_of_array(characters), 300, &windows, error));
+    cr_assert(predict_carried(&made, passage_of_array(characters), 300, &carried, error));
     cr_assert(fabs(windows - carried) > 1e-7, "the state is not carried");
 }
 
 Test(predict, windows_are_the_mean_over_all_pieces) {
     /* 17 predictions: windows of 7, 7 and 3, each from a zero state. */
     double whole, first, second, last;
-    cr_assert(predict_windows(&made, characters, 18, &whole, error));
-    cr_assert(predict_carried(&made, characters, 8, &first, error));
-    cr_assert(predict_carried(&made, characters + 7, 8, &second, error));
-    cr_assert(predict_carried(&made, characters + 14, 4, &last, error));
+    cr_assert(predict_windows(&made, passage_of_array(characters), 18, &whole, error));
+    cr_assert(predict_carried(&made, passage_of_array(characters), 8, &first, error));
+    cr_assert(predict_carried(&made, passage_of_array(characters + 7), 8, &second, error));
+    cr_assert(predict_carried(&made, passage_of_array(characters + 14), 4, &last, error));
     cr_assert_float_eq(whole, (7 * first + 7 * second + 3 * last) / 17, 1e-6);
 }
 
@@ -69,10 +71,11 @@ Test(predict, parts_are_the_mean_over_carried_parts) {
         int64_t length = (count - 1) / parts, pieces = (length + 63) / 64;
         length = length / pieces * pieces;
         double whole, sum = 0;
-        cr_assert(predict_parts(&made, text, count, &whole, error), "%s", error);
+        cr_assert(predict_parts(&made, passage_of_array(text), count, &whole, error), "%s", error);
         for (int64_t part = 0; part < parts; part++) {
             double loss;
-            cr_assert(predict_carried(&made, text + part * length, length + 1, &loss, error));
+            cr_assert(predict_carried(&made, passage_of_array(text + part * length), length + 1,
+                                      &loss, error));
             sum += loss;
         }
         cr_expect_float_eq(whole, sum / (double)parts, 1e-5, "%lld characters: %g, not %g",
@@ -84,9 +87,9 @@ Test(predict, parts_are_the_mean_over_carried_parts) {
 
 Test(predict, refuses_a_text_without_anything_to_predict) {
     double loss;
-    cr_assert_not(predict_windows(&made, characters, 1, &loss, error));
-    cr_assert_not(predict_carried(&made, characters, 0, &loss, error));
-    cr_assert_not(predict_parts(&made, characters, 1, &loss, error));
+    cr_assert_not(predict_windows(&made, passage_of_array(characters), 1, &loss, error));
+    cr_assert_not(predict_carried(&made, passage_of_array(characters), 0, &loss, error));
+    cr_assert_not(predict_parts(&made, passage_of_array(characters), 1, &loss, error));
 }
 
 Test(predict, reading_in_pieces_gives_the_same_logits) {

@@ -79,7 +79,9 @@ static void try_rounds(sampling how, cb_random *random) {
     int32_t *characters = text_of(length);
     sampler s;
     window_batch batch;
-    cr_assert(sampler_make(&how, characters, length, time, batch_size, 7, &s, error), "%s", error);
+    cr_assert(
+        sampler_make(&how, passage_of_array(characters), length, time, batch_size, 7, &s, error),
+        "%s", error);
     cr_assert(window_batch_make(&s.windows, batch_size, &batch, error), "%s", error);
     int64_t spare = how.random_offsets ? time - 1 : 0;
     cr_assert_eq(s.round, (length - 1 - spare) / time / batch_size);
@@ -126,8 +128,8 @@ Test(sampler, goes_on_anywhere) {
         const sampling how = {.pass = trial & 1, .carried = trial & 2, .random_offsets = trial & 4};
         sampler s, other;
         window_batch batch, again;
-        cr_assert(sampler_make(&how, characters, 500, 7, 3, 5, &s, error));
-        cr_assert(sampler_make(&how, characters, 500, 7, 3, 5, &other, error));
+        cr_assert(sampler_make(&how, passage_of_array(characters), 500, 7, 3, 5, &s, error));
+        cr_assert(sampler_make(&how, passage_of_array(characters), 500, 7, 3, 5, &other, error));
         cr_assert(window_batch_make(&s.windows, 3, &batch, error));
         cr_assert(window_batch_make(&s.windows, 3, &again, error));
         for (int64_t steps = between(&random, 0, 60); steps > 0; steps--)
@@ -150,11 +152,12 @@ Test(sampler, refuses_what_cannot_be) {
     int32_t *characters = text_of(50);
     const sampling how = {.carried = true, .random_offsets = true};
     sampler s;
-    cr_assert_not(sampler_make(&how, characters, 18, 10, 1, 1, &s, error));
+    cr_assert_not(sampler_make(&how, passage_of_array(characters), 18, 10, 1, 1, &s, error));
     cr_assert_not_null(strstr(error, "fewer than a window"), "%s", error);
-    cr_assert_not(sampler_make(&how, characters, 50, 10, 5, 1, &s, error));
+    cr_assert_not(sampler_make(&how, passage_of_array(characters), 50, 10, 5, 1, &s, error));
     cr_assert_not_null(strstr(error, "a batch of 5 is larger"), "%s", error);
-    cr_assert(sampler_make(&how, characters, 50, 10, 2, 1, &s, error), "%s", error);
+    cr_assert(sampler_make(&how, passage_of_array(characters), 50, 10, 2, 1, &s, error), "%s",
+              error);
     const sampler_state bad[] = {
         {.offset = 10}, {.offset = -1}, {.cursor = 2}, {.cursor = -1}, {.cursor = INT64_MAX}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
