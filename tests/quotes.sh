@@ -41,6 +41,8 @@ quotes docs/adding-a-cell.md examples/custom_cell.c examples/train_custom_cell.c
     examples/cell_library.c nn/cells/peephole_cerebral_lstm.c tests/nn/test_carried_state.c \
     tests/nn/test_cell_tables.c
 quotes docs/cells.md examples/missing_values.c
+quotes docs/adding-an-op.md examples/06_own_op.c tests/autograd/test_adding_an_op.c \
+    autograd/ops/elementwise_table.h autograd/ops/*.c
 quotes docs/guide.md examples/[01]*.c
 quotes docs/from-pytorch.md examples/[01]*.c
 for example in examples/[01]*.c; do
