@@ -40,6 +40,14 @@ SMALL = {
     'bench': {'hidden': 16, 'batch': 4, 'steps': 1, 'warmup': 0},
     'sample': {'length': 20},
 }
+# What a line is short for.
+SHORT = {
+    'bench/literature --cell NAME': 'bench/literature --cell indrnn',
+    'cerebra inspect FILE': 'cerebra inspect pytorch.safetensors',
+    'cerebra cells FILE.cell': 'cerebra cells averaging.cell',
+    'cerebra eval --carry': 'cerebra train --data book.txt --checkpoint carried.safetensors && '
+                            'cerebra eval --checkpoint carried.safetensors --data book.txt --carry',
+}
 # Scripts that no page shows in this way, beside those of the README.
 MORE = ['./scripts/reproduce.sh --hidden 16 --epochs=3 --out elsewhere && test -f elsewhere/report.md']
 # What a placeholder of a line stands for.
@@ -77,7 +85,7 @@ def scripts_of(text):
         elif inline and re.match(r'(cerebra|cc|python3|ninja|bench/\w+) \S', ' '.join(inline.split())):
             line = ' '.join(inline.split())
             if len(line.split()) > 2 or '--' in line:  # else the name of a subcommand
-                line = line.replace('bench/literature --cell NAME', 'bench/literature --cell indrnn')
+                line = next((whole for start, whole in SHORT.items() if line.startswith(start)), line)
                 found.append(re.sub(r'\b[A-Z]+\b', lambda word: PLACEHOLDERS.get(word[0], word[0]), line))
     return found
 
@@ -93,10 +101,17 @@ def make_folder(folder, source):
     text = (source / 'apps/data/tideline.txt').read_text(encoding='utf-8')[:20000]
     for name in ['book.txt', 'simpsons.txt', 'data.txt']:
         (folder / name).write_text(text, encoding='utf-8')
-    (folder / 'other.txt').write_text(text[:5000] + '\u0416', encoding='utf-8')
+    (folder / 'other.txt').write_text(text[:5000], encoding='utf-8')
+    # A model that PyTorch made.
+    made = source / 'tests/reference/import'
+    for name in ['model.safetensors', 'pytorch.safetensors']:
+        shutil.copy(made / 'lstm.safetensors', folder / name)
+    shutil.copy(made / 'vocabulary.json', folder / 'v.json')
     (folder / 'windows.txt').write_bytes(('\ufeffcafe\u0301\n' + text).replace('\n', '\r\n').encode('utf-8'))
     subprocess.run(['gzip', '-k', 'book.txt'], cwd=folder, check=True)
-    (folder / 'other.csv').write_text('epoch,loss,seconds\n' + ''.join(f'{i},{4 - i / 10},{i}\n' for i in range(12)))
+    for name in ['loss.csv', 'other.csv']:
+        rows = ''.join(f'{i},{4 - i / 10},{i},{4.1 - i / 11}\n' for i in range(12))
+        (folder / name).write_text('epoch,loss,seconds,held_out_loss\n' + rows)
 
 
 def make_programs(folder, cerebra):

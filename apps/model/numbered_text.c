@@ -37,7 +37,7 @@ static bool refuse(const numbered_text *text, int64_t number, int32_t code_point
     char character[CHARACTER_NAME_SIZE];
     return failure(error, FAILURE_SIZE,
                    "%s: character %s at position %" PRId64 ", line %" PRIu64
-                   ", is not in the model's vocabulary; see --unknown",
+                   ", is not in the model's vocabulary",
                    text->bytes.name, character_name(code_point, character), number + 1, line);
 }
 

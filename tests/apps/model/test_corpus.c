@@ -213,10 +213,10 @@ Test(corpus, an_unknown_character_is_an_error_that_names_its_place) {
     const corpus_source source = {.characters = &v};
     cr_assert_not(corpus_of_string("aa\n\xC3\xA9", "there", &source, &loaded, error));
     cr_assert_str_eq(error, "there: character '\xC3\xA9' (U+00E9) at position 4, line 2, is not in "
-                            "the model's vocabulary; see --unknown");
+                            "the model's vocabulary");
     cr_assert_not(corpus_of_string("\t", "there", &source, &loaded, error));
     cr_assert_str_eq(error, "there: character U+0009 at position 1, line 1, is not in the model's "
-                            "vocabulary; see --unknown");
+                            "vocabulary");
     const corpus_source replace = {.characters = &v, .unknown = UNKNOWN_REPLACE};
     cr_assert_not(corpus_of_string("a", "there", &replace, &loaded, error));
     cr_assert_str_eq(error, "--unknown replace: the model's vocabulary has neither U+FFFD nor '?'");
