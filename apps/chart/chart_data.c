@@ -68,7 +68,7 @@ static bool find_extents(const chart_series *series, size_t series_count,
                               : options->log_x || options->log_y
                                   ? "has no finite point with positive values to show on a "
                                     "logarithmic axis"
-                                  : "has no finite point to show";
+                                  : "has no point to show: none is a number from -1e300 to 1e300";
             return failure(error, error_size, "series \"%s\" %s",
                            series[i].label == NULL ? "" : series[i].label, why);
         }
@@ -109,7 +109,8 @@ static bool check_limits(const char *axis, bool logarithmic, chart_limit low, ch
                          char *error, size_t error_size) {
     if ((low.set && !chart_value_shown(low.value, false)) ||
         (high.set && !chart_value_shown(high.value, false)))
-        return failure(error, error_size, "a limit of the %s axis is not a finite number", axis);
+        return failure(error, error_size,
+                       "a limit of the %s axis is not a number from -1e300 to 1e300", axis);
     if (logarithmic && ((low.set && low.value <= 0) || (high.set && high.value <= 0))) {
         return failure(error, error_size, "the %s axis is logarithmic; its limits must be positive",
                        axis);

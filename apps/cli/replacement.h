@@ -22,4 +22,7 @@ bool replacement_commit(replacement *file, char *error, size_t error_size);
 /* Gives up: removes the temporary file, leaves the target as it was, releases file. */
 void replacement_abandon(replacement *file);
 
+/* Whether two paths name the same regular file, by name or by links; NULL and "-" name none. */
+bool same_file(const char *a, const char *b);
+
 #endif

@@ -41,10 +41,16 @@ char *settings_text(const option_row *rows) {
 }
 
 bool settings_read(const char *kept, settings *read, char *error) {
-    read->object = kept == NULL ? NULL : json_loads(kept, JSON_REJECT_DUPLICATES, NULL);
+    read->object = NULL;
+    if (kept == NULL) {
+        return failure(error, FAILURE_SIZE,
+                       "it has no settings to go on with, as a model has none that was imported or "
+                       "written by another program");
+    }
+    read->object = json_loads(kept, JSON_REJECT_DUPLICATES, NULL);
     if (!json_is_object(read->object)) {
         settings_free(read);
-        return failure(error, FAILURE_SIZE, "its settings are missing or damaged");
+        return failure(error, FAILURE_SIZE, "its settings are damaged");
     }
     return true;
 }

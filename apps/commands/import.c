@@ -2,6 +2,7 @@
 #include "apps/cli/command.h"
 #include "apps/cli/failure.h"
 #include "apps/cli/options.h"
+#include "apps/cli/replacement.h"
 #include "apps/model/checkpoint.h"
 #include "apps/model/foreign.h"
 #include "apps/model/vocabulary_file.h"
@@ -72,6 +73,10 @@ static options_outcome parse(request *asked, int argc, char **argv, char *error)
         ok = failure(error, FAILURE_SIZE, "--vocabulary FILE is needed");
     else if (asked->output == NULL)
         ok = failure(error, FAILURE_SIZE, "--output FILE is needed");
+    else if (same_file(asked->output, asked->files.values[0]))
+        ok = failure(error, FAILURE_SIZE, "--output would overwrite the model to read");
+    else if (same_file(asked->output, asked->vocabulary))
+        ok = failure(error, FAILURE_SIZE, "--vocabulary would be overwritten");
     else if (asked->set != NULL && asked->cell == NULL)
         ok = failure(error, FAILURE_SIZE, "--set means nothing without --cell");
     return ok ? OPTIONS_RUN : OPTIONS_BAD;

@@ -1,6 +1,7 @@
 /* The options of `cerebra train`. The defaults are those of the paper's experiments. */
 #include "apps/cli/duration.h"
 #include "apps/cli/failure.h"
+#include "apps/cli/replacement.h"
 #include "apps/model/text_options.h"
 #include "presets.h"
 #include "train.h"
@@ -8,7 +9,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static const char about[] =
     "Trains a recurrent network to predict the next character of a text: embedding, recurrent "
@@ -238,16 +238,6 @@ options_outcome train_parse(option_row *rows, int argc, char **argv, char *error
 void train_drop_defaults(train_request *asked) {
     asked->newlines = text_option_beyond_default(asked->newlines, text_newline_names);
     asked->normalize = text_option_beyond_default(asked->normalize, text_normalize_names);
-}
-
-static bool same_file(const char *a, const char *b) {
-    struct stat a_status, b_status;
-    if (a == NULL || b == NULL || strcmp(a, "-") == 0 || strcmp(b, "-") == 0)
-        return false;
-    if (strcmp(a, b) == 0)
-        return true;
-    return stat(a, &a_status) == 0 && stat(b, &b_status) == 0 && S_ISREG(a_status.st_mode) &&
-           a_status.st_dev == b_status.st_dev && a_status.st_ino == b_status.st_ino;
 }
 
 static bool check_files(const train_request *asked, char *error) {

@@ -5,6 +5,7 @@
 #include "apps/cli/failure.h"
 #include "apps/cli/interrupt.h"
 #include "apps/cli/progress.h"
+#include "apps/cli/replacement.h"
 #include "train.h"
 
 #include <inttypes.h>
@@ -112,6 +113,54 @@ static bool name_files(const train_request *asked, training_job *job, char paths
     return job->checkpoint != NULL && (job->best != NULL || !asked->keep_best);
 }
 
+/* Whether a file that a run writes is one that it reads, or the log. */
+static bool would_overwrite(const train_request *asked, const char *path, char *error) {
+    if (same_file(path, asked->log)) {
+        failure(error, FAILURE_SIZE, "--log and --checkpoint name the same file, %s", path);
+        return true;
+    }
+    const char *data = same_file(path, asked->data)         ? "data"
+                       : same_file(path, asked->validation) ? "validation"
+                                                            : NULL;
+    if (data != NULL)
+        failure(error, FAILURE_SIZE, "--%s would be overwritten by %s", data, path);
+    return data != NULL;
+}
+
+/* The files of all runs, before any is written; whether they can be. */
+static bool check_names(const train_request *asked, const training_job *job, char *error) {
+    const char *resumed = asked->resume;
+    char paths[3][PATH_MAX];
+    training_job one = *job;
+    if (asked->seeds > 1 && resumed != NULL && family(resumed) == stem(resumed)) {
+        return failure(error, FAILURE_SIZE,
+                       "%s is one of several runs; their files are named NAME.seed-K%s, and this "
+                       "one is not",
+                       resumed, ending);
+    }
+    for (int64_t i = 0; i < asked->seeds; i++) {
+        one.options.seed = asked->training.seed + (uint64_t)i;
+        if (asked->seeds == 1 && asked->keep_best)
+            one.best = beside(job->checkpoint, stem(job->checkpoint), "best", paths[2]);
+        bool named = asked->seeds > 1 ? name_files(asked, &one, paths)
+                                      : !asked->keep_best || one.best != NULL;
+        if (!named)
+            return failure(error, FAILURE_SIZE, "the name of the checkpoint is too long");
+        if (would_overwrite(asked, one.checkpoint, error) ||
+            would_overwrite(asked, one.best, error))
+            return false;
+    }
+    return true;
+}
+
+/* A run that was never begun, or whose file has gone. */
+static void tell_new(const train_request *asked, const training_job *job) {
+    if (asked->resume != NULL && job->resume == NULL) {
+        fprintf(stderr, "cerebra train: seed %" PRIu64 ": there is no %s; it begins anew\n",
+                job->options.seed, job->checkpoint == NULL ? "file of it" : job->checkpoint);
+    }
+}
+
 /* What remains of the time limit, into the job; false: nothing does. */
 static bool time_is_left(const train_request *asked, double began, training_job *job) {
     double left = asked->time_limit - (progress_clock() - began);
@@ -129,14 +178,12 @@ static training_outcome run_seeds(const train_request *asked, training_job *job,
     for (int64_t i = 0; i < asked->seeds && outcome == TRAINING_DONE; i++) {
         training_result result = {0};
         job->options.seed = asked->training.seed + (uint64_t)i;
-        if (!name_files(asked, job, paths)) {
-            failure(error, FAILURE_SIZE, "the name of the checkpoint is too long");
-            return TRAINING_FAILED;
-        }
+        name_files(asked, job, paths); /* which fit: check_names */
         if (!time_is_left(asked, began, job)) {
             failure(error, FAILURE_SIZE, "the time limit is reached");
             return TRAINING_OUT_OF_TIME;
         }
+        tell_new(asked, job);
         outcome = run_one(asked, job, &result, error);
         job->log_follows = job->log_follows || result.count > 0;
         const epoch_record *best = best_of(&result);
@@ -175,19 +222,16 @@ static training_outcome run_several(const train_request *asked, training_job *jo
 static training_outcome run_single(const train_request *asked, training_job *job, char *error) {
     training_result result = {0};
     char best[PATH_MAX];
-    if (asked->keep_best) {
+    if (asked->keep_best)
         job->best = beside(job->checkpoint, stem(job->checkpoint), "best", best);
-        if (job->best == NULL) {
-            failure(error, FAILURE_SIZE, "the name of the checkpoint is too long");
-            return TRAINING_FAILED;
-        }
-    }
     training_outcome outcome = run_one(asked, job, &result, error);
     training_result_free(&result);
     return outcome;
 }
 
 int train_runs(const train_request *asked, training_job *job, char *error) {
+    if (!check_names(asked, job, error))
+        return command_fail("train", EXIT_USAGE, error);
     interrupt_watch();
     training_outcome outcome =
         asked->seeds > 1 ? run_several(asked, job, error) : run_single(asked, job, error);

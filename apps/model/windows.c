@@ -10,9 +10,9 @@ bool windows_make(passage characters, int64_t length, int64_t time, windows *mad
     *made = (windows){characters, length, time, 0, 0};
     if (time < 1 || length <= time) {
         return failure(error, FAILURE_SIZE,
-                       "the text to train on has %" PRId64 " characters, fewer than a window of "
+                       "the text to train on has %" PRId64 " character%s, fewer than a window of "
                        "%" PRId64 " and the one after it",
-                       length, time);
+                       length, length == 1 ? "" : "s", time);
     }
     made->count = (length - 1) / time;
     return true;

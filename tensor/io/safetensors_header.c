@@ -32,6 +32,9 @@ static cb_status parse_json(cb_safetensors *file, const char *text, size_t lengt
     return CB_OK;
 }
 
+/* "PK\3\4", read as a number of the format's byte order. */
+#define ZIP_SIGNATURE UINT64_C(0x04034b50)
+
 /* Reads the length and the JSON, and sets where the data begins. */
 static cb_status read_json(cb_safetensors *file, cb_error *error) {
     uint64_t length, size = file->file.size;
@@ -41,6 +44,10 @@ static cb_status read_json(cb_safetensors *file, cb_error *error) {
     cb_status status = cbi_file_read_at(&file->file, 0, &length, sizeof length, error);
     if (status != CB_OK)
         return status;
+    if ((length & 0xffffffff) == ZIP_SIGNATURE)
+        return cbi_file_error(error, CB_ERROR_FORMAT, file->file.path,
+                              "a ZIP archive, as torch.save writes, and no safetensors file; "
+                              "safetensors.torch.save_file writes those");
     if (length > CBI_SAFETENSORS_LARGEST_HEADER || length > size - sizeof length)
         return cbi_file_error(error, CB_ERROR_FORMAT, file->file.path,
                               "not a safetensors file: a header of %" PRIu64

@@ -22,7 +22,13 @@ contains out '2.49550 nats' # PyTorch's
 expect 0 "$cerebra" inspect imported.safetensors
 contains out 'a checkpoint of cerebra: cell lstm'
 contains out 'rnn.weight_hh_l1 F32 '
-expect 1 "$cerebra" train --resume imported.safetensors
+refuse 1 'no settings to go on with' train --resume imported.safetensors
+cp model.safetensors precious.safetensors
+refuse 2 'overwrite the model to read' import precious.safetensors --vocabulary v.json --output precious.safetensors
+cp v.json precious.json
+refuse 2 'vocabulary would be overwritten' import model.safetensors --vocabulary precious.json --output precious.json
+printf 'PK\003\004 and much more' >torch.pt
+refuse 1 'as torch.save writes' import torch.pt --vocabulary v.json --output x
 
 # Wrong usage, and files that are none.
 refuse 2 'one FILE is needed' import --vocabulary v.json --output x

@@ -12,6 +12,7 @@ import math
 import os
 import random
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -257,6 +258,30 @@ class Training:
         found = re.search(r"loss of 3 seeds: mean (\S+), standard deviation (\S+)", ran.stderr)
         self.near("mean of seeds", float(found[1]), mean, 1e-5)
         self.near("deviation of seeds", float(found[2]), deviation, 1e-2)
+
+    def check_names(self):
+        """Runs of several seeds write beside each other, and over nothing that they read."""
+        words = ["train", *SMALL, "--data", "text.txt", "--held-out", 0.1, "--seq-len", 8, "--batch", 4, "--epochs", 1, "--seeds", 2,
+                 "--steps-per-epoch", 3]
+        self.run(*words, "--checkpoint", "n.safetensors", "--keep-best")
+        os.rename("n.seed-2.safetensors", "other.safetensors")
+        for path in ("other.safetensors", "n.seed-1.best.safetensors"):
+            ran = self.run("train", "--resume", path, "--epochs", 2, code=2)
+            if "is one of several runs" not in ran.stderr:
+                self.complain(f"--resume {path}: {ran.stderr}")
+        ran = self.run("train", "--resume", "n.seed-1.safetensors", "--epochs", 2, "--quiet")
+        if "seed 2: there is no n.seed-2.safetensors; it begins anew" not in ran.stderr:
+            self.complain(f"a file that is missing: {ran.stderr}")
+        for part, log, message in (("seed-1", [], "--data would be overwritten"), ("seed-2.best", [], "--data would be overwritten"),
+                                   ("seed-2", ["--log", "d.seed-1.safetensors"], "--log and --checkpoint name the same file")):
+            shutil.copy("text.txt", f"d.{part}.safetensors")
+            data = "text.txt" if log else f"d.{part}.safetensors"
+            ran = self.run(*[data if word == "text.txt" else word for word in words], "--checkpoint", "d.safetensors", "--keep-best",
+                           *log, code=2)
+            if message not in ran.stderr:
+                self.complain(f"{part}: {ran.stderr}")
+            self.same("text.txt", f"d.{part}.safetensors")
+            os.remove(f"d.{part}.safetensors")
 
     @staticmethod
     def header(path):
