@@ -108,12 +108,12 @@ void logged_times_read(const char *path, logged_times *read) {
         !csv_read_series(path, "epoch", "loss", &losses, NULL, 0))
         return;
     double *seconds = read_column(path, "seconds", losses.count);
-    if (seconds == NULL) {
-        csv_free_series(&losses);
-        return;
+    if (seconds != NULL) {
+        *read = (logged_times){losses.count, read_column(path, "seed", losses.count), losses.x,
+                               losses.y, seconds};
+        losses.x = losses.y = NULL;
     }
-    *read = (logged_times){losses.count, read_column(path, "seed", losses.count), losses.x,
-                           losses.y, seconds};
+    csv_free_series(&losses); /* what has not been taken */
 }
 
 void logged_times_free(logged_times *times) {
