@@ -1,6 +1,8 @@
 /* The plot subcommand: exit codes, and what it writes for good and bad command lines. */
 #include "apps/cli/command.h"
 
+#include "tests/support.h"
+
 #include <criterion/criterion.h>
 #include <criterion/redirect.h>
 #include <stdio.h>
@@ -9,11 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char directory[64];
+static char directory[CBT_PATH_SIZE];
 
 static void set_up(void) {
-    snprintf(directory, sizeof directory, "/tmp/cerebra-test-plot-XXXXXX");
-    cr_assert_not_null(mkdtemp(directory));
+    cbt_directory_make(directory);
     cr_assert_eq(chdir(directory), 0);
     FILE *log = fopen("a.csv", "w");
     fputs("epoch,loss\n0,4\n1,3\n2,2.5\n", log);
@@ -23,11 +24,8 @@ static void set_up(void) {
 }
 
 static void tear_down(void) {
-    static const char *const files[] = {"a.csv", "plot.png", "out.svg", "bad.csv", "out.pdf"};
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-        unlink(files[i]);
     cr_assert_eq(chdir("/"), 0);
-    rmdir(directory);
+    cbt_directory_remove(directory);
 }
 
 TestSuite(plot, .init = set_up, .fini = tear_down);

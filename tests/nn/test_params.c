@@ -1,4 +1,6 @@
 /* The parameter set: names, initial values that depend on names alone, errors, files. */
+#include "tests/support.h"
+
 #include "nn/params_internal.h"
 #include "tensor/memory.h"
 
@@ -258,17 +260,15 @@ Test(params, modules_own_memory_is_zeroed_and_aligned) {
 
 /* ---- Files ----------------------------------------------------------------------------------- */
 
-static char path[64];
+static char directory[CBT_PATH_SIZE], path[CBT_PATH_SIZE];
 
 static void make_path(void) {
-    strcpy(path, "/tmp/cerebra-params-XXXXXX");
-    int file = mkstemp(path);
-    cr_assert_geq(file, 0);
-    close(file);
+    cbt_directory_make(directory);
+    cbt_join(path, directory, "params.safetensors");
 }
 
 static void remove_path(void) {
-    unlink(path);
+    cbt_directory_remove(directory);
 }
 
 static cb_params *small_model(uint64_t seed, cb_dtype dtype, int64_t width, const char *second) {

@@ -1,5 +1,7 @@
 /* The state of optimizers in files: training that was stopped and went on gives the weights of
    training that was not, to the bit. */
+#include "tests/support.h"
+
 #include "examples/lion.h"
 
 #include <cerebra/cerebra.h>
@@ -61,16 +63,15 @@ static void train(trainee *t, int from, int to) {
     cb_tape_free(tape);
 }
 
-static char path[] = "/tmp/cerebra-test-state-XXXXXX";
+static char directory[CBT_PATH_SIZE], path[CBT_PATH_SIZE];
 
 static void set_up(void) {
-    int file = mkstemp(path);
-    cr_assert_geq(file, 0);
-    close(file);
+    cbt_directory_make(directory);
+    cbt_join(path, directory, "state.safetensors");
 }
 
 static void tear_down(void) {
-    unlink(path);
+    cbt_directory_remove(directory);
 }
 
 TestSuite(optimizer_state, .init = set_up, .fini = tear_down);

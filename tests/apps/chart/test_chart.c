@@ -4,8 +4,9 @@
 #include "apps/chart/chart.h"
 #include "apps/chart/chart_page.h"
 
+#include "tests/support.h"
+
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char directory[64];
-static char path[128];
+static char directory[CBT_PATH_SIZE];
+static char path[CBT_PATH_SIZE];
 static char error[512];
 
 static const double xs[] = {0, 1, 2, 3};
@@ -23,26 +24,17 @@ static const chart_series two[] = {{.label = "falling", .count = 4, .x = xs, .y 
                                    {.label = "point", .count = 1, .x = xs, .y = xs + 1}};
 
 static void set_up(void) {
-    snprintf(directory, sizeof directory, "/tmp/cerebra-test-chart-XXXXXX");
-    cr_assert_not_null(mkdtemp(directory));
+    cbt_directory_make(directory);
 }
 
 static void tear_down(void) {
-    DIR *entries = opendir(directory);
-    for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
-        char name[512];
-        snprintf(name, sizeof name, "%s/%s", directory, entry->d_name);
-        unlink(name);
-    }
-    closedir(entries);
-    rmdir(directory);
+    cbt_directory_remove(directory);
 }
 
 TestSuite(chart, .init = set_up, .fini = tear_down);
 
 static const char *in_directory(const char *name) {
-    snprintf(path, sizeof path, "%s/%s", directory, name);
-    return path;
+    return cbt_join(path, directory, name);
 }
 
 /* The whole file, with a zero behind it; the caller frees. */
@@ -87,15 +79,6 @@ static char *png_text_of(const unsigned char *png, size_t length, const char *ke
     return NULL;
 }
 
-static size_t entries_in_directory(void) {
-    size_t count = 0;
-    DIR *entries = opendir(directory);
-    while (readdir(entries) != NULL)
-        count++;
-    closedir(entries);
-    return count - 2;
-}
-
 Test(chart, png_has_the_size_and_the_texts) {
     chart_options options = {.title = "Loss of two models",
                              .x_label = "epoch",
@@ -122,7 +105,7 @@ Test(chart, png_has_the_size_and_the_texts) {
     free(software);
     free(description);
     free(png);
-    cr_assert_eq(entries_in_directory(), 1);
+    cr_assert_eq(cbt_directory_count(directory), 1);
 }
 
 Test(chart, text_beyond_ascii_is_stored_as_utf8) {
@@ -179,7 +162,7 @@ static void expect_failure(const chart_series *series, size_t count, chart_optio
     char *now = (char *)slurp(path, &length);
     cr_assert_str_eq(now, "old");
     free(now);
-    cr_assert_eq(entries_in_directory(), 1);
+    cr_assert_eq(cbt_directory_count(directory), 1);
     unlink(path);
 }
 
@@ -204,9 +187,9 @@ Test(chart, unwritable_places_are_errors) {
 }
 
 Test(chart, a_symbolic_link_and_permissions_survive) {
-    char link_path[128];
+    char link_path[CBT_PATH_SIZE];
     struct stat status;
-    snprintf(link_path, sizeof link_path, "%s/link.png", directory);
+    cbt_join(link_path, directory, "link.png");
     in_directory("target.png");
     fclose(fopen(path, "w"));
     cr_assert_eq(chmod(path, 0640), 0);

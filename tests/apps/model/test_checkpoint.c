@@ -3,6 +3,8 @@
 
 #include "apps/cli/failure.h"
 
+#include "tests/support.h"
+
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -11,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char directory[64], path[96];
+static char directory[CBT_PATH_SIZE], path[CBT_PATH_SIZE];
 static char error[FAILURE_SIZE];
 static model trained;
 static vocabulary characters;
@@ -26,9 +28,8 @@ static void set_up(void) {
                                  .dropout = 0.25};
     const int32_t list[] = {'"', '\n', 0xE9, 0x1F600};
     model_init init;
-    snprintf(directory, sizeof directory, "/tmp/cerebra-test-checkpoint-XXXXXX");
-    cr_assert_not_null(mkdtemp(directory));
-    snprintf(path, sizeof path, "%s/model.safetensors", directory);
+    cbt_directory_make(directory);
+    cbt_join(path, directory, "model.safetensors");
     cr_assert(model_init_find("glorot-uniform", &init));
     cr_assert(model_make(&config, &init, 3, &trained, error), "%s", error);
     cr_assert(vocabulary_of_list(list, 4, &characters, error));
@@ -161,13 +162,13 @@ Test(checkpoint, refuses_metadata_that_does_not_fit) {
 }
 
 Test(checkpoint, path_is_checked_without_touching_anything) {
-    char other[128];
+    char other[CBT_PATH_SIZE];
     struct stat before, after;
     cr_assert_eq(stat(path, &before), 0);
     cr_assert(checkpoint_check_path(path, error), "%s", error);
     cr_assert_eq(stat(path, &after), 0);
     cr_assert_eq(before.st_size, after.st_size);
-    snprintf(other, sizeof other, "%s/new.safetensors", directory);
+    cbt_join(other, directory, "new.safetensors");
     cr_assert(checkpoint_check_path(other, error), "%s", error);
     cr_assert_neq(access(other, F_OK), 0);
     cr_assert_not(checkpoint_check_path(directory, error));

@@ -6,6 +6,8 @@
 #include "apps/model/corpus.h"
 #include "apps/model/vocabulary_file.h"
 
+#include "tests/support.h"
+
 #include <criterion/criterion.h>
 #include <criterion/redirect.h>
 #include <math.h>
@@ -16,22 +18,18 @@
 
 #define FOLDER CB_TEST_SOURCE_DIR "/tests/reference/import/"
 
-static char directory[64];
+static char directory[CBT_PATH_SIZE];
 
 static void set_up(void) {
-    snprintf(directory, sizeof directory, "/tmp/cerebra-test-import-XXXXXX");
-    cr_assert_not_null(mkdtemp(directory));
+    cbt_directory_make(directory);
     cr_assert_eq(chdir(directory), 0);
     cr_redirect_stderr();
     cr_redirect_stdout();
 }
 
 static void tear_down(void) {
-    static const char *const files[] = {"made.safetensors", "changed.safetensors", "v.json"};
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-        unlink(files[i]);
     cr_assert_eq(chdir("/"), 0);
-    rmdir(directory);
+    cbt_directory_remove(directory);
 }
 
 TestSuite(import, .init = set_up, .fini = tear_down);
