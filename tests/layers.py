@@ -39,7 +39,7 @@ FOLDERS = {
     'apps/model': (4, COMMAND + ['apps/chart/csv.h']),
     'apps/tasks': (4, COMMAND),
     'apps/compare': (4, COMMAND + ['apps/chart', 'apps/model', 'apps/tasks']),
-    'apps/commands': (4, COMMAND + ['apps/chart', 'apps/model', 'apps/tasks']),
+    'apps/commands': (4, COMMAND + ['apps/chart', 'apps/model', 'apps/tasks', 'apps/compare/statistics.h']),
     'apps/bench': (4, COMMAND + ['apps/model']),
     'apps/reproduce': (4, COMMAND + ['apps/chart', 'apps/model']),
     'apps': (4, COMMAND + ['apps/commands']),

@@ -7,6 +7,7 @@
 #include "canvas_page.h"
 
 #include "apps/cli/failure.h"
+#include "apps/cli/grow.h"
 #include "apps/cli/replacement.h"
 #include "png_write.h"
 
@@ -31,14 +32,10 @@ canvas_format canvas_format_of_path(const char *path) {
 
 static cairo_status_t append_document(void *closure, const unsigned char *data, unsigned length) {
     canvas *page = closure;
-    if (page->capacity - page->length < length) {
-        size_t capacity = page->capacity * 2 + length;
-        char *grown = capacity > page->capacity ? realloc(page->document, capacity) : NULL;
-        if (grown == NULL)
-            return CAIRO_STATUS_NO_MEMORY;
-        page->document = grown;
-        page->capacity = capacity;
-    }
+    char *grown = grow(page->document, &page->room, page->length + length, 1);
+    if (grown == NULL)
+        return CAIRO_STATUS_NO_MEMORY;
+    page->document = grown;
     memcpy(page->document + page->length, data, length);
     page->length += length;
     return CAIRO_STATUS_SUCCESS;

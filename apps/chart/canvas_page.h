@@ -23,7 +23,7 @@ struct canvas {
     cairo_t *cairo;
     /* the SVG or PDF document, as far as it is written */
     char *document;
-    size_t length, capacity;
+    size_t length, room;
     canvas_font fonts[CANVAS_MOST_FONTS]; /* those that were needed so far */
     size_t font_count;
     bool letters_missing, leftward;

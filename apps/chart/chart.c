@@ -9,7 +9,6 @@
 #include "chart_page.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,62 +17,43 @@ bool chart_path_supported(const char *path) {
     return canvas_format_of_path(path) != CANVAS_UNKNOWN;
 }
 
-/* A growing string; text is NULL after an allocation has failed. */
-static void append_text(char **text, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void append_text(char **text, const char *format, ...) {
-    va_list arguments;
-    if (*text == NULL)
-        return;
-    va_start(arguments, format);
-    int added = vsnprintf(NULL, 0, format, arguments);
-    va_end(arguments);
-    size_t length = strlen(*text);
-    char *grown = added < 0 ? NULL : realloc(*text, length + (size_t)added + 1);
-    if (grown == NULL) {
-        free(*text);
-        *text = NULL;
-        return;
-    }
-    va_start(arguments, format);
-    vsnprintf(grown + length, (size_t)added + 1, format, arguments);
-    va_end(arguments);
-    *text = grown;
-}
-
 /* What a panel shows, in words: for the metadata, and for readers who cannot see it. */
 static void describe_panel(const chart_series *series, size_t series_count,
-                           const chart_options *options, char **text) {
-    append_text(text, "Line chart of %s%s over %s%s.",
-                chart_has_text(options->y_label) ? options->y_label : "y",
-                options->log_y ? " (logarithmic)" : "",
-                chart_has_text(options->x_label) ? options->x_label : "x",
-                options->log_x ? " (logarithmic)" : "");
+                           const chart_options *options, FILE *text) {
+    fprintf(text, "Line chart of %s%s over %s%s.",
+            chart_has_text(options->y_label) ? options->y_label : "y",
+            options->log_y ? " (logarithmic)" : "",
+            chart_has_text(options->x_label) ? options->x_label : "x",
+            options->log_x ? " (logarithmic)" : "");
     for (size_t i = 0; i < series_count; i++) {
-        append_text(text, "%s%s (%zu points%s)", i == 0 ? " Curves: " : ", ",
-                    series[i].label == NULL ? "unnamed" : series[i].label, series[i].count,
-                    series[i].low == NULL ? "" : ", with a band");
+        fprintf(text, "%s%s (%zu points%s)", i == 0 ? " Curves: " : ", ",
+                series[i].label == NULL ? "unnamed" : series[i].label, series[i].count,
+                series[i].low == NULL ? "" : ", with a band");
     }
     if (options->smooth > 1)
-        append_text(text, "; moving averages over %zu points", options->smooth);
-    append_text(text, ".");
+        fprintf(text, "; moving averages over %zu points", options->smooth);
+    fprintf(text, ".");
     for (size_t i = 0; i < options->vline_count; i++)
         if (chart_has_text(options->vlines[i].label))
-            append_text(text, " Marked at %g: %s.", options->vlines[i].x, options->vlines[i].label);
+            fprintf(text, " Marked at %g: %s.", options->vlines[i].x, options->vlines[i].label);
 }
 
 /* The description of the page, for the caller to free. NULL when there is no memory. */
 static char *describe(const chart *panels, size_t count, const chart_options *page) {
-    char *text = calloc(1, 1);
-    if (chart_has_text(page->description))
-        append_text(&text, "%s\n", page->description);
-    for (size_t i = 0; i < count; i++) {
-        append_text(&text, "%s", i == 0 ? "" : "\n");
-        describe_panel(panels[i].series, panels[i].series_count, panels[i].options, &text);
-    }
-    if (text == NULL)
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    if (stream == NULL)
         return NULL;
-    char *clean = chart_clean_text(text, true);
+    if (chart_has_text(page->description))
+        fprintf(stream, "%s\n", page->description);
+    for (size_t i = 0; i < count; i++) {
+        fprintf(stream, "%s", i == 0 ? "" : "\n");
+        describe_panel(panels[i].series, panels[i].series_count, panels[i].options, stream);
+    }
+    bool whole = !ferror(stream); /* else there was no memory */
+    whole = fclose(stream) == 0 && whole;
+    char *clean = whole ? chart_clean_text(text, true) : NULL;
     free(text);
     return clean;
 }

@@ -1,6 +1,8 @@
 /* Reduction to columns of pixels; see chart_reduce.h. */
 #include "chart_reduce.h"
 
+#include "apps/cli/grow.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -8,16 +10,12 @@
 enum { MOST_GAPS_IN_COLUMN = 2 };
 
 static void keep(reducer *r, canvas_point point) {
-    if (r->count == r->capacity) {
-        size_t capacity = r->capacity == 0 ? 64 : r->capacity * 2;
-        canvas_point *grown = realloc(r->points, capacity * sizeof *grown);
-        if (grown == NULL) {
-            r->failed = true;
-            return;
-        }
-        r->points = grown;
-        r->capacity = capacity;
+    canvas_point *grown = grow(r->points, &r->room, r->count + 1, sizeof *grown);
+    if (grown == NULL) {
+        r->failed = true;
+        return;
     }
+    r->points = grown;
     r->points[r->count++] = point;
 }
 

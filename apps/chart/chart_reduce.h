@@ -10,7 +10,7 @@
    empty reducer. */
 typedef struct reducer {
     canvas_point *points; /* what is kept; the caller frees */
-    size_t count, capacity;
+    size_t count, room;
     bool failed; /* no memory */
     bool open;   /* first .. last are of a column that is not over */
     double column;

@@ -4,6 +4,7 @@
 #include "csv.h"
 
 #include "apps/cli/failure.h"
+#include "apps/cli/grow.h"
 #include "csv_number.h"
 #include "csv_record.h"
 #include "tensor/nearest.h"
@@ -20,8 +21,8 @@ typedef struct target {
     csv_series *series;
     const char *wanted; /* the column's name; NULL: the usual one */
     size_t index;       /* of the column */
-    size_t capacity;
-    bool restarted; /* a run has begun since the last point */
+    size_t room[3];     /* of x, y and seed */
+    bool restarted;     /* a run has begun since the last point */
 } target;
 
 typedef struct table {
@@ -39,22 +40,19 @@ static bool out_of_memory(const table *t) {
     return failure(t->in.error, t->in.error_size, "%s: out of memory", t->in.path);
 }
 
-static bool grow(double **values, size_t capacity) {
-    double *grown = realloc(*values, capacity * sizeof *grown);
+/* Room for one number more in an array that has `count` of them. */
+static bool make_room(double **values, size_t *room, size_t count) {
+    double *grown = grow(*values, room, count + 1, sizeof *grown);
     *values = grown == NULL ? *values : grown;
     return grown != NULL;
 }
 
 static bool append_row(table *t, target *to, double x, double y, double seed) {
     csv_series *series = to->series;
-    if (series->count == to->capacity) {
-        size_t capacity = to->capacity == 0 ? 256 : to->capacity * 2;
-        if (capacity > SIZE_MAX / sizeof(double) || !grow(&series->x, capacity) ||
-            !grow(&series->y, capacity) ||
-            (t->seed_index != SIZE_MAX && !grow(&series->seed, capacity)))
-            return out_of_memory(t);
-        to->capacity = capacity;
-    }
+    if (!make_room(&series->x, &to->room[0], series->count) ||
+        !make_room(&series->y, &to->room[1], series->count) ||
+        (t->seed_index != SIZE_MAX && !make_room(&series->seed, &to->room[2], series->count)))
+        return out_of_memory(t);
     series->x[series->count] = x;
     series->y[series->count] = y;
     if (t->seed_index != SIZE_MAX)

@@ -3,6 +3,7 @@
 #include "csv_record.h"
 
 #include "apps/cli/failure.h"
+#include "apps/cli/grow.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -20,14 +21,10 @@ void csv_reader_free(csv_reader *in) {
 }
 
 static bool append_byte(csv_reader *in, char byte) {
-    if (in->length == in->capacity) {
-        size_t capacity = in->capacity == 0 ? 256 : in->capacity * 2;
-        char *grown = realloc(in->record, capacity);
-        if (grown == NULL)
-            return failure(in->error, in->error_size, "%s: out of memory", in->path);
-        in->record = grown;
-        in->capacity = capacity;
-    }
+    char *grown = grow(in->record, &in->room, in->length + 1, 1);
+    if (grown == NULL)
+        return failure(in->error, in->error_size, "%s: out of memory", in->path);
+    in->record = grown;
     in->record[in->length++] = byte;
     return true;
 }
@@ -180,14 +177,10 @@ static char *take_field(csv_reader *in, char **rest) {
 }
 
 static bool add_field(csv_reader *in, char *field) {
-    if (in->field_count == in->field_capacity) {
-        size_t capacity = in->field_capacity == 0 ? 16 : in->field_capacity * 2;
-        char **grown = realloc(in->fields, capacity * sizeof *grown);
-        if (grown == NULL)
-            return failure(in->error, in->error_size, "%s: out of memory", in->path);
-        in->fields = grown;
-        in->field_capacity = capacity;
-    }
+    char **grown = grow(in->fields, &in->field_room, in->field_count + 1, sizeof *grown);
+    if (grown == NULL)
+        return failure(in->error, in->error_size, "%s: out of memory", in->path);
+    in->fields = grown;
     in->fields[in->field_count++] = field;
     return true;
 }

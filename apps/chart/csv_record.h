@@ -16,11 +16,11 @@ typedef struct csv_reader {
     size_t error_size;
     char separator; /* 0 until it is known: a quoted field may then follow any of the three */
     char *record;   /* the current record, blanks at its start included */
-    size_t length, capacity;
+    size_t length, room;
     size_t line;      /* of the record's beginning, from 1 */
     size_t next_line; /* the line that the stream is at, less 1 */
     char **fields;    /* after csv_split; they point into record */
-    size_t field_count, field_capacity;
+    size_t field_count, field_room;
     bool last_quoted; /* the last field had quotation marks */
 } csv_reader;
 

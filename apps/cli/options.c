@@ -89,6 +89,11 @@ static const char *joined(const char *first, const char *second) {
     return new->both;
 }
 
+void options_append(option_row *rows, int *count, const option_row *more, size_t bytes) {
+    memcpy(rows + *count, more, bytes);
+    *count += (int)(bytes / sizeof(option_row));
+}
+
 bool option_list_add(option_list *list, const char *value) {
     const char **values = grow(list->values, &list->room, list->count + 1, sizeof *values);
     if (values == NULL)

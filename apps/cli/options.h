@@ -86,6 +86,9 @@ bool options_parse_number(const char *text, double *value);
 bool options_check_name(const char *option, const char *name, const char *const *names,
                         char *error);
 
+/* Adds rows, of so many bytes, to a table of *count rows that has room for OPTIONS_MOST. */
+void options_append(option_row *rows, int *count, const option_row *more, size_t bytes);
+
 /* Adds a value; false without memory. */
 bool option_list_add(option_list *list, const char *value);
 

@@ -34,12 +34,6 @@ typedef struct request {
     chart_options chart;
 } request;
 
-/* Adds rows to a table that has room for them. */
-static void append(option_row *rows, int *count, const option_row *more, size_t bytes) {
-    memcpy(rows + *count, more, bytes);
-    *count += (int)(bytes / sizeof(option_row));
-}
-
 static void add_content_options(request *asked, option_row *rows, int *count) {
     const option_row mine[] = {
         {"out", 'o', .string = &asked->out, .value = "FILE",
@@ -64,7 +58,7 @@ static void add_content_options(request *asked, option_row *rows, int *count) {
              "straight line that fits the last N best",
          .low = 1, .high = 1000000},
     };
-    append(rows, count, mine, sizeof mine);
+    options_append(rows, count, mine, sizeof mine);
 }
 
 static void add_axis_options(request *asked, option_row *rows, int *count) {
@@ -95,7 +89,7 @@ static void add_axis_options(request *asked, option_row *rows, int *count) {
                                         .low = -INFINITY,
                                         .high = INFINITY};
     }
-    append(rows, count, mine, sizeof mine);
+    options_append(rows, count, mine, sizeof mine);
 }
 
 /* Limits that no data can satisfy are a mistake in the command, not in the files. */

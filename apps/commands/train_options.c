@@ -63,12 +63,6 @@ train_request train_defaults(void) {
     };
 }
 
-/* Adds rows to a table that has room for OPTIONS_MOST of them. */
-static void append(option_row *rows, int *count, const option_row *more, size_t bytes) {
-    memcpy(rows + *count, more, bytes);
-    *count += (int)(bytes / sizeof(option_row));
-}
-
 static void add_model_options(train_request *asked, option_row *rows, int *count) {
     const option_row mine[] = {
         {"preset", .string = &asked->preset, .value = "NAME", .names = preset_names(),
@@ -122,7 +116,7 @@ static void add_model_options(train_request *asked, option_row *rows, int *count
         {"init", .string = &asked->init, .value = "NAME", .names = model_init_names,
          .help = "how weights are drawn", .keep = OPTION_FIXED},
     };
-    append(rows, count, mine, sizeof mine);
+    options_append(rows, count, mine, sizeof mine);
 }
 
 static void add_rate_options(train_request *asked, option_row *rows, int *count) {
@@ -164,7 +158,7 @@ static void add_rate_options(train_request *asked, option_row *rows, int *count)
          .help = "epochs after a cut of plateau in which none counts", .low = 0, .high = 1000000000,
          .keep = OPTION_FIXED},
     };
-    append(rows, count, mine, sizeof mine);
+    options_append(rows, count, mine, sizeof mine);
 }
 
 static void add_run_options(train_request *asked, option_row *rows, int *count) {
@@ -212,7 +206,7 @@ static void add_run_options(train_request *asked, option_row *rows, int *count) 
          .help = "name the op and the step that give the first NaN; several times slower"},
         {"quiet", 'q', .flag = &asked->quiet, .help = "show no progress"},
     };
-    append(rows, count, mine, sizeof mine);
+    options_append(rows, count, mine, sizeof mine);
 }
 
 void train_rows(train_request *asked, option_row rows[OPTIONS_MOST]) {

@@ -6,6 +6,7 @@
 #include "apps/cli/interrupt.h"
 #include "apps/cli/progress.h"
 #include "apps/cli/replacement.h"
+#include "apps/compare/statistics.h"
 #include "train.h"
 
 #include <inttypes.h>
@@ -70,14 +71,9 @@ static void tell(const training_job *job, const training_result *result) {
 
 /* Mean and standard deviation over runs. */
 static void tell_band(const char *what, const double *values, int64_t count) {
-    double sum = 0, squares = 0;
-    for (int64_t i = 0; i < count; i++)
-        sum += values[i];
-    double mean = sum / (double)count;
-    for (int64_t i = 0; i < count; i++)
-        squares += (values[i] - mean) * (values[i] - mean);
     fprintf(stderr, "cerebra train: %s of %lld seeds: mean %#.6g, standard deviation %.3g\n", what,
-            (long long)count, mean, sqrt(squares / (double)(count - 1)));
+            (long long)count, statistics_mean(values, (size_t)count),
+            statistics_deviation(values, (size_t)count));
 }
 
 /* ---- Runs ------------------------------------------------------------------------------------ */
