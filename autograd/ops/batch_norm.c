@@ -9,6 +9,7 @@
 #include "autograd/ops/batch_norm.h"
 
 #include "autograd/ops/list.h"
+#include "autograd/ops/norm.h"
 #include "autograd/ops/samples.h"
 #include "autograd/tape_internal.h"
 #include "tensor/kernels.h"
@@ -24,18 +25,6 @@
 #define BLOCK 256
 
 enum { LEAST_ROW = 8 }; /* elements of a row that is worth a loop of its own */
-
-/* Inputs: x, then the weight and the bias that there are; outputs: y, the mean, the variance. */
-typedef struct norm_options {
-    double epsilon;
-    bool weighted, biased;
-} norm_options;
-
-static const cb_option norm_option_list[] = {
-    CB_OPTION(norm_options, epsilon, CB_OPTION_REAL),
-    CB_OPTION(norm_options, weighted, CB_OPTION_INT),
-    CB_OPTION(norm_options, biased, CB_OPTION_INT),
-};
 
 /* What the loops are given. Row r is channel r % channels of an image. */
 typedef struct norm_job {
@@ -116,17 +105,8 @@ static void statistics(void *context, int64_t begin, int64_t end) {
     }
 }
 
-static cb_status norm_shape(const cb_call *call) {
-    for (int k = 1; k < 3; k++) {
-        call->outs[k]->dtype = call->in[0]->dtype;
-        call->outs[k]->rank = 1;
-        call->outs[k]->shape[0] = call->in[0]->shape[1];
-    }
-    return cb_shape_same(call);
-}
-
 static cb_status norm_forward(const cb_call *call) {
-    const norm_options *options = call->options;
+    const cbi_norm_options *options = call->options;
     norm_job job = job_of(call->in[0]);
     job.weight = options->weighted ? call->in[1]->data : NULL;
     job.bias = options->biased ? call->in[1 + options->weighted]->data : NULL;
@@ -153,12 +133,6 @@ static cb_status norm_forward(const cb_call *call) {
 
 /* ---- The gradient ---------------------------------------------------------------------------- */
 
-/* in: x, g, and the weight where there is one; out: dx, dweight, dbias. */
-typedef struct gradient_options {
-    bool weighted;
-    double *saved; /* the forward pass's means and factors */
-} gradient_options;
-
 static void gradient_sums(void *context, int64_t begin, int64_t end) {
     const norm_job *job = context;
     const double count = (double)job->images * (double)job->n;
@@ -174,7 +148,7 @@ static void gradient_sums(void *context, int64_t begin, int64_t end) {
 }
 
 static cb_status gradient_forward(const cb_call *call) {
-    const gradient_options *options = call->options;
+    const cbi_norm_gradient_options *options = call->options;
     norm_job job = job_of(call->in[0]);
     job.g = call->in[1]->data;
     job.weight = options->weighted ? call->in[2]->data : NULL;
@@ -206,8 +180,8 @@ const cb_op cbi_batch_norm_gradient_op = {
                "weight f (g - mean(g) - z mean(g z)),  dweight = sum g z,  dbias = sum g",
     .min_inputs = 2,
     .max_inputs = 3,
-    .options_size = sizeof(gradient_options),
-    .shape = norm_shape,
+    .options_size = sizeof(cbi_norm_gradient_options),
+    .shape = cbi_norm_shape,
     .forward = gradient_forward,
 };
 
@@ -231,24 +205,6 @@ static int other_axes(const cb_tensor *x, int *axes) {
     return count;
 }
 
-static void plain_gradient(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
-    const norm_options *options = call->options;
-    cb_tensor *x = call->in[0];
-    int axes[CB_MAX_RANK], count = other_axes(x, axes);
-    cb_tensor *d = options->weighted ? cb_mul(g, over_channels(call->in[1], x)) : g;
-    cb_tensor *centred = cb_sub(x, cb_mean(x, count, axes, true));
-    cb_tensor *variance = cb_mean(cb_square(centred), count, axes, true);
-    cb_tensor *factor = cb_rsqrt(cb_shift(variance, options->epsilon));
-    cb_tensor *z = cb_mul(centred, factor);
-    cb_tensor *rest = cb_sub(d, cb_mean(d, count, axes, true));
-    rest = cb_sub(rest, cb_mul(z, cb_mean(cb_mul(d, z), count, axes, true)));
-    gradients[0] = cb_mul(factor, rest);
-    if (options->weighted)
-        gradients[1] = cb_sum(cb_mul(g, z), count, axes, false);
-    if (options->biased)
-        gradients[1 + options->weighted] = cb_sum(g, count, axes, false);
-}
-
 static cb_tensor *plain(cb_tensor *x, cb_tensor *mean, cb_tensor *variance, cb_tensor *weight,
                         cb_tensor *bias, double epsilon) {
     int axes[CB_MAX_RANK], count = other_axes(x, axes);
@@ -267,25 +223,18 @@ static cb_tensor *plain(cb_tensor *x, cb_tensor *mean, cb_tensor *variance, cb_t
     return bias != NULL ? cb_add(y, over_channels(bias, x)) : y;
 }
 
-/* ---- The op ---------------------------------------------------------------------------------- */
+/* ---- The op: y, the mean, the variance ------------------------------------------------------- */
 
 /* Nobody can ask for gradients of the statistics: they leave this file as numbers. */
 static void norm_vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
-    const norm_options *options = call->options;
-    const cb_node *node = call->out->node;
-    if (node->tape->recording) {
-        plain_gradient(call, g, gradients);
-        return;
+    const cbi_norm_options *options = call->options;
+    if (call->out->node->tape->recording) {
+        int axes[CB_MAX_RANK], count = other_axes(call->in[0], axes);
+        cb_tensor *weight = options->weighted ? over_channels(call->in[1], call->in[0]) : NULL;
+        cbi_norm_gradient_plain(call, g, weight, count, axes, count, axes, gradients);
+    } else {
+        cbi_norm_gradient(call, g, &cbi_batch_norm_gradient_op, gradients);
     }
-    cb_tensor *in[3] = {call->in[0], cb_contiguous(g), options->weighted ? call->in[1] : NULL};
-    cb_tensor *out[3];
-    gradient_options own = {options->weighted, node->saved};
-    cb_apply_outputs(&cbi_batch_norm_gradient_op, options->weighted ? 3 : 2, in, &own, 3, out);
-    gradients[0] = out[0];
-    if (options->weighted)
-        gradients[1] = out[1];
-    if (options->biased)
-        gradients[1 + options->weighted] = out[2];
 }
 
 static cb_tensor *weighted_sample(cb_tensor *const *in) {
@@ -315,12 +264,12 @@ const cb_op cbi_batch_norm_op = {
                "g",
     .min_inputs = 1,
     .max_inputs = 3,
-    .options_size = sizeof(norm_options),
-    .shape = norm_shape,
+    .options_size = sizeof(cbi_norm_options),
+    .shape = cbi_norm_shape,
     .forward = norm_forward,
     .vjp = norm_vjp,
     SAMPLES(norm_samples),
-    OPTIONS(norm_option_list),
+    OPTIONS(cbi_norm_option_list),
 };
 
 /* ---- The functions --------------------------------------------------------------------------- */
@@ -364,7 +313,7 @@ static bool is_for_op(const cb_tensor *x, const cb_tensor *weight, const cb_tens
 /* y, and the statistics. */
 static cb_tensor *one_pass(cb_tensor *x, cb_tensor *weight, cb_tensor *bias, double epsilon,
                            cb_tensor **mean, cb_tensor **variance) {
-    norm_options options = {epsilon, weight != NULL, bias != NULL};
+    cbi_norm_options options = {epsilon, weight != NULL, bias != NULL};
     cb_tensor *in[3] = {cb_contiguous(x)}, *out[3];
     int inputs = 1;
     if (weight != NULL)

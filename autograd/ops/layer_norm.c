@@ -6,6 +6,7 @@
    Where gradients of gradients may be asked for, gradients are plain ops, as all of it is in a
    trace. */
 #include "autograd/ops/list.h"
+#include "autograd/ops/norm.h"
 #include "autograd/ops/samples.h"
 #include "autograd/tape_internal.h"
 #include "tensor/kernels.h"
@@ -19,17 +20,6 @@
 /* Elements of a row whose sum is formed at a time. */
 #define BLOCK           256
 #define ROWS_OF_A_BLOCK 64
-
-typedef struct layer_norm_options {
-    double epsilon;
-    bool weighted, biased; /* inputs: x, then the weight and the bias that there are */
-} layer_norm_options;
-
-static const cb_option layer_norm_option_list[] = {
-    CB_OPTION(layer_norm_options, epsilon, CB_OPTION_REAL),
-    CB_OPTION(layer_norm_options, weighted, CB_OPTION_INT),
-    CB_OPTION(layer_norm_options, biased, CB_OPTION_INT),
-};
 
 /* What the loops are given; rows are row-major. */
 typedef struct rows_job {
@@ -54,7 +44,7 @@ typedef struct rows_job {
 #undef ROWS
 
 static rows_job job_of(const cb_call *call) {
-    const layer_norm_options *options = call->options;
+    const cbi_norm_options *options = call->options;
     const cb_tensor *x = call->in[0];
     rows_job job = {.n = x->shape[1], .rows = x->shape[0], .epsilon = options->epsilon};
     job.x = x->data;
@@ -79,21 +69,6 @@ static cb_status forward(const cb_call *call) {
 
 /* ---- The gradient ---------------------------------------------------------------------------- */
 
-/* in: x, g, and the weight where there is one; out: dx, dweight, dbias. */
-typedef struct gradient_options {
-    bool weighted;
-    void *statistics; /* the forward pass's */
-} gradient_options;
-
-static cb_status gradient_shape(const cb_call *call) {
-    for (int i = 1; i < 3; i++) {
-        call->outs[i]->dtype = call->in[0]->dtype;
-        call->outs[i]->rank = 1;
-        call->outs[i]->shape[0] = call->in[0]->shape[1];
-    }
-    return cb_shape_same(call);
-}
-
 /* The sum of the blocks' parts, in their order. */
 static void add_parts(const cb_call *call, const rows_job *job, int64_t blocks) {
     cb_dtype dtype = call->in[0]->dtype;
@@ -110,11 +85,11 @@ static void add_parts(const cb_call *call, const rows_job *job, int64_t blocks) 
 }
 
 static cb_status gradient_forward(const cb_call *call) {
-    const gradient_options *options = call->options;
+    const cbi_norm_gradient_options *options = call->options;
     const cb_tensor *x = call->in[0];
     rows_job job = {.rows = x->shape[0], .n = x->shape[1], .x = x->data, .g = call->in[1]->data};
     job.weight = options->weighted ? call->in[2]->data : NULL;
-    job.statistics = options->statistics;
+    job.statistics = options->saved;
     job.out = call->out->data;
     int64_t blocks = (job.rows + ROWS_OF_A_BLOCK - 1) / ROWS_OF_A_BLOCK;
     job.parts = cb_call_scratch(call, 3 * cb_dtype_size(x->dtype) * (size_t)(blocks * job.n + 1));
@@ -134,44 +109,18 @@ const cb_op cbi_layer_norm_gradient_op = {
                "dx = f (d - mean(d) - z mean(d z)),  dweight = sum g z,  dbias = sum g",
     .min_inputs = 2,
     .max_inputs = 3,
-    .options_size = sizeof(gradient_options),
-    .shape = gradient_shape,
+    .options_size = sizeof(cbi_norm_gradient_options),
+    .shape = cbi_norm_shape,
     .forward = gradient_forward,
 };
 
-/* The same in plain ops. */
-static void plain_gradient(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
-    const layer_norm_options *options = call->options;
-    cb_tensor *x = call->in[0], *d = options->weighted ? cb_mul(g, call->in[1]) : g;
-    cb_tensor *centred = cb_sub(x, cb_mean(x, CB_AXES(-1), true));
-    cb_tensor *variance = cb_mean(cb_square(centred), CB_AXES(-1), true);
-    cb_tensor *factor = cb_rsqrt(cb_shift(variance, options->epsilon));
-    cb_tensor *z = cb_mul(centred, factor);
-    cb_tensor *rest = cb_sub(d, cb_mean(d, CB_AXES(-1), true));
-    rest = cb_sub(rest, cb_mul(z, cb_mean(cb_mul(d, z), CB_AXES(-1), true)));
-    gradients[0] = cb_mul(factor, rest);
-    if (options->weighted)
-        gradients[1] = cb_sum(cb_mul(g, z), CB_AXES(0), false);
-    if (options->biased)
-        gradients[1 + options->weighted] = cb_sum(g, CB_AXES(0), false);
-}
-
 static void vjp(const cb_call *call, cb_tensor *g, cb_tensor **gradients) {
-    const layer_norm_options *options = call->options;
-    const cb_node *node = call->out->node;
-    if (node->tape->recording) {
-        plain_gradient(call, g, gradients);
-        return;
-    }
-    cb_tensor *in[3] = {call->in[0], cb_contiguous(g), options->weighted ? call->in[1] : NULL};
-    cb_tensor *out[3];
-    gradient_options own = {options->weighted, node->saved};
-    cb_apply_outputs(&cbi_layer_norm_gradient_op, options->weighted ? 3 : 2, in, &own, 3, out);
-    gradients[0] = out[0];
-    if (options->weighted)
-        gradients[1] = out[1];
-    if (options->biased)
-        gradients[1 + options->weighted] = out[2];
+    const cbi_norm_options *options = call->options;
+    if (call->out->node->tape->recording)
+        cbi_norm_gradient_plain(call, g, options->weighted ? call->in[1] : NULL, CB_AXES(-1),
+                                CB_AXES(0), gradients);
+    else
+        cbi_norm_gradient(call, g, &cbi_layer_norm_gradient_op, gradients);
 }
 
 /* ---- The op ---------------------------------------------------------------------------------- */
@@ -214,12 +163,12 @@ const cb_op cbi_layer_norm_op = {
                "g weight: dx = f (d - mean(d) - z mean(d z)),  dweight = sum g z,  dbias = sum g",
     .min_inputs = 1,
     .max_inputs = 3,
-    .options_size = sizeof(layer_norm_options),
+    .options_size = sizeof(cbi_norm_options),
     .shape = real_shape,
     .forward = forward,
     .vjp = vjp,
     SAMPLES(layer_norm_samples),
-    OPTIONS(layer_norm_option_list),
+    OPTIONS(cbi_norm_option_list),
 };
 
 /* Whether t (NULL: yes) has the shape of the last count axes of x. What is missing or poisoned
@@ -247,7 +196,7 @@ static cb_tensor *plain(cb_tensor *x, cb_tensor *weight, cb_tensor *bias, double
 /* As one op, over rows. */
 static cb_tensor *one_pass(cb_tensor *x, cb_tensor *weight, cb_tensor *bias, double epsilon,
                            int count) {
-    layer_norm_options options = {epsilon, weight != NULL, bias != NULL};
+    cbi_norm_options options = {epsilon, weight != NULL, bias != NULL};
     int64_t n = 1;
     int inputs = 0;
     for (int i = x->rank - count; i < x->rank; i++)
