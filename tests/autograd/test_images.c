@@ -308,3 +308,36 @@ Test(images, what_is_not_finite_is_as_in_the_definitions) {
         hold_all(kind, 1, -INFINITY);
     }
 }
+
+/* Weights so large that all images' gradients of them are added up in one place: the gradient in
+   one pass against the one in plain ops, which is recorded for second order. */
+Test(images, a_convolution_with_large_weights) {
+    problem p = {.kind = CONVOLUTION, .seed = (uint64_t)time(NULL), .dtype = CB_F64, .groups = 1};
+    p.of[0] = (shape){4, {24, 128, 6, 6}};
+    p.of[1] = (shape){4, {512, 128, 3, 3}};
+    cb_tensor *plain[2] = {filled(&p, 0), filled(&p, 1)}, *first[2] = {NULL};
+    for (int threads = 1; threads <= 3; threads++) {
+        cb_tape *tape = cb_tape_new();
+        cb_tensor *in[2], *gradient[2], *recorded[2];
+        cb_set_threads(threads);
+        for (int i = 0; i < 2; i++)
+            in[i] = cb_variable(tape, plain[i]);
+        cb_tensor *y = cb_conv_with(2, in[0], in[1], &(cb_conv_options){.padding = {1, 1}});
+        cb_tensor *loss = weigh(y);
+        cr_assert_eq(cb_grad(loss, NULL, false, 2, in, gradient), CB_OK, "%s", cb_tape_error(tape));
+        cr_assert_eq(cb_grad(loss, NULL, true, 2, in, recorded), CB_OK, "%s", cb_tape_error(tape));
+        for (int i = 0; i < 2; i++) {
+            cb_tensor *got = exact(gradient[i]), *wanted = exact(recorded[i]);
+            compare(&p, i, got, wanted, 1e-12);
+            if (threads == 1)
+                first[i] = got;
+            else
+                compare(&p, i, got, first[i], 0);
+            cb_tensor_free(threads == 1 ? NULL : got);
+            cb_tensor_free(wanted);
+        }
+        cb_tape_free(tape);
+    }
+    for (int i = 0; i < 2; i++)
+        cb_tensor_free(first[i]), cb_tensor_free(plain[i]);
+}
