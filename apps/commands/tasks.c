@@ -110,12 +110,14 @@ static void print_example(const task_batch *b, int64_t most) {
     printf("\n\n");
 }
 
-static bool show(const request *asked, const char *text, char *error) {
+/* Returns the exit code. */
+static int show(const request *asked, const char *text, char *error) {
     task_setup setup;
     task_batch batch;
-    if (!task_choose(text, &setup, error) ||
-        !task_batch_make(&setup.form, setup.task->several_right, asked->sequences, &batch, error))
-        return false;
+    if (!task_choose(text, &setup, error))
+        return EXIT_USAGE;
+    if (!task_batch_make(&setup.form, setup.task->several_right, asked->sequences, &batch, error))
+        return EXIT_FAILURE;
     cb_random random = cb_random_seed(asked->seed);
     task_draw(&setup, &random, &batch);
     print_task(setup.task);
@@ -126,7 +128,7 @@ static bool show(const request *asked, const char *text, char *error) {
     printf("\n");
     print_example(&batch, asked->steps);
     task_batch_free(&batch);
-    return true;
+    return EXIT_SUCCESS;
 }
 
 int cerebra_tasks(int argc, char **argv) {
@@ -138,9 +140,11 @@ int cerebra_tasks(int argc, char **argv) {
         for (int i = 0; tasks[i] != NULL; i++)
             asked.names ? (void)puts(tasks[i]->name) : print_task(tasks[i]);
     for (size_t i = 0; outcome == OPTIONS_RUN && i < asked.which.count && status == EXIT_SUCCESS;
-         i++)
-        if (!show(&asked, asked.which.values[i], error))
-            status = command_fail("tasks", EXIT_USAGE, error);
+         i++) {
+        status = show(&asked, asked.which.values[i], error);
+        if (status != EXIT_SUCCESS)
+            command_fail("tasks", status, error);
+    }
     free(asked.which.values);
     return status;
 }

@@ -7,6 +7,7 @@
 #include "train.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* What a resumed run takes from its checkpoint. */
 typedef struct resumed {
@@ -83,6 +84,11 @@ static int apply(train_request *asked, resumed *r, int argc, char **argv, char *
         return EXIT_USAGE;
     again.cell = cell;
     again.set = set;
+    if (asked->data == NULL && again.data != NULL && strcmp(again.data, "-") == 0) {
+        failure(error, FAILURE_SIZE, "%s was trained on standard input; give its text by --data",
+                path);
+        return EXIT_USAGE;
+    }
     train_drop_defaults(&again);
     settings_outcome outcome = settings_match(&r->settings, rows, path, error);
     if (outcome != SETTINGS_SAME)

@@ -388,6 +388,12 @@ contains controlled/run/report.md 'Held-out'
 expect 0 "$cerebra" sample --checkpoint published/run/stacked-lstm.safetensors --length 5
 expect 0 "$cerebra" plot published/run/lstm.csv --out chart.svg
 
+# ---- Tasks
+refuse 2 'did you mean adding' tasks addin
+refuse 2 'length must be a whole number' tasks parity:length=0
+expect 0 "$cerebra" tasks copy:delay=3:count=2
+contains out 'one of 9 classes at each step'
+
 # ---- Help, and the manual page that is made of it
 
 "$project/scripts/manual_page.sh" "$cerebra" "$project/docs/cerebra.1.in" >cerebra.1

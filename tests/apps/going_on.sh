@@ -186,4 +186,9 @@ expect 0 "$cerebra" reproduce $small --out one --seed 2 --fresh --models lstm
 [ "$(echo one/*)" = "one/lstm.csv one/lstm.safetensors one/report.md one/table-3.md" ] ||
     complain "after --fresh there is $(echo one/*)"
 
+# A text from standard input is not there any more.
+"$cerebra" train $tiny --data - --checkpoint piped.safetensors <text.txt 2>err || complain "standard input: $(cat err)"
+refuse 2 'was trained on standard input' train --resume piped.safetensors --epochs 3
+expect 0 "$cerebra" train --resume piped.safetensors --epochs 3 --data text.txt --quiet
+
 finish
